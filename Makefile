@@ -1,0 +1,93 @@
+# The course in two commands: `make lab` to read and run it, `make test` to check it.
+# Works with GNU make 3.81 (macOS) and newer. pip's own variables (PIP_INDEX_URL, ...) are left alone.
+
+PYTHON ?= python3
+PIP_ARGS ?=
+LAB_ARGS ?=
+TORCH := torch==2.14.1 torchvision==0.29.1
+
+STAMP := .venv/.installed
+VENV_PYTHON := .venv/bin/python
+# `!python` in a notebook and a terminal in JupyterLab must find the same Python.
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
+LINTED := gen_lib tests notebooks
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-quick notebooks lint lock clean
+.NOTPARALLEL:
+
+define LINT
+$(RUN) -m ruff check $(LINTED)
+$(RUN) -m ruff format --check $(LINTED)
+$(RUN) -m mypy
+endef
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+
+lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LAB_ARGS="--port 9000")
+	@flags=; \
+	[ "$$(uname)" = Darwin ] || [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || flags="--no-browser"; \
+	[ "$$(id -u)" != 0 ] || flags="$$flags --allow-root"; \
+	$(RUN) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" \
+		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $$flags $(LAB_ARGS)
+
+test: $(STAMP) ## run everything: unit tests, lint, types, every notebook
+	$(RUN) -m pytest
+	$(LINT)
+	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
+
+test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (under 3 minutes)
+	$(RUN) -m pytest -m "not slow"
+	$(LINT)
+
+notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute what changed
+	$(RUN) notebooks/build.py
+
+lint: $(STAMP) ## check style and types
+	$(LINT)
+
+lock: $(VENV_PYTHON) ## resolve the dependencies in pyproject.toml again and rewrite requirements.txt
+	$(VENV_PYTHON) -m pip install $(PIP_ARGS) --quiet --dry-run --ignore-installed \
+		--python-version 3.11.0 --only-binary=:all: --target .venv/lock \
+		--report .venv/lock.json $(TORCH) -e '.[test]'
+	{ echo "# The set that make installs, for Python 3.11.0 and newer; written by 'make lock'."; \
+	  echo "# What torch itself pins on Linux alone (CUDA, triton) is left to torch."; \
+	  printf '%s\n' $(TORCH); \
+	  $(VENV_PYTHON) -c 'import json; \
+	    found = [p["metadata"] for p in json.load(open(".venv/lock.json"))["install"]]; \
+	    print(*sorted((p["name"] + "==" + p["version"] for p in found), key=str.lower), sep="\n")' \
+	  | grep -Ev '^(gen[-_]lib|torch|torchvision|triton|pip|setuptools|wheel|(nvidia|cuda)[-_].*)=='; \
+	} > requirements.txt
+
+clean: ## remove the environment, caches, runs and unpacked data; never a tracked file
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache build *.egg-info runs tests/screenshots
+	rm -f data/FashionMNIST/raw/*-ubyte
+	find gen_lib tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+		-prune -exec rm -rf {} +
+
+# An environment whose making was interrupted has no pip: it is made anew.
+define MAKE_VENV
+@$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	2>/dev/null \
+	&& echo "making .venv" && $(PYTHON) -m venv --clear .venv; } || { \
+	echo "'$(PYTHON)' is not a Python 3.11 to 3.14 with venv: install one (Debian, Ubuntu:" \
+	"apt-get install python3-venv) or name one (make lab PYTHON=python3.12)." >&2; exit 1; }
+endef
+
+# The stamp holds the folder it was made for: a moved or copied checkout installs again,
+# and so does one whose Python is gone.
+ifneq ($(shell test -x $(VENV_PYTHON) && cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): requirements.txt pyproject.toml notebooks/lab_settings.json
+	$(MAKE_VENV)
+	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -r requirements.txt -e .
+	mkdir -p .venv/share/jupyter/lab/settings
+	cp notebooks/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
+	printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+$(VENV_PYTHON):
+	$(MAKE_VENV)

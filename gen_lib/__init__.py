@@ -1,0 +1,34 @@
+r"""gen_lib: the reusable half of the course on generative models.
+
+Data flows one way, and every room answers one question; a room imports only from rooms above it.
+
+====================  =====================================================
+``data``              what is x?
+``nets``              which function?
+``models``            what is minimised, and how does one sample?
+``training``          how do the weights move?
+``checkpoints``       how is a trained model kept, found and trusted?
+``metrics``           how good is it?
+``plots``, ``checks`` arrays to figures; did the student's function do what it must?
+``cli``               the same without a notebook
+====================  =====================================================
+
+Notation, one letter for one thing in every notebook, docstring and figure:
+
+==================  ======================================================================
+``x``, ``x_n``      an image (or a point of a toy), the n-th of N
+``y(x, w)``         the reconstruction of x by a network with weights w
+``z``, ``K``        the latent code of x, and its number of units z_1 ... z_K
+``E``               the lecture's loss, E(w) = 1/2 sum_n ||y(x_n, w) - x_n||^2
+``p_data``          the distribution that the data came from
+``p_model``         the distribution that a model samples from
+``mu``, ``Sigma``   a mean and a covariance
+==================  ======================================================================
+
+Images are float32 of shape (N, C, H, W) in [-1, 1] at every public interface of models, samplers
+and metrics; data sets hold uint8, and pictures leave as uint8.
+"""
+
+
+class InputError(ValueError):
+    """What was given cannot be used: one sentence that names it and the remedy."""

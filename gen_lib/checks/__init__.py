@@ -1,0 +1,10 @@
+"""Did the student's function do what it must? Properties, checked in words.
+
+Every check takes the student's function and either says what it verified, reports that the exercise
+is not attempted yet (the stub raises ``NotImplementedError``; Run All goes on), or raises
+``Misconception`` with what is wrong and why.
+"""
+
+from gen_lib.checks.base import Misconception, Verdict, exercise
+
+__all__ = ["Misconception", "Verdict", "exercise"]

@@ -1,0 +1,185 @@
+"""The course without a notebook: ``python -m gen_lib train | sample | evaluate | list``."""
+
+import argparse
+import csv
+import inspect
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gen_lib import InputError
+from gen_lib.checkpoints import RUN_FILE, load_any, pretrained_names, save
+from gen_lib.clock import machine
+from gen_lib.data import TOYS, load, to_uint8
+from gen_lib.data.images import TORCHVISION_SETS
+from gen_lib.metrics import N_FRECHET, Row, evaluate
+from gen_lib.models import MODELS
+from gen_lib.models.base import Model, Samples
+from gen_lib.training import History, NonFiniteLoss, fit
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if it worked, 2 with one sentence on stderr if the input was at fault."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(words)
+    options.command = shlex.join(["python", "-m", "gen_lib", *words])
+    try:
+        options.run(options)
+    except (InputError, NonFiniteLoss) as error:
+        print(f"gen_lib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("gen_lib: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Train a model and write its weights, card and history to a new folder."""
+    out = options.out or Path("runs") / options.model
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} exists and is not empty: choose another --out, or remove it.")
+    images = load(options.data)
+    torch.manual_seed(options.seed)
+    model = _build(options, images.image_shape)
+    history = fit(
+        model,
+        images.train,
+        steps=options.steps,
+        minutes=options.minutes,
+        batch_size=options.batch_size,
+        seed=options.seed,
+    )
+    minutes = round(history.seconds[-1] / 60, 2)
+    facts = {"data": images.name, "command": options.command, "seed": options.seed}
+    cost = {"steps": history.steps, "minutes": minutes, "machine": machine()}
+    save(model, out / RUN_FILE, **facts, **cost)
+    _write_history(history, out / "history.csv")
+    print(f"{history.steps} steps in {minutes} min. Next: python -m gen_lib evaluate {out}")
+
+
+def sample(options: argparse.Namespace) -> None:
+    """Draw new images into an .npz file, or a grid of them into a .png."""
+    if options.out.suffix not in {".npz", ".png"}:
+        raise InputError(f"--out {options.out} must end in .npz or .png.")
+    model = load_any(options.model, Model)
+    if not isinstance(model, Samples):
+        raise InputError(
+            f"{options.model} is a {model.name!r}, which has no distribution to sample from: "
+            "choose a generative model (chapter 01 shows what happens if you try all the same)."
+        )
+    generator = torch.Generator().manual_seed(options.seed)
+    images = to_uint8(model.sample(options.n, generator))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    if options.out.suffix == ".npz":
+        import numpy as np
+
+        np.savez_compressed(options.out, images=images.numpy())
+    else:
+        from torchvision.utils import save_image
+
+        columns = max(1, round(options.n**0.5))
+        save_image(images / 255, options.out, nrow=columns, padding=2, pad_value=1.0)
+
+
+def evaluate_command(options: argparse.Namespace) -> None:
+    """Print the model's figures on test images beside their floors, and write them as JSON."""
+    model = load_any(options.model, Model)
+    rows = evaluate(model, load(options.data), options.n)
+    _print_table(rows)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(figures(rows), indent=2) + "\n")
+
+
+def list_command(options: argparse.Namespace) -> None:
+    """Name the data sets, toys, models and shipped weights."""
+    print("data:      ", ", ".join(TORCHVISION_SETS), "- or the path of a folder of pictures")
+    print("toys:      ", ", ".join(TOYS))
+    print("models:    ", ", ".join(MODELS))
+    print("pretrained:", ", ".join(pretrained_names()))
+
+
+def figures(rows: Sequence[Row]) -> dict[str, float]:
+    """The rows of ``evaluate`` as one flat mapping: ``mse``, ``mse_pca``, ..."""
+    flat: dict[str, float] = {}
+    for row in rows:
+        flat[row.name] = row.value
+        flat |= {f"{row.name}_{name}": value for name, value in row.beside.items()}
+    return flat
+
+
+def _build(options: argparse.Namespace, image_shape: tuple[int, int, int]) -> Model:
+    kind = MODELS[options.model]
+    takes = inspect.signature(kind).parameters
+    given = {} if options.latent_size is None else {"latent_size": options.latent_size}
+    if given and "latent_size" not in takes:
+        raise InputError(f"The model {options.model!r} has no --latent-size: leave it out.")
+    return kind(image_shape=image_shape, **given)
+
+
+def _write_history(history: History, path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "seconds", *history.terms])
+        columns = zip(history.seconds, *history.terms.values(), strict=True)
+        for step, row in enumerate(columns, 1):
+            writer.writerow([step, *(f"{value:.6g}" for value in row)])
+
+
+def _print_table(rows: Sequence[Row]) -> None:
+    for row in rows:
+        beside = "   ".join(f"{name} {value:.4f}" for name, value in row.beside.items())
+        print(f"{row.name:>12} {row.value:10.4f}   beside: {beside}")
+
+
+def _at_least_one(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m gen_lib", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, run, add_options in (
+        ("train", train, _train_options),
+        ("sample", sample, _sample_options),
+        ("evaluate", evaluate_command, _evaluate_options),
+        ("list", list_command, lambda command: None),
+    ):
+        summary = (run.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(name, help=summary, description=summary)
+        command.set_defaults(run=run)
+        add_options(command)
+    return parser
+
+
+def _train_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", choices=list(MODELS))
+    command.add_argument("--data", default="fashion_mnist", help="a data set's name or a folder")
+    budget = command.add_mutually_exclusive_group(required=True)
+    budget.add_argument("--minutes", type=float, help="budget of wall time")
+    budget.add_argument("--steps", type=int, help="budget of training steps")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--batch-size", type=int, default=128)
+    command.add_argument("--latent-size", type=int, help="units of the code, if the model has one")
+    command.add_argument("--out", type=Path, help="a new folder (default: runs/MODEL)")
+
+
+def _sample_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
+    command.add_argument("-n", type=_at_least_one, default=64, help="number of images")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.png")
+
+
+def _evaluate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
+    command.add_argument("--data", default="fashion_mnist", help="a data set's name or a folder")
+    command.add_argument("-n", type=_at_least_one, default=N_FRECHET, help="number of samples")
+    command.add_argument("--json", type=Path, help="write the figures to this file as well")

@@ -1,0 +1,133 @@
+"""Distributions in the plane, small enough to see and exact enough to score against.
+
+Every toy can be sampled exactly; those whose density has a closed form also give log p(x).
+"""
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from gen_lib import InputError
+
+
+class Toy(ABC):
+    """A distribution over points of the plane, within about [-3, 3] in both coordinates."""
+
+    name: str
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        """n independent points."""
+
+
+class DensityToy(Toy):
+    """A toy whose density is known in closed form."""
+
+    @abstractmethod
+    def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
+        """log p(x) in nats, at each point."""
+
+
+class Mixture(DensityToy):
+    """Equally likely isotropic Gaussians: p(x) = 1/M sum_m N(x; means_m, sigma^2 I)."""
+
+    def __init__(self, name: str, means: Float[Tensor, "modes 2"], sigma: float):
+        self.name, self.means, self.sigma = name, means, sigma
+
+    @override
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        mode = torch.randint(len(self.means), (n,), generator=generator)
+        return self.means[mode] + self.sigma * torch.randn(n, 2, generator=generator)
+
+    @override
+    def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
+        squared = ((x[:, None] - self.means) ** 2).sum(dim=2)  # (n, modes)
+        log_normal = -squared / (2 * self.sigma**2) - math.log(2 * math.pi * self.sigma**2)
+        return log_normal.logsumexp(dim=1) - math.log(len(self.means))
+
+
+class Checkerboard(DensityToy):
+    """Uniform on the 8 dark squares, each of side 1, of a 4 x 4 board over [-2, 2]^2."""
+
+    name = "checkerboard"
+
+    @override
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        row = torch.randint(4, (n,), generator=generator)
+        column = 2 * torch.randint(2, (n,), generator=generator) + row % 2
+        corner = torch.stack([column, row], dim=1) - 2  # (n, 2)
+        return corner + torch.rand(n, 2, generator=generator)
+
+    @override
+    def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
+        dark = x.floor().sum(dim=1) % 2 == 0
+        inside = (x >= -2).all(dim=1) & (x < 2).all(dim=1)
+        return torch.where(dark & inside, -math.log(8.0), -math.inf)
+
+
+class TwoMoons(Toy):
+    """Two interleaved half circles of radius 1.5 with Gaussian noise of 0.1."""
+
+    name = "two_moons"
+
+    @override
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        angle = math.pi * torch.rand(n, generator=generator)
+        upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
+        lower = -upper
+        moon = torch.rand(n, 1, generator=generator) < 0.5
+        noise = 0.1 * torch.randn(n, 2, generator=generator)
+        return 1.5 * torch.where(moon, upper, lower) + noise
+
+
+class SwissRoll(Toy):
+    """A spiral of one and a half turns, r = angle / 2.25 pi, up to radius 2, noise of 0.05."""
+
+    name = "swiss_roll"
+
+    @override
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        angle = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator))
+        direction = torch.stack([angle.cos(), angle.sin()], dim=1)
+        noise = 0.05 * torch.randn(n, 2, generator=generator)
+        return angle[:, None] / (2.25 * math.pi) * direction + noise
+
+
+def _circle(modes: int, radius: float) -> Float[Tensor, "modes 2"]:
+    angle = 2 * math.pi * torch.arange(modes) / modes
+    return radius * torch.stack([angle.cos(), angle.sin()], dim=1)
+
+
+def _grid(side: int) -> Float[Tensor, "modes 2"]:
+    ticks = torch.linspace(-2, 2, side)
+    return torch.cartesian_prod(ticks, ticks)
+
+
+TOYS: dict[str, Toy] = {
+    toy.name: toy
+    for toy in (
+        Mixture("eight_gaussians", _circle(8, radius=2.0), sigma=0.05),
+        Mixture("grid", _grid(5), sigma=0.05),
+        TwoMoons(),
+        SwissRoll(),
+        Checkerboard(),
+    )
+}
+
+
+def load_toy(name: str) -> Toy:
+    """A toy by name: eight_gaussians, grid, two_moons, swiss_roll or checkerboard.
+
+    >>> load_toy("grid").sample(3).shape
+    torch.Size([3, 2])
+
+    Raises:
+        InputError: there is no toy of that name.
+    """
+    if name not in TOYS:
+        raise InputError(f"There is no toy called {name!r}: choose one of {', '.join(TOYS)}.")
+    return TOYS[name]

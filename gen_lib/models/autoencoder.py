@@ -1,0 +1,153 @@
+r"""Autoencoders: map an image to a short code and back.
+
+The lecture's loss over the N training images is
+
+    E(w) = 1/2 sum_{n=1}^N ||y(x_n, w) - x_n||^2,
+
+the squared norm running over all pixels of an image. A minibatch of B images estimates the mean per
+image, E / N ~ 1/B sum_b 1/2 ||y_b - x_b||^2, which has the same minimiser; the mean squared error
+per pixel that tables quote is 2 E / (N D) for images of D pixels.
+
+The linear autoencoder spans the same subspace as principal component analysis at its optimum
+(Bourlard & Kamp 1988; Baldi & Hornik 1989); the deep one is that of Hinton & Salakhutdinov 2006,
+Science 313.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen_lib.data import Batch
+from gen_lib.models.base import Model, Player, Reconstructs, Turn, positive
+from gen_lib.nets.conv import conv_decoder, conv_encoder
+from gen_lib.nets.mlp import mlp
+
+
+def reconstruction_loss(
+    y: Float[Tensor, "batch *shape"], x: Float[Tensor, "batch *shape"]
+) -> Float[Tensor, ""]:
+    """1/2 ||y - x||^2, summed over the pixels of an image and averaged over the batch.
+
+    >>> reconstruction_loss(torch.ones(5, 1, 2, 2), torch.zeros(5, 1, 2, 2))
+    tensor(2.)
+    """
+    return 0.5 * ((y - x) ** 2).flatten(1).sum(dim=1).mean()
+
+
+class Autoencoder(Model, Reconstructs):
+    """Encoder, code, decoder, trained on E(w); subclasses choose the two networks."""
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, lr: float, **config):
+        super().__init__(**config)
+        self.encoder, self.decoder, self.lr = encoder, decoder, lr
+
+    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n latent"]:
+        """Images in [-1, 1] to codes z."""
+        return self.encoder(x)
+
+    def decode(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n c h w"]:
+        """Codes z to images, about [-1, 1]."""
+        return self.decoder(z)
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=self.lr)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend E."""
+        y = self.reconstruct(batch.images)
+        loss = reconstruction_loss(y, batch.images)
+        yield Turn("model", loss, {"E": loss, "mse": 2 * loss / batch.images[0].numel()})
+
+
+class LinearAutoencoder(Autoencoder):
+    """The basic autoencoder: one linear layer each way, no non-linearity.
+
+    Args:
+        image_shape: (channels, height, width).
+        latent_size: number of units of the code, at least 1.
+    """
+
+    name = "ae"
+
+    def __init__(self, image_shape: tuple[int, int, int] = (1, 28, 28), latent_size: int = 16):
+        d, k = prod(image_shape), positive("latent_size", latent_size)
+        encoder = nn.Sequential(nn.Flatten(), mlp(d, k))
+        decoder = nn.Sequential(mlp(k, d), nn.Unflatten(1, image_shape))
+        super().__init__(encoder, decoder, 1e-3, image_shape=image_shape, latent_size=latent_size)
+
+
+class DeepAutoencoder(Autoencoder):
+    """Fully connected layers with a non-linearity between them, narrowing to the code and back.
+
+    Args:
+        image_shape: (channels, height, width).
+        latent_size: number of units of the code, at least 1.
+        hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
+    """
+
+    name = "deep-ae"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 16,
+        hidden: tuple[int, ...] = (512, 256),
+    ):
+        d, k = prod(image_shape), positive("latent_size", latent_size)
+        encoder = nn.Sequential(nn.Flatten(), mlp(d, *hidden, k))
+        decoder = nn.Sequential(mlp(k, *reversed(hidden), d), nn.Unflatten(1, image_shape))
+        config = {"image_shape": image_shape, "latent_size": latent_size, "hidden": hidden}
+        super().__init__(encoder, decoder, 1e-3, **config)
+
+
+class ConvAutoencoder(Autoencoder):
+    """Convolutions down to a quarter of the side, one linear layer to the code, and back.
+
+    Args:
+        image_shape: (channels, height, width); height and width are multiples of 4.
+        latent_size: number of units of the code, at least 1.
+        width: channels of the first layer.
+    """
+
+    name = "conv-ae"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 16,
+        width: int = 32,
+    ):
+        k = positive("latent_size", latent_size)
+        encoder, decoder = (f(image_shape, k, width) for f in (conv_encoder, conv_decoder))
+        config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
+        super().__init__(encoder, decoder, 2e-3, **config)
+
+
+class PCA(NamedTuple):
+    """Principal component analysis: the best linear autoencoder, in closed form."""
+
+    mean: Float[Tensor, "d"]
+    components: Float[Tensor, "k d"]
+    """Orthonormal rows, the direction of largest variance first."""
+
+    @classmethod
+    def fit(cls, x: Float[Tensor, "n *shape"], latent_size: int) -> "PCA":
+        """The mean and the leading eigenvectors of the covariance of x."""
+        rows = x.flatten(1)
+        mean = rows.mean(dim=0)
+        covariance = (rows - mean).T @ (rows - mean) / len(rows)  # (d, d)
+        components = torch.linalg.eigh(covariance).eigenvectors.flip(1).T  # largest first
+        return cls(mean, components[: positive("latent_size", latent_size)])
+
+    def encode(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:
+        """Coordinates along the components."""
+        return (x.flatten(1) - self.mean) @ self.components.T
+
+    def reconstruct(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """The projection of x onto the plane that the components span."""
+        return (self.encode(x) @ self.components + self.mean).reshape(x.shape)

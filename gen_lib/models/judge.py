@@ -1,0 +1,94 @@
+"""The judge: a small classifier, trained once and then frozen, that every chapter measures with.
+
+Its features stand where Inception's stand in the Fréchet inception distance (Heusel et al. 2017,
+arXiv:1706.08500), which knows photographs and not 28-pixel garments. Distances in these features
+are called the *course Fréchet distance*, never plain FID.
+"""
+
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gen_lib.data import Batch
+from gen_lib.models.base import Classifies, Model, Player, Turn
+
+
+class _Residual(nn.Module):
+    """x + f(x) with two 3 x 3 convolutions (He et al. 2015, arXiv:1512.03385)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+        )
+
+    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        return x + self.body(x)
+
+
+class Judge(Model, Classifies):
+    """A small residual network with 128 features before its last layer.
+
+    Args:
+        image_shape: (channels, height, width).
+        classes: number of classes.
+    """
+
+    name = "judge"
+    num_features = 128
+
+    def __init__(self, image_shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10):
+        super().__init__(image_shape=image_shape, classes=classes)
+        self.body = nn.Sequential(
+            nn.Conv2d(image_shape[0], 32, 3, padding=1, bias=False),  # (N, 32, H, W)
+            nn.BatchNorm2d(32),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3, padding=1, stride=2, bias=False),  # (N, 64, H/2, W/2)
+            _Residual(64),
+            nn.Conv2d(64, self.num_features, 3, padding=1, stride=2, bias=False),  # H/4, W/4
+            _Residual(self.num_features),
+            nn.BatchNorm2d(self.num_features),
+            nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),  # (N, 128)
+        )
+        self.head = nn.Linear(self.num_features, classes)
+
+    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
+        """Images in [-1, 1] to the 128 averaged activations before the last layer, all >= 0."""
+        return self.body(x)
+
+    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+        """Images in [-1, 1] to unnormalised log-probabilities of the classes."""
+        return self.head(self.features(x))
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=2e-3)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: cross-entropy with smoothed labels on shifted and mirrored images."""
+        logits = self.logits(_jitter(batch.images, generator))
+        loss = F.cross_entropy(logits, batch.labels, label_smoothing=0.1)
+        accuracy = (logits.argmax(dim=1) == batch.labels).float().mean()
+        yield Turn("model", loss, {"cross_entropy": loss, "accuracy": accuracy})
+
+
+def _jitter(x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+    """Mirror half of the images, and shift each by up to 2 pixels both ways."""
+    (n, _, height, width), device = x.shape, x.device
+    mirrored = torch.rand(n, 1, 1, 1, generator=generator, device=device) < 0.5
+    x = F.pad(torch.where(mirrored, x.flip(3), x), (2, 2, 2, 2), value=-1.0)
+    shift = torch.randint(5, (2, n, 1), generator=generator, device=device)
+    rows = shift[0] + torch.arange(height, device=device)  # (n, h)
+    columns = shift[1] + torch.arange(width, device=device)  # (n, w)
+    image = torch.arange(n, device=device)[:, None, None]
+    return x[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -1,0 +1,170 @@
+"""Arrays to figures, all with one look; nothing here knows a model.
+
+The first colours are those of Okabe & Ito 2008, distinguishable with any common colour vision, and
+each keeps one meaning through the whole course.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float, Int64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gen_lib.data import to_uint8
+
+DATA = "#0072B2"  # blue: what is real
+MODEL = "#D55E00"  # vermilion: what a model says
+CODE = "#009E73"  # green: encoder, code, decoder
+GENERATOR = "#E69F00"  # orange
+DISCRIMINATOR = "#CC79A7"  # pink
+BASELINE = "#777777"  # grey: floors, ceilings, baselines
+CLASSES = (  # ten classes, light and dark alternating, each with a marker of its own
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#000000",
+    "#999933",
+    "#882255",
+    "#AA4499",
+)
+MARKERS = "osD^vP*X<>"
+
+
+def use_style() -> None:
+    """Give every figure of this session the look of the course."""
+    plt.style.use(Path(__file__).with_name("course.mplstyle"))
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display a figure, sharp on a screen of double density, with a text for who can't see it."""
+    from IPython.display import Image, display
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    display(Image(buffer.getvalue(), width=round(100 * figure.get_figwidth()), alt=alt))
+    plt.close(figure)
+
+
+def image_rows(
+    rows: Mapping[str, Float[Tensor, "n c h w"]], title: str = "", scale: float = 0.6
+) -> Figure:
+    """Rows of images in [-1, 1], each row with its label, pixels kept as pixels.
+
+    Args:
+        rows: label -> images; all rows show equally many.
+        title: what the picture says.
+        scale: inches per image.
+    """
+    columns = len(next(iter(rows.values())))
+    size = (1.0 + scale * columns, scale * len(rows) + (0.35 if title else 0.05))
+    figure, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
+    for ax, (label, images) in zip(axes[:, 0], rows.items(), strict=True):
+        draw_images(ax, images, columns)
+        ax.set_ylabel(label, rotation=0, ha="right", va="center")
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    return figure
+
+
+def draw_images(ax: Axes, images: Float[Tensor, "n c h w"], columns: int) -> None:
+    """A grid of images in [-1, 1] without axes, two white pixels between each two."""
+    grid = make_grid(to_uint8(images.detach().cpu()), nrow=columns, padding=2, pad_value=255)
+    ax.imshow(grid.permute(1, 2, 0))
+    ax.set(xticks=[], yticks=[])
+    ax.grid(visible=False)
+    ax.spines[:].set_visible(False)
+
+
+def curves(
+    ax: Axes,
+    series: Mapping[str, Sequence[float] | Float[Tensor, "n"]],
+    x: Sequence[float] | Float[Tensor, "n"] | None = None,
+    colors: Sequence[str] = (DATA, MODEL, CODE, DISCRIMINATOR, GENERATOR, BASELINE),
+) -> None:
+    """Lines against x (or against 1, 2, ...), each named at its right end, not in a legend."""
+    for (label, values), color in zip(series.items(), cycle(colors), strict=False):
+        y = torch.as_tensor(values).tolist()
+        places = list(range(1, len(y) + 1)) if x is None else torch.as_tensor(x).tolist()
+        ax.plot(places, y, color=color)
+        ax.annotate(
+            f" {label}", (places[-1], y[-1]), color=color, va="center", annotation_clip=False
+        )
+
+
+def smooth(values: Sequence[float], window: int = 50) -> Float[Tensor, "m"]:
+    """Running mean over ``window`` entries (or all, where they are fewer).
+
+    >>> smooth([0.0, 2.0, 4.0], window=2)
+    tensor([1., 3.])
+    """
+    return torch.tensor(values).unfold(0, min(window, len(values)), 1).mean(dim=1)
+
+
+def points(
+    ax: Axes, x: Float[Tensor, "n 2"], color: str = DATA, size: float = 3, limit: float = 3.0
+) -> None:
+    """Points of the plane on square axes from -limit to limit."""
+    ax.scatter(x[:, 0], x[:, 1], size, color=color, alpha=0.6)
+    square(ax, limit)
+
+
+def field(ax: Axes, values: Float[Tensor, "n n"], limit: float = 3.0, **options) -> None:
+    """A function of the plane, values[row, column] at (x = column, y = row), as a coloured map."""
+    extent = (-limit, limit, -limit, limit)
+    ax.imshow(values, origin="lower", extent=extent, interpolation="bilinear", **options)
+    square(ax, limit)
+
+
+def plane(n: int = 100, limit: float = 3.0) -> Float[Tensor, "points 2"]:
+    """The n * n points of a grid over the plane, in the order that ``field`` draws."""
+    ticks = torch.linspace(-limit, limit, n)
+    y, x = torch.meshgrid(ticks, ticks, indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], dim=1)
+
+
+def square(ax: Axes, limit: float) -> None:
+    """Equal axes from -limit to limit, with few ticks."""
+    ticks = [-limit, 0, limit]
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", xticks=ticks, yticks=ticks)
+    ax.grid(visible=False)
+
+
+def classes(
+    ax: Axes,
+    z: Float[Tensor, "n 2"],
+    labels: Int64[Tensor, "n"],
+    names: Sequence[str],
+    size: float = 6,
+) -> None:
+    """Points coloured and shaped by class, each class named at the median of its points."""
+    for k, (color, marker) in enumerate(zip(CLASSES[: len(names)], MARKERS, strict=False)):
+        mine = z[labels == k]
+        ax.scatter(mine[:, 0], mine[:, 1], size, color=color, marker=marker, alpha=0.5)
+    for k, name in enumerate(names):
+        center = tuple(z[labels == k].median(dim=0).values.tolist())
+        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": CLASSES[k], "alpha": 0.9}
+        ax.annotate(name, center, ha="center", va="center", fontsize=9, bbox=box)
+
+
+def bars(
+    ax: Axes, values: Mapping[str, float], colors: Sequence[str] | str = MODEL, text: str = "{:.3g}"
+) -> None:
+    """Horizontal bars, first on top, each with its name on the left and its value at the end."""
+    places = list(range(len(values)))
+    ax.barh(places, list(values.values()), color=colors, height=0.65)
+    ax.set_yticks(places, list(values))
+    ax.invert_yaxis()
+    ax.grid(visible=False, axis="y")
+    for place, value in zip(places, values.values(), strict=True):
+        ax.annotate(" " + text.format(value), (value, place), va="center", fontsize=9)
+    ax.margins(x=0.15)

@@ -1,0 +1,153 @@
+"""Build the notebooks from their master text: ``python notebooks/build.py [--force] [NAME ...]``.
+
+``source/NAME.py`` (jupytext's percent format) is the only text a person edits. A notebook whose
+code, library, weights or stored studies have changed since its last execution is executed again; a
+change of prose only replaces the text. What an execution took goes to ``minutes.json``.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+HERE = Path(__file__).resolve().parent
+LIBRARY = HERE.parent / "gen_lib"
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def sources() -> list[Path]:
+    """The master texts, in the order of the course."""
+    return sorted((HERE / "source").glob("*.py"))
+
+
+def blank(source: Path) -> NotebookNode:
+    """The notebook of a master text, without outputs; the same text gives the same bytes."""
+    notebook = jupytext.read(source, fmt="py:percent")
+    notebook.metadata = {
+        "kernelspec": KERNEL,
+        "language_info": {"name": "python"},
+        "gen_lib": {"stamp": stamp(notebook)},
+    }
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:03d}"
+    return notebook
+
+
+def stamp(notebook: NotebookNode) -> str:
+    """One hash over everything that the outputs depend on."""
+    code = "\n# cell\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    parts = [code, *(_without_docstrings(m) for m in sorted(library_modules(code)))]
+    kept = [*LIBRARY.parent.glob("data/pretrained/*.safetensors"), *HERE.glob("studies/*.csv")]
+    names = code + " judge"  # the metrics load the judge by themselves
+    parts += [_digest(file.read_bytes()) for file in sorted(kept) if file.stem in names]
+    return _digest("\n".join(parts).encode())
+
+
+def library_modules(code: str) -> set[Path]:
+    """The files of gen_lib that the code imports, and those that they import."""
+    found: set[Path] = set()
+    waiting = [code]
+    while waiting:
+        for file in set(_imported(waiting.pop())) - found:
+            found.add(file)
+            waiting.append(file.read_text())
+    return found
+
+
+def outputs_of(path: Path, notebook: NotebookNode) -> NotebookNode | None:
+    """The notebook with the outputs of its last execution, if they still belong to it."""
+    if not path.is_file():
+        return None
+    old = nbformat.read(path, as_version=4)
+    if old.metadata.get("gen_lib") != notebook.metadata["gen_lib"]:
+        return None
+    done = iter([cell for cell in old.cells if cell.cell_type == "code"])
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            before = next(done)
+            cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return notebook
+
+
+def execute(notebook: NotebookNode) -> float:
+    """Run all cells in place, in a fresh kernel, and return the minutes that it took."""
+    start = time.perf_counter()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(HERE)}}).execute()
+    minutes = (time.perf_counter() - start) / 60
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":  # without its kernel a widget is an error message
+            cell.outputs = [o for o in cell.outputs if WIDGET_VIEW not in o.get("data", {})]
+    return minutes
+
+
+def _imported(code: str) -> Iterator[Path]:
+    lines = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))
+    for node in ast.walk(ast.parse(lines)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            place = LIBRARY.parent.joinpath(*name.split("."))
+            if name.split(".")[0] == LIBRARY.name:
+                candidates = (place.with_suffix(".py"), place / "__init__.py")
+                yield from (file for file in candidates if file.is_file())
+
+
+def _without_docstrings(file: Path) -> str:
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _remember(minutes: dict[str, float]) -> None:
+    from gen_lib import clock
+
+    known = clock.measured() | {"machine": clock.machine(), "speed": round(clock.calibrate(), 2)}
+    known["minutes"] = dict(sorted((known["minutes"] | minutes).items()))
+    clock.MINUTES_FILE.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def main() -> None:
+    """Build all notebooks, or those named."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="such as 01_autoencoders (default: all)")
+    parser.add_argument("--force", action="store_true", help="execute even what is unchanged")
+    options = parser.parse_args()
+    minutes: dict[str, float] = {}
+    for source in sources():
+        if options.names and source.stem not in options.names:
+            continue
+        path, notebook = HERE / f"{source.stem}.ipynb", blank(source)
+        kept = None if options.force else outputs_of(path, notebook)
+        if kept is None:
+            print(f"{source.stem}: executing ...", flush=True)
+            minutes[source.stem] = round(execute(notebook), 2)
+            print(f"{source.stem}: {minutes[source.stem]} min")
+        nbformat.write(notebook, path)
+    if minutes:
+        _remember(minutes)
+
+
+if __name__ == "__main__":
+    main()

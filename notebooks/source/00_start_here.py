@@ -1,0 +1,403 @@
+# %% [markdown]
+# # 00 · Start here: what a generative model is
+#
+# **Question.** What does it mean to *learn a distribution*, and how do you tell a good model of it
+# from a bad one?
+#
+# **Afterwards you can** say what p_data and p_model are, fit four models of a distribution, sample
+# from them, score them by held-out log-likelihood, and recognise overfitting when you see it - all
+# before the first neural network.
+#
+# **Know first:** a little Python, what a probability density is.
+#
+# Run the cells from top to bottom (*Run → Run All Cells*), or one at a time with Shift+Enter.
+
+# %%
+import platform
+
+import matplotlib.pyplot as plt
+import torch
+from sklearn.mixture import GaussianMixture
+from sklearn.neighbors import KernelDensity
+
+from gen_lib import clock, plots
+from gen_lib.data import data_folder, load, load_toy
+from gen_lib.metrics import nearest
+
+plots.use_style()
+print(clock.stated("00_start_here"))
+
+# %% [markdown]
+# ## Your machine
+#
+# The course needs no GPU and no network. The next cell checks that everything is in its place.
+
+# %%
+images = load("fashion_mnist")
+print("Python      ", platform.python_version())
+print("Machine     ", clock.machine())
+print("Data folder ", "found" if data_folder().is_dir() else "missing")
+print("Images      ", f"{len(images.train):,} for training, {len(images.test):,} for testing")
+assert (len(images.train), len(images.test)) == (60_000, 10_000)
+
+# %% [markdown]
+# Every chapter states the minutes that *Run All* took on the reference machine. Ten seconds of
+# training show how yours compares; from then on every chapter scales its minutes to it.
+
+# %%
+speed = clock.calibrate(seconds=10)
+reference = clock.measured()["speed"] or speed
+print(f"This machine trains {speed / reference:.1f} times as fast as the reference machine.")
+print(clock.stated("01_autoencoders"))
+
+# %% [markdown]
+# ## What generative AI does today
+#
+# The lecture opens with eleven applications. Each makes a different kind of x; few families of
+# models serve them all.
+#
+# | Application (lecture's term) | What is generated | Family that serves it | Read more |
+# |---|---|---|---|
+# | AI search (AI 검색) | an answer, given a question and passages found for it | autoregressive transformer | RAG: Lewis et al. 2020, [2005.11401](https://arxiv.org/abs/2005.11401) |
+# | Summarisation (문서 요약) | a short text, given a long one | autoregressive transformer | PEGASUS: Zhang et al. 2019, [1912.08777](https://arxiv.org/abs/1912.08777) |
+# | Inpainting (이미지 인페인팅) | the missing pixels, given the others | diffusion | RePaint: Lugmayr et al. 2022, [2201.09865](https://arxiv.org/abs/2201.09865) |
+# | Text (텍스트 생성) | the next words, given those before | autoregressive transformer | GPT-3: Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165) |
+# | Text to image (텍스트-이미지 생성) | an image, given a sentence | diffusion in an autoencoder's latent space | Stable Diffusion: Rombach et al. 2021, [2112.10752](https://arxiv.org/abs/2112.10752) |
+# | Text to video (텍스트-비디오 생성) | a sequence of frames, given a sentence | diffusion in a video autoencoder's latent space | CogVideoX: Yang et al. 2024, [2408.06072](https://arxiv.org/abs/2408.06072) |
+# | Music (음악 생성) | codes of sound, given a text or a melody | autoencoder for sound + autoregressive transformer | MusicGen: Copet et al. 2023, [2306.05284](https://arxiv.org/abs/2306.05284) |
+# | Speech (음성 생성) | codes of sound, given a text and three seconds of a voice | autoencoder for sound + autoregressive model | VALL-E: Wang et al. 2023, [2301.02111](https://arxiv.org/abs/2301.02111) |
+# | Image style (이미지 스타일 변환) | the same scene in another style | GAN (CycleGAN), today also diffusion | CycleGAN: Zhu et al. 2017, [1703.10593](https://arxiv.org/abs/1703.10593) |
+# | Virtual try-on (가상 의류 착용) | a photograph of a person in a given garment | diffusion in a latent space | IDM-VTON: Choi et al. 2024, [2403.05139](https://arxiv.org/abs/2403.05139) |
+# | Other creative work (다양한 창작 작업) | for instance a 3-D object, given a sentence | a diffusion model that judges renderings | DreamFusion: Poole et al. 2022, [2209.14988](https://arxiv.org/abs/2209.14988) |
+#
+# Three of the families above are chapters of this course: autoencoders (01-03), GANs (04, 05) and
+# diffusion (06). The fourth, autoregressive models, you build below in twenty lines.
+
+# %% [markdown]
+# ## The goal
+#
+# Given training data from an unknown distribution p_data(x),
+#
+# 1. learn a model distribution **p_model(x) that approximates p_data(x)**, and
+# 2. **sample new x from p_model(x)**.
+#
+# Here are samples from one p_data: photographs of garments. Almost none of the
+# $256^{784}$ possible pictures of this size look like one. A generative model has to find those few.
+
+# %%
+generator = torch.Generator().manual_seed(0)
+real = images.train.subset(10).x
+noise = 2 * torch.rand(10, 1, 28, 28, generator=generator) - 1
+figure = plots.image_rows(
+    {"from p_data": real, "uniform": noise}, "p_data gives garments; uniform pixels never do"
+)
+plots.show(
+    figure,
+    "Two rows of ten 28-pixel pictures: garments such as shirts, shoes and bags above, "
+    "grey noise without any structure below.",
+)
+
+# %% [markdown]
+# ## Course map
+#
+# | Chapter | The question it answers |
+# |---|---|
+# | **00 Start here** | What is it to learn a distribution? |
+# | **[01 Autoencoders](01_autoencoders.ipynb)** | What does a short code keep of an image - and can one sample it? |
+# | 02 Sparse, denoising, masked | What else can force a code to be useful? |
+# | 03 Variational autoencoder | How does a code become a distribution to sample from? |
+# | 04 Generative adversarial network | Can a second network replace the loss? |
+# | 05 CycleGAN | Can one translate between two worlds without pairs? |
+# | 06 Diffusion | Can one generate by removing noise, a little at a time? |
+# | 07 Comparison | Which family for which purpose - measured? |
+#
+# **Notation**, the same in every chapter:
+#
+# | Symbol | Meaning |
+# |---|---|
+# | x, $x_n$ | an image or a point; the n-th of N |
+# | z | a latent code, with units $z_1 \dots z_K$ |
+# | y(x, w) | what a network with weights w makes of x |
+# | $p_{data}$, $p_{model}$ | where the data came from; what a model samples from |
+# | $\mu$, $\Sigma$, $\sigma$ | mean, covariance, standard deviation |
+#
+# Images are numbers in [-1, 1] with the shape (N, C, H, W): images, channels, height, width.
+
+# %% [markdown]
+# ## Idea: four models of one distribution
+#
+# Two dimensions are enough to see everything. This p_data is a ring of eight small Gaussians - and
+# because we made it, we know its exact density, so we also know the best score that any model can
+# reach. The models see 400 points.
+
+# %%
+toy = load_toy("eight_gaussians")
+train = toy.sample(400, torch.Generator().manual_seed(1))
+test = toy.sample(4_000, torch.Generator().manual_seed(2))
+ceiling = toy.log_prob(test).mean().item()
+print(f"Best possible score: {ceiling:.3f} nats per point, the score of p_data itself.")
+
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.4))
+plots.points(axes[0], train)
+axes[0].set_title("400 training points ...")
+plots.field(axes[1], toy.log_prob(plots.plane(200)).exp().reshape(200, 200))
+axes[1].set_title("... and the density p_data(x)")
+plots.show(
+    figure,
+    "Left: 400 points in eight tight clusters on a circle of radius 2. "
+    "Right: the density, eight small bright spots at the same places.",
+)
+
+# %% [markdown]
+# The score is the **held-out log-likelihood**: the mean of log p_model(x) over test points that the
+# model has not seen, in nats. Higher is better, and no model beats p_data on average (their
+# difference is the Kullback-Leibler divergence from p_data to p_model, which is never negative).
+#
+# **Model 1, a single Gaussian.** Fitting it by maximum likelihood means taking the mean and the
+# covariance of the data.
+
+# %%
+gaussian = torch.distributions.MultivariateNormal(train.mean(dim=0), train.T.cov(correction=0))
+torch.manual_seed(0)
+samples = {"Gaussian": gaussian.sample((1_000,))}
+score = {"Gaussian": lambda x: gaussian.log_prob(x)}
+
+# %% [markdown]
+# **Model 2, a mixture of Gaussians**, fitted by expectation-maximisation (Dempster, Laird & Rubin
+# 1977): which component made this point? - where are the components, then? - and again.
+
+# %%
+mixture = GaussianMixture(8, n_init=5, random_state=0).fit(train)
+samples["mixture"] = torch.tensor(mixture.sample(1_000)[0], dtype=torch.float32)
+score["mixture"] = lambda x: torch.tensor(mixture.score_samples(x))
+
+# %% [markdown]
+# **Model 3, a kernel density** (Rosenblatt 1956, Parzen 1962): a small Gaussian on every training
+# point. Its width is the only choice.
+
+# %%
+kernel = KernelDensity(bandwidth=0.1).fit(train)
+samples["kernel density"] = torch.tensor(kernel.sample(1_000, random_state=0), dtype=torch.float32)
+score["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
+
+# %% [markdown]
+# ## Build: an autoregressive model in twenty lines
+#
+# **Model 4.** Any distribution can be written one coordinate at a time,
+#
+# $$p(x) = p(x_1)\; p(x_2 \mid x_1) \cdots p(x_D \mid x_1, \dots, x_{D-1}).$$
+#
+# Language models generate text this way, word after word (GPT-2: Radford et al. 2019, eq. 1), and
+# WaveNet generated speech this way, sample after sample (van den Oord et al. 2016,
+# [1609.03499](https://arxiv.org/abs/1609.03499)). With two coordinates and a histogram for each
+# factor, twenty lines do it.
+
+
+# %%
+class AutoregressiveHistogram:
+    """p(x_1) p(x_2 | x_1) on bins over [-3, 3]^2; alpha imaginary points in each bin."""
+
+    def __init__(self, x, bins=60, alpha=0.01):
+        self.bins, self.width = bins, 6 / bins
+        counts = torch.full((bins, bins), alpha)  # (x_1 bin, x_2 bin)
+        row, column = self.bin(x)  # (n,), (n,)
+        counts.index_put_((row, column), torch.ones(len(x)), accumulate=True)
+        self.p1 = counts.sum(dim=1) / counts.sum()  # p(x_1): (bins,)
+        self.p2 = counts / counts.sum(dim=1, keepdim=True)  # p(x_2 | x_1): one row per x_1
+
+    def bin(self, x):
+        return ((x + 3) / self.width).long().clamp(0, self.bins - 1).T
+
+    def log_prob(self, x):
+        row, column = self.bin(x)
+        return (self.p1[row] * self.p2[row, column] / self.width**2).log()
+
+    def sample(self, n):
+        row = self.p1.multinomial(n, replacement=True)  # first x_1 ...
+        column = self.p2[row].multinomial(1)[:, 0]  # ... then x_2 given x_1
+        corner = torch.stack([row, column], dim=1) * self.width - 3  # (n, 2)
+        return corner + self.width * torch.rand(n, 2)
+
+
+histogram = AutoregressiveHistogram(train)
+torch.manual_seed(0)
+samples["autoregressive"] = histogram.sample(1_000)
+score["autoregressive"] = histogram.log_prob
+
+# %% [markdown]
+# Two things must hold for it to be a distribution: each conditional sums to one, and so does the
+# whole density.
+
+# %%
+assert torch.allclose(histogram.p2.sum(dim=1), torch.ones(60))
+middle_of_bins = (torch.cartesian_prod(*2 * [torch.arange(60)]) + 0.5) * histogram.width - 3
+integral = histogram.log_prob(middle_of_bins).exp().sum() * histogram.width**2
+assert torch.isclose(integral, torch.tensor(1.0), atol=1e-4)
+print(f"The density integrates to {integral:.4f}.")
+
+# %% [markdown]
+# ## Predict
+#
+# Commit to an answer before you run the cell below.
+#
+# 1. Which of the four gets the best held-out score?
+# 2. Which one puts samples where no data ever was, and why?
+# 3. The mixture has eight components, the truth has eight modes. Will its score reach the best
+#    possible one?
+#
+# ## Look: what each model samples
+
+# %%
+figure, axes = plt.subplots(2, 4, figsize=(8, 4.4), sharex=True, sharey=True)
+grid = plots.plane(150)
+for (name, points), top, bottom in zip(samples.items(), axes[0], axes[1], strict=True):
+    density = score[name](grid).exp().reshape(150, 150)
+    plots.field(top, density, vmax=density.quantile(0.995).item() + 1e-9)
+    plots.points(bottom, points, color=plots.MODEL, size=2)
+    top.set_title(name)
+axes[0, 0].set_ylabel("p_model(x)")
+axes[1, 0].set_ylabel("1,000 samples")
+plots.show(
+    figure,
+    "Four columns, density above and samples below. The single Gaussian is one broad blob over the "
+    "whole ring; the mixture shows eight tight spots; the kernel density eight wider spots; the "
+    "autoregressive histogram eight blocky spots.",
+)
+
+# %% [markdown]
+# ## Measure: held-out log-likelihood
+
+# %%
+held_out = {name: f(test).mean().item() for name, f in score.items()}
+on_train = {name: f(train).mean().item() for name, f in score.items()}
+print(f"{'model':>16} {'train':>8} {'held out':>9}   nats per point")
+for name in score:
+    print(f"{name:>16} {on_train[name]:8.3f} {held_out[name]:9.3f}")
+print(f"{'p_data':>16} {toy.log_prob(train).mean():8.3f} {ceiling:9.3f}   nobody does better")
+
+figure, ax = plt.subplots(figsize=(7, 2.2))
+rows = held_out | {"p_data (ceiling)": ceiling}
+colors = [*4 * [plots.MODEL], plots.BASELINE]
+plots.bars(ax, rows, colors, "{:.2f}")
+ax.axvline(0, color="#444444", linewidth=0.8)
+ax.set_xlabel("held-out log-likelihood, nats per point (more is better)")
+best = max(held_out, key=held_out.get)
+ax.set_title(f"The {best} comes closest to p_data")
+plots.show(
+    figure,
+    "Bars of held-out log-likelihood: " + ", ".join(f"{k} {v:.2f}" for k, v in rows.items()) + ".",
+)
+assert max(held_out.values()) <= ceiling, "On average no model beats p_data."
+
+# %% [markdown]
+# <details><summary>Answers to the three predictions</summary>
+#
+# 1. The mixture: the truth *is* a mixture of eight Gaussians, so its family contains p_data. In
+#    real life no family does, and the flexible models win.
+# 2. The single Gaussian: it can only be one blob, so most of its samples fall into the empty middle
+#    and between the clusters. A model that must cover all data with too simple a shape covers much
+#    else besides.
+# 3. Nearly. It has to estimate eight means and covariances from 400 points, and pays for each.
+# </details>
+
+# %% [markdown]
+# ## Break it: memorise the training data
+#
+# The kernel density has one knob. Make the kernels narrower and narrower, and the score on the
+# *training* points rises without limit. Does the model get better?
+
+# %%
+widths = torch.logspace(-3, 0, 25)
+curves = {"train": [], "held out": []}
+for width in widths.tolist():
+    model = KernelDensity(bandwidth=width).fit(train)
+    curves["train"].append(model.score(train) / len(train))
+    curves["held out"].append(model.score(test) / len(test))
+
+figure, ax = plt.subplots(figsize=(7, 3))
+ax.semilogx(widths, curves["train"], color=plots.DATA)
+ax.semilogx(widths, curves["held out"], color=plots.MODEL)
+ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
+ax.annotate("p_data", (0.7, ceiling), color=plots.BASELINE, va="bottom")
+ax.annotate("training points", (widths[4], curves["train"][4]), color=plots.DATA, va="bottom")
+ax.annotate("held-out points", (widths[12], -6), color=plots.MODEL)
+ax.set(xlabel="width of the kernels", ylabel="nats per point", ylim=(-8, 9))
+ax.set_title("Narrow kernels win on the training points and lose everywhere else")
+plots.show(
+    figure,
+    "Log-likelihood against kernel width. On training points it rises steadily as kernels get "
+    "narrower, far above the dashed line of p_data; on held-out points it peaks at a middle width "
+    "below that line and falls off a cliff to the left.",
+)
+
+# %% [markdown]
+# The training score even passes that of p_data itself, which is the alarm: nothing true can be
+# better than the truth. **Symptom** in numbers: how far is a sample from the nearest training point,
+# compared with how far a fresh real point is?
+
+# %%
+fresh = nearest(test[:1_000], train).distance.median().item()
+for width in (0.001, 0.05):
+    drawn = KernelDensity(bandwidth=width).fit(train).sample(1_000, random_state=0)
+    distance = nearest(torch.tensor(drawn, dtype=torch.float32), train).distance.median().item()
+    print(f"width {width}: samples lie {distance:.4f} from a training point, fresh data {fresh:.4f}")
+
+# %% [markdown]
+# **Cause:** a model with enough freedom stores the training set and samples copies of it. **Repair:**
+# choose the freedom by held-out data. The same holds for every model with a knob:
+
+# %%
+mixture_sizes, bin_numbers = [1, 2, 4, 8, 16, 32, 64, 128], [6, 12, 24, 48, 96, 192, 384]
+fits = [GaussianMixture(k, random_state=0, reg_covar=1e-6).fit(train) for k in mixture_sizes]
+histograms = [AutoregressiveHistogram(train, bins) for bins in bin_numbers]
+knobs = {
+    "components of the mixture": (
+        mixture_sizes,
+        [m.score(train) for m in fits],
+        [m.score(test) for m in fits],
+    ),
+    "bins of the histogram": (
+        bin_numbers,
+        [h.log_prob(train).mean().item() for h in histograms],
+        [h.log_prob(test).mean().item() for h in histograms],
+    ),
+}
+figure, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
+for ax, (knob, (values, seen, unseen)) in zip(axes, knobs.items(), strict=True):
+    ax.semilogx(values, seen, "o-", color=plots.DATA, label="training points")
+    ax.semilogx(values, unseen, "o-", color=plots.MODEL, label="held-out points")
+    ax.axhline(ceiling, color=plots.BASELINE, linestyle="--", label="p_data")
+    best_value = values[unseen.index(max(unseen))]
+    ax.set(xlabel=knob, title=f"Best held out at {best_value}", ylim=(-6, 5))
+axes[0].set_ylabel("nats per point")
+axes[0].legend(loc="lower right")
+plots.show(
+    figure,
+    "Two panels of log-likelihood against a model's freedom, for the mixture and the histogram. "
+    "The training curves keep rising; the held-out curves rise, peak, and fall.",
+)
+
+# %% [markdown]
+# ## Summary
+#
+# - A generative model is a p_model that you can **sample**; fitting it means bringing it close to
+#   p_data.
+# - Where p_model(x) can be computed, **held-out** log-likelihood scores it, and p_data's own score
+#   is the ceiling. The training score proves nothing: a model that copies wins it.
+# - Too little freedom fills the gaps between the data; too much stores the data.
+# - A histogram with b bins a side has b² numbers in two dimensions and $b^{784}$ for a small image.
+#   That is why the rest of the course needs neural networks.
+#
+# The families differ in what they give up. Autoregressive models keep log p_model(x) and generate
+# slowly, one coordinate at a time. Variational autoencoders keep a bound on it (chapter 03), GANs
+# give it up and only sample (04), diffusion models remove noise step by step (06).
+#
+# **Next:** [01 Autoencoders](01_autoencoders.ipynb).
+#
+# **Further reading.** I. Goodfellow, *NIPS 2016 Tutorial: Generative Adversarial Networks*,
+# [1701.00160](https://arxiv.org/abs/1701.00160), section 2, draws the family tree of generative
+# models by what each does with the density. A. Dempster, N. Laird, D. Rubin, *Maximum Likelihood from
+# Incomplete Data via the EM Algorithm*, Journal of the Royal Statistical Society B 39, 1977.
+
+# %%
+print(clock.report())

@@ -1,0 +1,33 @@
+"""Shared by all tests: shapes and types of gen_lib are checked at run time, and data to test on."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if "gen_lib" in sys.modules:
+    raise RuntimeError("gen_lib was imported before its annotations could be checked")
+sys.path.insert(0, str(ROOT))
+install_import_hook("gen_lib", "beartype.beartype")
+
+from gen_lib.data import ImageSet, Split, load  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def fashion() -> ImageSet:
+    return load("fashion_mnist")
+
+
+@pytest.fixture(scope="session")
+def few(fashion) -> Split:
+    """300 training images."""
+    return fashion.train.subset(300)
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)

@@ -1,0 +1,258 @@
+"""The command line: what it writes, that it repeats itself, and what it will not do."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gen_lib import InputError, cli
+from gen_lib.checkpoints import load, save, sha256
+from gen_lib.cli import main
+from gen_lib.metrics import Row
+from gen_lib.models import MODELS, DeepAutoencoder
+from gen_lib.models.base import Model, Samples
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of 30 small pictures in 12 classes."""
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        file = tmp_path / "pictures" / f"class {i % 12:02}" / f"{i}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(file)
+    return str(tmp_path / "pictures")
+
+
+def run(*words) -> None:
+    assert main([str(word) for word in words]) == 0
+
+
+def module(*words, folder) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-W", "error", "-m", "gen_lib", *map(str, words)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+# train
+
+
+def test_train_writes_weights_card_and_history(tmp_path):
+    out = tmp_path / "runs" / "first"
+    words = ["train", "deep-ae", "--steps", 5, "--seed", 3, "--latent-size", 7, "--out", out]
+    run(*words)
+    assert sorted(f.name for f in out.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    card = json.loads((out / "model.json").read_text())
+    assert card["command"] == "python -m gen_lib " + " ".join(map(str, words))
+    assert (card["data"], card["seed"], card["steps"]) == ("fashion_mnist", 3, 5)
+    assert card["sha256"] == sha256(out / "model.safetensors")
+    assert card["minutes"] >= 0
+    assert torch.__version__ in card["machine"]
+    assert load(out / "model.safetensors", DeepAutoencoder).config["latent_size"] == 7
+    rows = list(csv.DictReader((out / "history.csv").open()))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert all(float(row["E"]) == pytest.approx(float(row["mse"]) * 784 / 2, rel=1e-3) for row in rows)
+
+
+def test_the_same_seed_gives_the_same_file_and_another_seed_another(tmp_path, pictures):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.manual_seed(99)
+        run("train", "ae", "--data", pictures, "--steps", 3, "--seed", seed, "--out", tmp_path / name)
+    a, b, c = (sha256(tmp_path / name / "model.safetensors") for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_train_stops_when_its_minutes_are_over(tmp_path, pictures):
+    out = tmp_path / "run"
+    run("train", "ae", "--data", pictures, "--minutes", 0.01, "--out", out)
+    seconds = [float(row["seconds"]) for row in csv.DictReader((out / "history.csv").open())]
+    assert seconds[-1] >= 0.6
+    assert all(s < 0.6 for s in seconds[:-1])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_on_a_folder_of_pictures(tmp_path, pictures, model):
+    run("train", model, "--data", pictures, "--steps", 1, "--batch-size", 8, "--out", tmp_path / "run")
+    assert load(tmp_path / "run" / "model.safetensors", Model).name == model
+
+
+def test_an_out_that_is_not_empty_is_refused_and_left_untouched(tmp_path, pictures, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.safetensors").write_text("precious")
+    assert main(["train", "ae", "--data", pictures, "--steps", "1", "--out", str(tmp_path / "run")]) == 2
+    assert "exists and is not empty: choose another --out" in capsys.readouterr().err
+    assert [f.read_text() for f in (tmp_path / "run").iterdir()] == ["precious"]
+
+
+def test_an_empty_out_is_used(tmp_path, pictures):
+    (tmp_path / "run").mkdir()
+    run("train", "ae", "--data", pictures, "--steps", 1, "--out", tmp_path / "run")
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_an_interrupted_training_writes_nothing(tmp_path, pictures, monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "fit", interrupted)
+    words = ["train", "ae", "--data", pictures, "--steps", "1", "--out", str(tmp_path / "run")]
+    assert main(words) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+# evaluate
+
+
+@pytest.fixture
+def trained(tmp_path, pictures):
+    run("train", "ae", "--data", pictures, "--steps", 1, "--out", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_evaluate_prints_the_figures_and_writes_the_same_as_json(trained, pictures, capsys):
+    file = trained / "deep" / "figures.json"
+    run("evaluate", trained, "--data", pictures, "--json", file)
+    found = json.loads(file.read_text())
+    kinds = ["", "_pca", "_mean_image"]
+    assert list(found) == [figure + kind for figure in ("mse", "psnr", "ssim") for kind in kinds]
+    printed = capsys.readouterr().out
+    for value in found.values():
+        assert f"{value:.4f}" in printed
+
+
+def test_figures_are_the_rows_laid_flat():
+    rows = [Row("mse", 1.0, {"pca": 2.0, "mean_image": 3.0}), Row("recall", 0.5, {"floor": 0.9})]
+    assert cli.figures(rows) == {
+        "mse": 1.0,
+        "mse_pca": 2.0,
+        "mse_mean_image": 3.0,
+        "recall": 0.5,
+        "recall_floor": 0.9,
+    }
+
+
+@pytest.mark.slow
+def test_evaluate_measures_on_fashion_mnist(tmp_path):
+    run("train", "ae", "--steps", 300, "--latent-size", 16, "--out", tmp_path / "run")
+    run("evaluate", tmp_path / "run", "--json", tmp_path / "figures.json")
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert found["mse_pca"] < found["mse"] < found["mse_mean_image"]
+    assert found["psnr_pca"] > found["psnr"] > found["psnr_mean_image"]
+
+
+def test_a_model_for_other_images_is_refused_in_one_sentence(tmp_path, pictures, capsys):
+    save(DeepAutoencoder((1, 28, 28)), tmp_path / "grey.safetensors")
+    assert main(["evaluate", str(tmp_path / "grey.safetensors"), "--data", pictures]) == 2
+    message = capsys.readouterr().err
+    assert "(1, 28, 28)" in message
+    assert "(3, 32, 32)" in message
+
+
+# list
+
+
+def test_list_names_everything(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("GEN_LIB_DATA", str(tmp_path))
+    save(DeepAutoencoder((1, 4, 4)), tmp_path / "pretrained" / "small.safetensors")
+    run("list")
+    printed = capsys.readouterr().out
+    for name in ("fashion_mnist", "cifar10", "eight_gaussians", "checkerboard", *MODELS, "small"):
+        assert name in printed
+
+
+# sample
+
+
+class Stub(Model, Samples):
+    """Draws noise from its generator."""
+
+    name = "stub"
+
+    def players(self):
+        return {}
+
+    def turns(self, batch, generator):
+        yield from ()
+
+    def sample(self, n, generator=None):
+        return torch.rand(n, 3, 6, 5, generator=generator) * 4 - 2
+
+
+@pytest.fixture
+def stub(monkeypatch):
+    monkeypatch.setattr(cli, "load_any", lambda name, kind: Stub())
+
+
+def test_sample_writes_pictures_that_the_seed_repeats(tmp_path, stub):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        run("sample", "stub", "-n", 7, "--seed", seed, "--out", tmp_path / "new" / f"{name}.npz")
+    a, b, c = (np.load(tmp_path / "new" / f"{name}.npz")["images"] for name in "abc")
+    assert a.dtype == np.uint8
+    assert a.shape == (7, 3, 6, 5)
+    assert (a == b).all()
+    assert (a != c).any()
+    assert (a.min(), a.max()) == (0, 255)
+
+
+def test_sample_draws_a_grid_of_the_same_pictures(tmp_path, stub):
+    for name in ("grid.png", "images.npz"):
+        run("sample", "stub", "-n", 4, "--out", tmp_path / name)
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    images = np.load(tmp_path / "images.npz")["images"].transpose(0, 2, 3, 1)
+    assert grid.shape == (2 + 2 * (6 + 2), 2 + 2 * (5 + 2), 3)
+    assert (grid[2:8, 2:7] == images[0]).all()
+    assert (grid[10:16, 9:14] == images[3]).all()
+    assert (grid[:2] == 255).all()
+
+
+def test_a_model_that_cannot_sample_is_refused_in_one_sentence(tmp_path, capsys):
+    save(DeepAutoencoder((1, 4, 4)), tmp_path / "ae.safetensors")
+    out = tmp_path / "new" / "images.npz"
+    assert main(["sample", str(tmp_path / "ae.safetensors"), "--out", str(out)]) == 2
+    message = capsys.readouterr().err
+    assert "is a 'deep-ae', which has no distribution to sample from" in message
+    assert len(message.splitlines()) == 1
+    assert not out.parent.exists()
+
+
+def test_a_sample_of_another_kind_of_file_is_refused(tmp_path, stub, capsys):
+    assert main(["sample", "stub", "--out", str(tmp_path / "images.jpg")]) == 2
+    assert "must end in .npz or .png" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+# As a program
+
+
+def test_the_module_runs_without_warnings_and_reports_its_exit_code(tmp_path, pictures):
+    words = ["train", "ae", "--data", pictures, "--steps", 2, "--seed", 4]
+    done = module(*words, "--out", "run", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 steps" in done.stdout
+    run(*words, "--out", tmp_path / "twin")
+    assert sha256(tmp_path / "run/model.safetensors") == sha256(tmp_path / "twin/model.safetensors")
+
+
+def test_the_module_refuses_in_one_sentence_without_a_traceback(tmp_path):
+    done = module("evaluate", "no-such-model", folder=tmp_path)
+    assert done.returncode == 2
+    assert "no-such-model" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["train", "sample", "evaluate", "list"])
+def test_help_describes_every_command(command, capsys):
+    with pytest.raises(SystemExit) as done:
+        main([command, "--help"])
+    assert done.value.code == 0
+    assert command in capsys.readouterr().out
+
+
+def test_input_errors_are_value_errors():
+    assert issubclass(InputError, ValueError)

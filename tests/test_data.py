@@ -1,0 +1,201 @@
+"""Images: what is loaded, how it is scaled, and in which order minibatches come."""
+
+import numpy as np
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+from PIL import Image
+
+from gen_lib.data import Split, data_folder, load, to_float, to_uint8
+
+
+def make_split(n: int) -> Split:
+    """n images of one pixel, the n-th of brightness n and class n."""
+    images = torch.arange(n, dtype=torch.uint8).reshape(n, 1, 1, 1)
+    return Split(images, torch.arange(n))
+
+
+def picture(path, size=(40, 40), color=(200, 100, 50), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, color).save(path)
+
+
+def test_annotations_of_shapes_are_checked_in_this_test_run():
+    with pytest.raises(TypeCheckError):
+        to_float(torch.zeros(3))
+
+
+# The shipped data
+
+
+@pytest.mark.parametrize(("half", "n"), [("train", 60_000), ("test", 10_000)])
+def test_fashion_mnist_is_what_torchvision_reads_from_the_shipped_files(fashion, half, n):
+    from torchvision.datasets import FashionMNIST
+
+    theirs = FashionMNIST(data_folder(), train=half == "train", download=True)
+    ours = getattr(fashion, half)
+    assert ours.images.shape == (n, 1, 28, 28)
+    assert ours.images.dtype == torch.uint8
+    assert ours.labels.dtype == torch.int64
+    assert torch.equal(ours.images[:, 0], theirs.data)
+    assert torch.equal(ours.labels, theirs.targets)
+    assert ours.labels.bincount().tolist() == [n // 10] * 10
+    assert fashion.classes == tuple(theirs.classes)
+
+
+def test_fashion_mnist_has_its_names_and_shape(fashion):
+    assert fashion.name == "fashion_mnist"
+    assert fashion.classes[0] == "T-shirt/top"
+    assert fashion.classes[9] == "Ankle boot"
+    assert fashion.image_shape == (1, 28, 28)
+
+
+# Pictures and the model's range
+
+
+def test_every_brightness_survives_the_round_trip():
+    every = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(to_uint8(to_float(every)), every)
+
+
+def test_range_is_minus_one_to_one_and_linear():
+    x = to_float(torch.arange(256, dtype=torch.uint8))
+    assert x.dtype == torch.float32
+    assert (x[0], x[255]) == (-1, 1)
+    torch.testing.assert_close(x.diff(), torch.full((255,), 2 / 255))
+
+
+def test_values_outside_the_range_are_clipped():
+    x = torch.tensor([-1e9, -1.01, 1.01, 1e9])
+    assert to_uint8(x).tolist() == [0, 0, 255, 255]
+
+
+# Minibatches
+
+
+def epoch_of(split: Split, epoch: int, size: int, seed: int = 0) -> list[int]:
+    per_epoch = len(split) // size
+    steps = range(epoch * per_epoch, (epoch + 1) * per_epoch)
+    return torch.cat([split.batch(step, size, seed).labels for step in steps]).tolist()
+
+
+@pytest.mark.parametrize("epoch", [0, 1, 5])
+@pytest.mark.parametrize("size", [1, 4, 20])
+def test_every_image_comes_exactly_once_an_epoch(epoch, size):
+    assert sorted(epoch_of(make_split(20), epoch, size)) == list(range(20))
+
+
+def test_images_that_fill_no_batch_sit_the_epoch_out():
+    seen = epoch_of(make_split(20), epoch=0, size=6)
+    assert len(seen) == len(set(seen)) == 18
+
+
+def test_orders_of_epochs_and_seeds_differ():
+    split = make_split(20)
+    orders = {tuple(epoch_of(split, epoch, 4, seed)) for epoch in range(3) for seed in range(3)}
+    assert len(orders) == 9
+
+
+def test_a_batch_depends_on_its_arguments_only():
+    split = make_split(20)
+    first = split.batch(7, 4, seed=3)
+    torch.manual_seed(99)
+    for step in range(12):
+        split.batch(step, 5, seed=8)
+    again = make_split(20).batch(7, 4, seed=3)
+    assert torch.equal(first.images, again.images)
+    assert torch.equal(first.labels, again.labels)
+
+
+def test_drawing_batches_leaves_the_global_random_state_alone():
+    before = torch.get_rng_state()
+    make_split(20).batch(3, 4)
+    make_split(20).subset(4)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    assert sorted(make_split(5).batch(3, 128).labels.tolist()) == list(range(5))
+
+
+def test_images_and_labels_stay_together():
+    batch = make_split(20).batch(1, 10)
+    assert torch.equal(to_uint8(batch.images).flatten().long(), batch.labels)
+
+
+def test_a_subset_draws_without_replacement_and_repeatably():
+    split = make_split(20)
+    labels = split.subset(8, seed=1).labels
+    assert len(set(labels.tolist())) == 8
+    assert torch.equal(split.subset(8, seed=1).labels, labels)
+    assert not torch.equal(split.subset(8, seed=2).labels, labels)
+    assert torch.equal(split.subset(8).images.flatten().long(), split.subset(8).labels)
+    assert sorted(split.subset(50).labels.tolist()) == list(range(20))
+
+
+# Folders of pictures
+
+
+def test_subfolders_are_classes_and_every_tenth_picture_is_held_out(tmp_path):
+    for kind, n in (("dog", 12), ("cat", 13)):
+        for i in range(n):
+            picture(tmp_path / kind / f"{i:02}.png", color=(10 * i, 0, kind == "dog" and 255))
+    images = load(str(tmp_path))
+    assert images.classes == ("cat", "dog")
+    assert (len(images.train), len(images.test)) == (22, 3)
+    brightness, is_dog = images.test.images[:, 0, 0, 0], images.test.images[:, 2, 0, 0]
+    assert brightness.tolist() == [0, 100, 70]  # cat 0, cat 10, dog 7: numbers 0, 10, 20
+    assert torch.equal(is_dog == 255, images.test.labels == 1)
+    both = torch.cat([images.train.images, images.test.images])
+    assert len({(int(i[0, 0, 0]), int(i[2, 0, 0])) for i in both}) == 25
+
+
+def test_a_flat_folder_is_one_class_named_after_it(tmp_path):
+    for i in range(3):
+        picture(tmp_path / "shoes" / f"{i}.jpg")
+    images = load(str(tmp_path / "shoes"))
+    assert images.classes == ("shoes",)
+    assert images.train.labels.tolist() == [0, 0]
+    assert images.test.labels.tolist() == [0]
+
+
+@pytest.mark.parametrize("size", [8, 32])
+@pytest.mark.parametrize("shape", [(40, 40), (90, 30), (5, 7)])
+def test_pictures_of_any_shape_become_squares_of_the_size_asked_for(tmp_path, size, shape):
+    for i in range(2):
+        picture(tmp_path / f"{i}.png", size=shape)
+    images = load(str(tmp_path), size)
+    assert images.image_shape == (3, size, size)
+    assert (images.train.images[0].flatten(1).T == torch.tensor([200, 100, 50])).all()
+
+
+def test_an_oblong_picture_is_cropped_in_its_middle_not_squeezed(tmp_path):
+    wide = np.zeros((30, 90, 3), np.uint8)
+    wide[:, 30:60] = 255
+    for i in range(2):
+        Image.fromarray(wide).save(tmp_path / f"{i}.png")
+    assert (load(str(tmp_path), 10).train.images[..., 1:-1] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "seen"),
+    [
+        ("L", 77, [77, 77, 77]),
+        ("1", 1, [255, 255, 255]),
+        ("RGBA", (10, 20, 30, 255), [10, 20, 30]),
+        ("LA", (77, 255), [77, 77, 77]),
+        ("P", 0, [0, 0, 0]),
+    ],
+)
+def test_pictures_of_every_mode_are_read_as_rgb(tmp_path, mode, color, seen):
+    for i in range(2):
+        picture(tmp_path / f"{i}.png", mode=mode, color=color)
+    assert load(str(tmp_path), 4).train.images[0, :, 0, 0].tolist() == seen
+
+
+def test_files_that_are_no_pictures_are_passed_over(tmp_path):
+    for i in range(2):
+        picture(tmp_path / f"{i}.PNG")
+    (tmp_path / "notes.txt").write_text("not a picture")
+    images = load(str(tmp_path))
+    assert len(images.train) + len(images.test) == 2
