@@ -67,11 +67,10 @@ clean: ## remove the environment, caches, runs and unpacked data; never a tracke
 		-prune -exec rm -rf {} +
 
 # An environment whose making was interrupted has no pip: it is made anew.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 define MAKE_VENV
 @$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || { \
-	$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
-	2>/dev/null \
-	&& echo "making .venv" && $(PYTHON) -m venv --clear .venv; } || { \
+	$(PYTHON) -c '$(FITS)' 2>/dev/null && $(PYTHON) -m venv --clear .venv; } || { \
 	echo "'$(PYTHON)' is not a Python 3.11 to 3.14 with venv: install one (Debian, Ubuntu:" \
 	"apt-get install python3-venv) or name one (make lab PYTHON=python3.12)." >&2; exit 1; }
 endef

@@ -4,6 +4,7 @@ import argparse
 import csv
 import inspect
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import torch
 from gen_lib import InputError
 from gen_lib.checkpoints import RUN_FILE, load_any, pretrained_names, save
 from gen_lib.clock import machine
-from gen_lib.data import TOYS, load, to_uint8
+from gen_lib.data import TOYS, ImageSet, load, to_uint8
 from gen_lib.data.images import TORCHVISION_SETS
 from gen_lib.metrics import N_FRECHET, Row, evaluate
 from gen_lib.models import MODELS
@@ -43,9 +44,10 @@ def train(options: argparse.Namespace) -> None:
     out = options.out or Path("runs") / options.model
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists and is not empty: choose another --out, or remove it.")
+    _check_writable(out)
     images = load(options.data)
     torch.manual_seed(options.seed)
-    model = _build(options, images.image_shape)
+    model = _build(options, images)
     history = fit(
         model,
         images.train,
@@ -66,6 +68,7 @@ def sample(options: argparse.Namespace) -> None:
     """Draw new images into an .npz file, or a grid of them into a .png."""
     if options.out.suffix not in {".npz", ".png"}:
         raise InputError(f"--out {options.out} must end in .npz or .png.")
+    _check_writable(options.out)
     model = load_any(options.model, Model)
     if not isinstance(model, Samples):
         raise InputError(
@@ -88,8 +91,9 @@ def sample(options: argparse.Namespace) -> None:
 
 def evaluate_command(options: argparse.Namespace) -> None:
     """Print the model's figures on test images beside their floors, and write them as JSON."""
-    model = load_any(options.model, Model)
-    rows = evaluate(model, load(options.data), options.n)
+    if options.json:
+        _check_writable(options.json)
+    rows = evaluate(load_any(options.model, Model), load(options.data), options.n)
     _print_table(rows)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -113,13 +117,22 @@ def figures(rows: Sequence[Row]) -> dict[str, float]:
     return flat
 
 
-def _build(options: argparse.Namespace, image_shape: tuple[int, int, int]) -> Model:
+def _check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written, before the work whose result would go there."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if (nearest != path and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
+        raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")
+
+
+def _build(options: argparse.Namespace, images: ImageSet) -> Model:
     kind = MODELS[options.model]
     takes = inspect.signature(kind).parameters
     given = {} if options.latent_size is None else {"latent_size": options.latent_size}
     if given and "latent_size" not in takes:
         raise InputError(f"The model {options.model!r} has no --latent-size: leave it out.")
-    return kind(image_shape=image_shape, **given)
+    if "classes" in takes:
+        given["classes"] = len(images.classes)
+    return kind(image_shape=images.image_shape, **given)
 
 
 def _write_history(history: History, path: Path) -> None:
@@ -140,6 +153,12 @@ def _print_table(rows: Sequence[Row]) -> None:
 def _at_least_one(text: str) -> int:
     if (value := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def _seed(text: str) -> int:
+    if not 0 <= (value := int(text)) < 2**32:
+        raise argparse.ArgumentTypeError(f"{value} is not in 0 ... 2^32 - 1")
     return value
 
 
@@ -165,7 +184,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     budget = command.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="budget of wall time")
     budget.add_argument("--steps", type=int, help="budget of training steps")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--batch-size", type=int, default=128)
     command.add_argument("--latent-size", type=int, help="units of the code, if the model has one")
     command.add_argument("--out", type=Path, help="a new folder (default: runs/MODEL)")
@@ -174,7 +193,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
 def _sample_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
     command.add_argument("-n", type=_at_least_one, default=64, help="number of images")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.png")
 
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from gen_lib import InputError
 from gen_lib.checkpoints import load_judge
 from gen_lib.data import ImageSet
 from gen_lib.models.autoencoder import PCA
@@ -193,7 +194,16 @@ class Ruler:
 
 
 def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
-    """The figures that apply to the model, on test images, each beside its floor or baseline."""
+    """The figures that apply to the model, on test images, each beside its floor or baseline.
+
+    Raises:
+        InputError: the model was made for images of another shape.
+    """
+    if (made_for := model.config.get("image_shape", images.image_shape)) != images.image_shape:
+        raise InputError(
+            f"The model was made for images of shape {made_for}, those of {images.name} are "
+            f"{images.image_shape}: evaluate it on the data it was trained on."
+        )
     rows: list[Row] = []
     if isinstance(model, Classifies):
         rows += _classification(model, images)

@@ -166,5 +166,6 @@ def bars(
     ax.invert_yaxis()
     ax.grid(visible=False, axis="y")
     for place, value in zip(places, values.values(), strict=True):
-        ax.annotate(" " + text.format(value), (value, place), va="center", fontsize=9)
+        side = "left" if value >= 0 else "right"
+        ax.annotate(f" {text.format(value)} ", (value, place), va="center", ha=side, fontsize=9)
     ax.margins(x=0.15)

@@ -20,7 +20,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import Batch
@@ -100,6 +99,7 @@ def fit(
     """
     from tqdm.auto import tqdm
 
+    _check_budget(steps, minutes, batch_size)
     history = History()
     records = training_steps(
         model, data, steps=steps, minutes=minutes, batch_size=batch_size, seed=seed
@@ -133,26 +133,19 @@ def training_steps(
     device = best_device()
     model.to(device).train()
     torch.set_flush_denormal(True)
-    players = model.players()
-    optimisers = {
-        name: torch.optim.Adam(p.parameters, lr=p.lr, betas=p.betas, fused=True)
-        for name, p in players.items()
-    }
+    optimisers = _optimisers(model)
     state = [v for v in model.state_dict().values() if v.is_floating_point()]
     average = [v.clone() for v in state]
     start = time.perf_counter()
     step, fraction = 0, 0.0
     try:
         while fraction < 1:
-            scale = learning_rate_scale(fraction)
             batch = data.batch(step, batch_size, seed)
             batch = type(batch)(*(t.to(device) for t in batch))
             generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
             terms: dict[str, float] = {}
             for turn in _autocast(model.turns(batch, generator), device):
-                player, optimiser = players[turn.player], optimisers[turn.player]
-                optimiser.param_groups[0]["lr"] = player.lr * scale
-                _descend(turn.loss, player.parameters, optimiser, f"{turn.player} at step {step}")
+                _descend(turn, optimisers[turn.player], learning_rate_scale(fraction), step)
                 terms |= {name: value.item() for name, value in turn.terms.items()}
             step += 1
             torch._foreach_lerp_(average, state, 1 - average_decay(step))
@@ -178,15 +171,27 @@ def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
         yield turn
 
 
-def _descend(loss: Tensor, parameters: list, optimiser: torch.optim.Optimizer, where: str) -> None:
+def _optimisers(model: Model) -> dict[str, torch.optim.Adam]:
+    return {
+        name: torch.optim.Adam(
+            [{"params": p.parameters, "peak_lr": p.lr}], lr=p.lr, betas=p.betas, fused=True
+        )
+        for name, p in model.players().items()
+    }
+
+
+def _descend(turn: Turn, optimiser: torch.optim.Adam, scale: float, step: int) -> None:
+    (group,) = optimiser.param_groups
+    group["lr"] = scale * group["peak_lr"]
     optimiser.zero_grad()
-    loss.backward(inputs=parameters)  # gradients for these alone, laid out in memory as they are
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    turn.loss.backward(inputs=group["params"])  # for these alone, laid out in memory as they are
+    gradients = [p.grad for p in group["params"] if p.grad is not None]
     size = torch.nn.utils.get_total_norm(gradients)
-    if not (torch.isfinite(loss) and torch.isfinite(size)):
+    if not (torch.isfinite(turn.loss) and torch.isfinite(size)):
         raise NonFiniteLoss(
-            f"The loss of {where} is {loss.item():.3g} and its gradient's norm {size.item():.3g}: "
-            "training diverged; the last good weights are kept. Try a smaller learning rate."
+            f"The loss of {turn.player} at step {step} is {turn.loss.item():.3g}, the norm of its "
+            f"gradient {size.item():.3g}: training diverged; the last good weights are kept. "
+            "Try a smaller learning rate."
         )
     optimiser.step()
 

@@ -93,7 +93,9 @@ def execute(notebook: NotebookNode) -> float:
 
 
 def _imported(code: str) -> Iterator[Path]:
-    lines = "\n".join(line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))
+    lines = "\n".join(
+        line for line in code.splitlines() if not line.lstrip().startswith(("%", "!"))
+    )
     for node in ast.walk(ast.parse(lines)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -111,7 +113,9 @@ def _imported(code: str) -> Iterator[Path]:
 def _without_docstrings(file: Path) -> str:
     tree = ast.parse(file.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
             node.body = node.body[1:]
     return ast.dump(tree)
 

@@ -43,8 +43,9 @@ def refused(tmp_path, capsys):
 
 
 @pytest.fixture
-def refused_by_the_parser(tmp_path, capsys):
+def refused_by_the_parser(tmp_path, capsys, monkeypatch):
     """Run a command whose words make no sense; returns the parser's last line."""
+    monkeypatch.chdir(tmp_path)
 
     def run(*words) -> str:
         before = contents(tmp_path)
@@ -105,7 +106,11 @@ def alter(archive: Path):
 
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [(truncate, "truncated or altered"), (alter, "truncated or altered"), (Path.unlink, "is missing")],
+    [
+        (truncate, "truncated or altered"),
+        (alter, "truncated or altered"),
+        (Path.unlink, "is missing"),
+    ],
 )
 def test_a_damaged_archive_is_named_with_its_remedy(data, tmp_path, refused, damage, words):
     archive = data / f"{TEST_LABELS}.gz"
@@ -282,7 +287,9 @@ def test_a_judge_that_is_another_model_is_refused(data, refused):
     from gen_lib.checkpoints import load_judge
 
     save(LinearAutoencoder((1, 4, 4), latent_size=2), data / "pretrained" / "judge.safetensors")
-    with pytest.raises(InputError, match=r"judge\.safetensors are of the model 'ae', not of 'judge'"):
+    with pytest.raises(
+        InputError, match=r"judge\.safetensors are of the model 'ae', not of 'judge'"
+    ):
         load_judge()
 
 

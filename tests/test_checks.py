@@ -50,7 +50,9 @@ RIGHT_LOSSES = {
     "einsum": lambda y, x: torch.einsum("nchw,nchw->", y - x, y - x) / 2 / len(x),
     "mse_loss": lambda y, x: F.mse_loss(y, x, reduction="sum") / 2 / len(x),
     "norm": lambda y, x: 0.5 * ((y - x).flatten(1).norm(dim=1) ** 2).mean(),
-    "loop": lambda y, x: sum((a - b).square().sum() for a, b in zip(y, x, strict=True)) / 2 / len(y),
+    "loop": lambda y, x: (
+        sum((a - b).square().sum() for a, b in zip(y, x, strict=True)) / 2 / len(y)
+    ),
     "float64": lambda y, x: 0.5 * (y.double() - x.double()).pow(2).sum(dim=(1, 2, 3)).mean(),
 }
 

@@ -13,6 +13,7 @@ from PIL import Image
 from gen_lib import InputError, cli
 from gen_lib.checkpoints import load, save, sha256
 from gen_lib.cli import main
+from gen_lib.data import load as load_data
 from gen_lib.metrics import Row
 from gen_lib.models import MODELS, DeepAutoencoder
 from gen_lib.models.base import Model, Samples
@@ -38,6 +39,10 @@ def module(*words, folder) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
+def history(out) -> list[dict[str, str]]:
+    return list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+
+
 # train
 
 
@@ -45,7 +50,11 @@ def test_train_writes_weights_card_and_history(tmp_path):
     out = tmp_path / "runs" / "first"
     words = ["train", "deep-ae", "--steps", 5, "--seed", 3, "--latent-size", 7, "--out", out]
     run(*words)
-    assert sorted(f.name for f in out.iterdir()) == ["history.csv", "model.json", "model.safetensors"]
+    assert sorted(f.name for f in out.iterdir()) == [
+        "history.csv",
+        "model.json",
+        "model.safetensors",
+    ]
     card = json.loads((out / "model.json").read_text())
     assert card["command"] == "python -m gen_lib " + " ".join(map(str, words))
     assert (card["data"], card["seed"], card["steps"]) == ("fashion_mnist", 3, 5)
@@ -53,15 +62,28 @@ def test_train_writes_weights_card_and_history(tmp_path):
     assert card["minutes"] >= 0
     assert torch.__version__ in card["machine"]
     assert load(out / "model.safetensors", DeepAutoencoder).config["latent_size"] == 7
-    rows = list(csv.DictReader((out / "history.csv").open()))
+    rows = history(out)
     assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5"]
-    assert all(float(row["E"]) == pytest.approx(float(row["mse"]) * 784 / 2, rel=1e-3) for row in rows)
+    assert all(
+        float(row["E"]) == pytest.approx(float(row["mse"]) * 784 / 2, rel=1e-3) for row in rows
+    )
 
 
 def test_the_same_seed_gives_the_same_file_and_another_seed_another(tmp_path, pictures):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         torch.manual_seed(99)
-        run("train", "ae", "--data", pictures, "--steps", 3, "--seed", seed, "--out", tmp_path / name)
+        run(
+            "train",
+            "ae",
+            "--data",
+            pictures,
+            "--steps",
+            3,
+            "--seed",
+            seed,
+            "--out",
+            tmp_path / name,
+        )
     a, b, c = (sha256(tmp_path / name / "model.safetensors") for name in "abc")
     assert a == b
     assert a != c
@@ -70,21 +92,35 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(tmp_path, pi
 def test_train_stops_when_its_minutes_are_over(tmp_path, pictures):
     out = tmp_path / "run"
     run("train", "ae", "--data", pictures, "--minutes", 0.01, "--out", out)
-    seconds = [float(row["seconds"]) for row in csv.DictReader((out / "history.csv").open())]
+    seconds = [float(row["seconds"]) for row in history(out)]
     assert seconds[-1] >= 0.6
     assert all(s < 0.6 for s in seconds[:-1])
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_trains_on_a_folder_of_pictures(tmp_path, pictures, model):
-    run("train", model, "--data", pictures, "--steps", 1, "--batch-size", 8, "--out", tmp_path / "run")
+    run(
+        "train",
+        model,
+        "--data",
+        pictures,
+        "--steps",
+        1,
+        "--batch-size",
+        8,
+        "--out",
+        tmp_path / "run",
+    )
     assert load(tmp_path / "run" / "model.safetensors", Model).name == model
 
 
 def test_an_out_that_is_not_empty_is_refused_and_left_untouched(tmp_path, pictures, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.safetensors").write_text("precious")
-    assert main(["train", "ae", "--data", pictures, "--steps", "1", "--out", str(tmp_path / "run")]) == 2
+    assert (
+        main(["train", "ae", "--data", pictures, "--steps", "1", "--out", str(tmp_path / "run")])
+        == 2
+    )
     assert "exists and is not empty: choose another --out" in capsys.readouterr().err
     assert [f.read_text() for f in (tmp_path / "run").iterdir()] == ["precious"]
 
@@ -110,7 +146,8 @@ def test_an_interrupted_training_writes_nothing(tmp_path, pictures, monkeypatch,
 
 
 @pytest.fixture
-def trained(tmp_path, pictures):
+def trained(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(cli, "load", lambda name: load_data(name, size=16))
     run("train", "ae", "--data", pictures, "--steps", 1, "--out", tmp_path / "run")
     return tmp_path / "run"
 

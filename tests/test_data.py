@@ -166,7 +166,7 @@ def test_pictures_of_any_shape_become_squares_of_the_size_asked_for(tmp_path, si
         picture(tmp_path / f"{i}.png", size=shape)
     images = load(str(tmp_path), size)
     assert images.image_shape == (3, size, size)
-    assert (images.train.images[0].flatten(1).T == torch.tensor([200, 100, 50])).all()
+    assert (torch.tensor([200, 100, 50]) == images.train.images[0].flatten(1).T).all()
 
 
 def test_an_oblong_picture_is_cropped_in_its_middle_not_squeezed(tmp_path):

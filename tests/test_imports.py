@@ -39,7 +39,11 @@ def imported(node: ast.AST, file: Path, package: Path) -> list[str]:
         base = list(inside[: len(inside) - node.level]) if node.level else []
         module = ".".join(base + ([node.module] if node.module else []))
         # `from gen_lib import data` names a room, `from gen_lib import InputError` does not
-        names = [f"{module}.{alias.name}" for alias in node.names] if module == package.name else [module]
+        names = (
+            [f"{module}.{alias.name}" for alias in node.names]
+            if module == package.name
+            else [module]
+        )
     else:
         return []
     return [name.partition(".")[2] for name in names if name.split(".")[0] == package.name]
@@ -89,7 +93,11 @@ def test_no_room_imports_upwards():
         ("data/__init__.py", "from ..training import fit", "data (1) imports training (5)"),
         ("models/base.py", "from ..metrics import mse", "models (4) imports metrics (7)"),
         ("clock.py", "from .data import load", "clock (1) imports data (1)"),
-        ("plots.py", "if True:\n    from gen_lib.checks.base import same", "plots (8) imports checks (8)"),
+        (
+            "plots.py",
+            "if True:\n    from gen_lib.checks.base import same",
+            "plots (8) imports checks (8)",
+        ),
         ("__init__.py", "from gen_lib.data import load", "__init__ (0) imports data (1)"),
     ],
 )

@@ -88,14 +88,14 @@ def test_kernel_distance_of_one_subset_is_the_naive_unbiased_mmd():
 
 
 def test_kernel_distance_vanishes_for_equal_distributions_only():
-    a, b = normal(500, 4), normal(500, 4, seed=1)
-    assert abs(kernel_distance(a, b)) < 0.02
+    a, b = normal(250, 4), normal(250, 4, seed=1)
+    assert abs(kernel_distance(a, b)) < 0.05
     assert kernel_distance(a, b + 0.5) > 0.1
     assert kernel_distance(a, 1.5 * b) > 0.1
 
 
 def test_kernel_distance_depends_on_its_seed_only():
-    a, b = normal(400, 4), normal(300, 4, seed=1)
+    a, b = normal(200, 4), normal(150, 4, seed=1)
     before = torch.get_rng_state()
     first = kernel_distance(a, b, seed=3)
     assert torch.equal(torch.get_rng_state(), before)
@@ -239,7 +239,9 @@ def test_rows_of_an_autoencoder_stand_beside_pca_and_the_mean_image():
         expected = {key: figure(y, x) for key, y in outputs.items()}
         assert rows[name].value == pytest.approx(expected.pop("model"), rel=1e-4)
         assert rows[name].beside == pytest.approx(expected, rel=1e-4)
-    by_hand = sum(((y - v) ** 2) for y, v in zip(outputs["pca"].flatten(), x.flatten(), strict=True))
+    by_hand = sum(
+        ((y - v) ** 2) for y, v in zip(outputs["pca"].flatten(), x.flatten(), strict=True)
+    )
     assert rows["mse"].beside["pca"] == pytest.approx(by_hand.item() / x.numel(), rel=1e-3)
 
 
@@ -257,7 +259,7 @@ def test_accuracy_is_the_share_of_right_names_beside_the_most_common_class():
 
 
 class Sampler(Model, Samples):
-    """"Samples" by a function of n, the number of images."""
+    """ "Samples" by a function of n, the number of images."""
 
     name = "sampler"
 

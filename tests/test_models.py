@@ -69,9 +69,7 @@ def test_pca_spans_the_subspace_of_sklearn_with_the_same_error(k):
     x = correlated()
     ours, theirs = PCA.fit(x, k), Peer(k, svd_solver="full").fit(x.numpy())
     w = torch.as_tensor(theirs.components_)
-    torch.testing.assert_close(
-        ours.components.T @ ours.components, w.T @ w, atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(ours.components.T @ ours.components, w.T @ w, atol=1e-4, rtol=1e-4)
     y = torch.as_tensor(theirs.inverse_transform(theirs.transform(x.numpy())))
     torch.testing.assert_close(ours.reconstruct(x), y, atol=1e-3, rtol=1e-3)
 

@@ -25,12 +25,16 @@ PINS = [
 CONDA_NAME = {"torch": "pytorch-cpu"}
 
 
-def make(*arguments: str, folder: Path = ROOT) -> str:
-    """Return what make prints, free of the variables that an outer make hands down."""
+def run_make(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
+    """Run make free of the variables that an outer make hands down."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(
+    return subprocess.run(
         ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True
     )
+
+
+def make(*arguments: str, folder: Path = ROOT) -> str:
+    done = run_make(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -93,7 +97,9 @@ def test_help_lists_every_target():
 
 
 def test_readme_names_only_targets_that_exist():
-    blocks = re.findall(r"^```(?:sh|bash)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    blocks = re.findall(
+        r"^```(?:sh|bash)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S
+    )
     named = re.findall(r"^make ([a-z-]+)", "".join(blocks), re.M)
     assert "lab" in named
     assert set(named) <= phony_targets()
@@ -154,9 +160,7 @@ def test_a_python_that_is_gone_installs(checkout):
 
 def test_an_old_python_is_told_in_one_sentence(checkout):
     (checkout / ".venv" / "bin" / "python").unlink()
-    done = subprocess.run(
-        ["make", "lab", "PYTHON=no-such-python"], cwd=checkout, capture_output=True, text=True
-    )
+    done = run_make("lab", "PYTHON=no-such-python", folder=checkout)
     assert done.returncode != 0
     assert "not a Python 3.11 to 3.14 with venv" in done.stderr
     assert "Traceback" not in done.stderr
@@ -166,6 +170,6 @@ def test_an_interrupted_install_leaves_no_stamp(checkout):
     stamp = checkout / ".venv" / ".installed"
     stamp.unlink()
     (checkout / "requirements.txt").write_text("--no-such-option\n")
-    done = subprocess.run(["make", "lab"], cwd=checkout, capture_output=True, text=True)
+    done = run_make("lab", folder=checkout)
     assert done.returncode != 0
     assert not stamp.exists()

@@ -78,7 +78,7 @@ class LinearAutoencoder(Autoencoder):
         d, k = prod(image_shape), positive("latent_size", latent_size)
         encoder = nn.Sequential(nn.Flatten(), mlp(d, k))
         decoder = nn.Sequential(mlp(k, d), nn.Unflatten(1, image_shape))
-        super().__init__(encoder, decoder, 1e-3, image_shape=image_shape, latent_size=latent_size)
+        super().__init__(encoder, decoder, 3e-2, image_shape=image_shape, latent_size=latent_size)
 
 
 class DeepAutoencoder(Autoencoder):

@@ -197,7 +197,7 @@ score["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
 class AutoregressiveHistogram:
     """p(x_1) p(x_2 | x_1) on bins over [-3, 3]^2; alpha imaginary points in each bin."""
 
-    def __init__(self, x, bins=60, alpha=0.01):
+    def __init__(self, x, bins=60, alpha=0.001):
         self.bins, self.width = bins, 6 / bins
         counts = torch.full((bins, bins), alpha)  # (x_1 bin, x_2 bin)
         row, column = self.bin(x)  # (n,), (n,)
@@ -320,7 +320,7 @@ ax.semilogx(widths, curves["held out"], color=plots.MODEL)
 ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
 ax.annotate("p_data", (0.7, ceiling), color=plots.BASELINE, va="bottom")
 ax.annotate("training points", (widths[4], curves["train"][4]), color=plots.DATA, va="bottom")
-ax.annotate("held-out points", (widths[12], -6), color=plots.MODEL)
+ax.annotate("held-out points", (widths[7], -6), color=plots.MODEL)
 ax.set(xlabel="width of the kernels", ylabel="nats per point", ylim=(-8, 9))
 ax.set_title("Narrow kernels win on the training points and lose everywhere else")
 plots.show(
@@ -331,16 +331,18 @@ plots.show(
 )
 
 # %% [markdown]
-# The training score even passes that of p_data itself, which is the alarm: nothing true can be
-# better than the truth. **Symptom** in numbers: how far is a sample from the nearest training point,
+# On the training points the score passes that of p_data itself, which is the alarm. **Symptom** in numbers: how far is a sample from the nearest training point,
 # compared with how far a fresh real point is?
 
 # %%
 fresh = nearest(test[:1_000], train).distance.median().item()
+assert curves["train"][0] > toy.log_prob(train).mean()
 for width in (0.001, 0.05):
     drawn = KernelDensity(bandwidth=width).fit(train).sample(1_000, random_state=0)
     distance = nearest(torch.tensor(drawn, dtype=torch.float32), train).distance.median().item()
-    print(f"width {width}: samples lie {distance:.4f} from a training point, fresh data {fresh:.4f}")
+    print(
+        f"width {width}: samples lie {distance:.4f} from a training point, fresh data {fresh:.4f}"
+    )
 
 # %% [markdown]
 # **Cause:** a model with enough freedom stores the training set and samples copies of it. **Repair:**
@@ -368,9 +370,9 @@ for ax, (knob, (values, seen, unseen)) in zip(axes, knobs.items(), strict=True):
     ax.semilogx(values, unseen, "o-", color=plots.MODEL, label="held-out points")
     ax.axhline(ceiling, color=plots.BASELINE, linestyle="--", label="p_data")
     best_value = values[unseen.index(max(unseen))]
-    ax.set(xlabel=knob, title=f"Best held out at {best_value}", ylim=(-6, 5))
+    ax.set(xlabel=knob, title=f"{best_value} {knob.split()[0]} do best", ylim=(-6, 6))
 axes[0].set_ylabel("nats per point")
-axes[0].legend(loc="lower right")
+axes[1].legend(loc="upper left")
 plots.show(
     figure,
     "Two panels of log-likelihood against a model's freedom, for the mixture and the histogram. "

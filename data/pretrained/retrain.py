@@ -1,0 +1,59 @@
+"""Retrain the shipped models: ``python data/pretrained/retrain.py [NAME ...]`` (``make weights``).
+
+Each is trained by the command of its recipe, measured, and written with its card. The judge is
+frozen, since another judge would move every figure of the course: it is retrained only when named.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from gen_lib import cli
+from gen_lib.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save, sha256
+from gen_lib.data import load as load_data
+from gen_lib.metrics import evaluate
+from gen_lib.models.base import Model
+
+RECIPES = {
+    "judge": "judge --data fashion_mnist --steps 12000 --seed 0",
+    "deep-ae": "deep-ae --data fashion_mnist --steps 20000 --seed 0",
+    "deep-ae-2d": "deep-ae --data fashion_mnist --steps 15000 --seed 0 --latent-size 2",
+    "conv-ae": "conv-ae --data fashion_mnist --steps 5000 --seed 0",
+}
+
+
+def retrain(name: str) -> None:
+    """Train one model by its recipe, and put its weights and card into place."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder) / name
+        if cli.main(["train", *RECIPES[name].split(), "--out", str(run)]):
+            raise SystemExit(1)
+        keep(run, name)
+
+
+def keep(run: Path, name: str) -> None:
+    """Measure a finished run and ship it."""
+    model, card = load(run / RUN_FILE, Model), read_card(run / RUN_FILE)
+    target = pretrained_folder() / f"{name}.safetensors"
+    if name == "judge":
+        save(model, target)  # it measures itself
+    images = load_data(card["data"])
+    figures = {k: round(v, 5) for k, v in cli.figures(evaluate(model, images)).items()}
+    facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
+    facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
+    judge = sha256(pretrained_folder() / "judge.safetensors")
+    save(model, target, **facts, figures=figures, judge_sha256=judge)
+    print(name, figures)
+
+
+def main() -> None:
+    """Retrain what is named, or everything but the judge."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"any of {', '.join(RECIPES)}")
+    names = parser.parse_args().names or [name for name in RECIPES if name != "judge"]
+    for name in names:
+        retrain(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,465 @@
+# %% [markdown]
+# # 01 · Autoencoders: what does a short code keep of an image?
+#
+# **Question.** How much of an image survives in sixteen numbers - and can you make new images by
+# making up the numbers?
+#
+# **Afterwards you can** build and train a linear and a deep autoencoder, explain what the linear one
+# has to do with PCA, measure what a code keeps, and show why a plain autoencoder is not a generative
+# model.
+#
+# **Know first:** chapter [00](00_start_here.ipynb); what a neural network and gradient descent are.
+
+# %%
+import csv
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.patches import FancyBboxPatch, Polygon
+from sklearn.linear_model import RidgeClassifier
+from torch import nn
+
+from gen_lib import clock, plots
+from gen_lib.checkpoints import load_pretrained
+from gen_lib.checks.autoencoder import check_reconstruction_loss
+from gen_lib.data import load
+from gen_lib.metrics import Ruler, mse, psnr
+from gen_lib.models import ConvAutoencoder, DeepAutoencoder, LinearAutoencoder
+from gen_lib.models.autoencoder import PCA, reconstruction_loss
+from gen_lib.models.base import in_batches
+from gen_lib.training import fit
+
+plots.use_style()
+images = load("fashion_mnist")
+train, test = images.train, images.test
+x = test.x  # (10000, 1, 28, 28) in [-1, 1]
+print(clock.stated("01_autoencoders"))
+
+# %% [markdown]
+# ## Idea
+#
+# An **autoencoder** (오토인코더) maps a high-dimensional input to a low-dimensional latent code and
+# back to the input. The code is a **bottleneck**: what does not pass through it is lost, so training
+# has to find out what is worth keeping.
+
+# %%
+figure, ax = plt.subplots(figsize=(7, 2.3))
+sample = test.images[0, 0]
+for left, picture, name in ((0.0, sample, "x"), (5.6, None, "y(x, w)")):
+    if picture is None:
+        y = load_pretrained("deep-ae", DeepAutoencoder).reconstruct(x[:1]).detach()[0, 0]
+        picture = y.clamp(-1, 1)
+    ax.imshow(picture, extent=(left, left + 1.4, 0.3, 1.7), cmap="gray", aspect="auto")
+    ax.text(left + 0.7, 0.1, name, ha="center", va="top")
+encoder = [(1.7, 0.3), (1.7, 1.7), (2.9, 1.25), (2.9, 0.75)]
+decoder = [(4.1, 0.75), (4.1, 1.25), (5.3, 1.7), (5.3, 0.3)]
+for corners, name in ((encoder, "encoder"), (decoder, "decoder")):
+    ax.add_patch(Polygon(corners, color=plots.CODE, alpha=0.25))
+    ax.text(sum(p[0] for p in corners) / 4, 1.0, name, ha="center", va="center")
+box = FancyBboxPatch((3.2, 0.8), 0.6, 0.4, boxstyle="round,pad=0.05", color=plots.CODE)
+ax.add_patch(box)
+ax.text(3.5, 1.0, "z", ha="center", va="center", color="white", fontweight="bold")
+ax.text(3.5, 0.6, "16 numbers", ha="center", va="top")
+ax.text(0.7, 1.75, "784 numbers", ha="center", va="bottom")
+ax.text(6.3, 1.75, "784 numbers", ha="center", va="bottom")
+ax.set(xlim=(-0.1, 7.1), ylim=(-0.15, 2.05))
+ax.axis("off")
+plots.show(
+    figure,
+    "An ankle boot of 784 pixels passes through an encoder that narrows to a code z of 16 numbers "
+    "and a decoder that widens again to a somewhat smoother picture of the same boot.",
+)
+
+# %% [markdown]
+# Training minimises the lecture's loss over the N images and the weights w of both networks,
+#
+# $$E(w) = \frac{1}{2} \sum_{n=1}^{N} \lVert y(x_n, w) - x_n \rVert^2 .$$
+#
+# Three readings of it appear in code, and they are not the same number:
+#
+# | Reading | Formula | Used for |
+# |---|---|---|
+# | the lecture's E | sum over all images | the mathematics |
+# | per image, E / N | mean over a minibatch of ½ ‖y − x‖² | the training step |
+# | per pixel, 2E / (N D) | mean squared error, D = 784 pixels | tables |
+#
+# They have the same minimiser. But add a second term to the loss (chapters 02 and 03 do), and it
+# matters which one you add it to.
+
+# %% [markdown]
+# ## Build
+#
+# A deep autoencoder is two stacks of layers and one line of loss.
+
+
+# %%
+class Autoencoder(nn.Module):
+    def __init__(self, d=784, k=16):
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.Flatten(),  # (N, 784)
+            nn.Linear(d, 512),
+            nn.GELU(),
+            nn.Linear(512, 256),
+            nn.GELU(),
+            nn.Linear(256, k),  # z: (N, 16)
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(k, 256),
+            nn.GELU(),
+            nn.Linear(256, 512),
+            nn.GELU(),
+            nn.Linear(512, d),
+            nn.Unflatten(1, (1, 28, 28)),  # y: (N, 1, 28, 28)
+        )
+
+    def forward(self, x):  # (N, 1, 28, 28)
+        return self.decoder(self.encoder(x))
+
+
+def loss(y, x):
+    return 0.5 * ((y - x) ** 2).sum(dim=tuple(range(1, x.dim()))).mean()
+
+
+check_reconstruction_loss(loss)
+
+# %% [markdown]
+# The library's `DeepAutoencoder` is the same network with the same loss. From the same seed they
+# agree in output and in every gradient:
+
+# %%
+torch.manual_seed(0)
+mine = Autoencoder()
+torch.manual_seed(0)
+theirs = DeepAutoencoder()
+batch = train.batch(0, 128).images
+losses = loss(mine(batch), batch), reconstruction_loss(theirs.reconstruct(batch), batch)
+for value in losses:
+    value.backward()
+assert torch.equal(*losses)
+pairs = zip(mine.parameters(), theirs.parameters(), strict=True)
+assert all(torch.equal(a.grad, b.grad) for a, b in pairs)
+print(f"Same loss ({losses[0].item():.2f} per image) and same gradients.")
+
+# %% [markdown]
+# ## Train the simplest one: linear, and compare with PCA
+#
+# Leave out the non-linearities: one matrix down to z, one matrix up again. This is the lecture's
+# *basic autoencoder* in its simplest form, and its optimum is known: the projection onto the first
+# **principal components** of the data; every other critical point of E is a saddle (Baldi & Hornik
+# 1989). So gradient descent should end where PCA's closed form does.
+#
+# **Predict:** will the rows of the encoder's matrix be the principal components?
+
+# %%
+torch.manual_seed(0)
+linear = LinearAutoencoder(latent_size=16)
+history = fit(linear, train, steps=1_800, batch_size=256)
+pca = PCA.fit(train.x, 64)
+pca16 = PCA(pca.mean, pca.components[:16])
+
+error_linear = mse(in_batches(linear.reconstruct, x), x)
+error_pca = mse(pca16.reconstruct(x), x)
+gap = error_linear / error_pca - 1
+print(f"test MSE per pixel: linear {error_linear:.5f}, PCA {error_pca:.5f}, {100 * gap:+.2f} %")
+assert abs(gap) < 0.005
+
+# %% [markdown]
+# The errors agree. The axes do not:
+
+# %%
+decoder_matrix = linear.decoder[0][0].weight.detach()  # (784, 16): an image per unit of z
+basis = torch.linalg.qr(decoder_matrix).Q
+cosines = torch.linalg.svdvals(basis.T @ pca16.components.T)
+angles = torch.rad2deg(torch.acos(cosines.clamp(max=1)))
+print(f"angles between the two planes: at most {angles.max():.1f} degrees")
+unit = decoder_matrix / decoder_matrix.norm(dim=0)
+alignment = (pca16.components @ unit).abs().max(dim=0).values
+print(f"largest |cosine| of a unit with any principal component: {alignment.max():.2f}")
+
+
+def as_images(rows):
+    return (rows / rows.abs().amax(dim=1, keepdim=True)).reshape(-1, 1, 28, 28)
+
+
+rows = {"PCA": as_images(pca16.components[:8]), "linear AE": as_images(unit.T[:8])}
+figure = plots.image_rows(
+    rows, "Same plane, other axes: PCA orders its directions, the AE mixes them"
+)
+plots.show(
+    figure,
+    "Two rows of eight direction images. PCA's show a clean coarse-to-fine order: whole silhouettes, "
+    "shoe against shirt, trousers. The linear autoencoder's are blends of these in no order.",
+)
+
+# %% [markdown]
+# Why? Take any invertible matrix A: the code A z with the decoder's matrix times A⁻¹ gives the same
+# reconstructions, so E cannot prefer one set of axes. PCA adds what E does not ask for: orthonormal
+# directions, ordered by variance.
+
+# %% [markdown]
+# ## Train a deep one
+#
+# **Non-linear layers** let the code bend. Half a minute, live:
+
+# %%
+torch.manual_seed(0)
+deep = DeepAutoencoder(latent_size=16)
+history = fit(deep, train, minutes=0.45)
+
+figure, ax = plt.subplots(figsize=(7, 2.6))
+curve = plots.smooth(history.terms["mse"], 100)
+seconds = torch.tensor(history.seconds)[-len(curve) :]
+ax.plot(seconds, curve, color=plots.CODE)
+ax.axhline(error_pca, color=plots.BASELINE, linestyle="--")
+ax.annotate("PCA with 16 components", (seconds[-1], error_pca), ha="right", va="bottom")
+ax.set(xlabel="seconds of training", ylabel="MSE per pixel", ylim=(0, 2.2 * error_pca))
+crossing = seconds[(curve < error_pca).nonzero()[0, 0]].item()
+ax.set_title(f"After {crossing:.0f} seconds the deep autoencoder is better than any linear one")
+plots.show(
+    figure,
+    "Training error against seconds. It drops steeply, crosses the dashed line of PCA's error early "
+    "and goes on falling slowly.",
+)
+
+# %% [markdown]
+# Longer training and convolutions come as shipped weights, trained by
+#
+# ```sh
+# make weights   # for instance: python -m gen_lib train conv-ae --data fashion_mnist --steps 5000
+# ```
+
+# %%
+models = {
+    "linear, live": linear,
+    "deep, live": deep,
+    "deep, shipped": load_pretrained("deep-ae", DeepAutoencoder),
+    "convolutional, shipped": load_pretrained("conv-ae", ConvAutoencoder),
+}
+outputs = {"mean image": train.x.mean(dim=0).expand_as(x), "PCA": pca16.reconstruct(x)}
+outputs |= {name: in_batches(model.reconstruct, x) for name, model in models.items()}
+print(f"{'16 numbers per image':>24} {'MSE':>8} {'PSNR':>8} {'of PCA':>7}")
+for name, y in outputs.items():
+    print(f"{name:>24} {mse(y, x):8.4f} {psnr(y, x):6.2f} dB {mse(y, x) / error_pca:7.2f}")
+assert mse(outputs["deep, live"], x) < 0.7 * error_pca
+
+# %% [markdown]
+# ## Look
+
+# %%
+ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
+shown = {"input": x[ten], "PCA": outputs["PCA"][ten]}
+shown |= {name: outputs[name][ten] for name in ("deep, shipped", "convolutional, shipped")}
+shown["deep, error"] = (outputs["deep, shipped"][ten] - x[ten]).abs() - 1
+figure = plots.image_rows(shown, "Shapes survive sixteen numbers; patterns and prints do not")
+plots.show(
+    figure,
+    "Five rows of ten garments: input, PCA, deep and convolutional reconstructions, and the deep "
+    "one's absolute error. Silhouettes are right everywhere; PCA is blurred with ghosts of other "
+    "garments; the error is brightest on prints, edges and textures.",
+)
+
+# %% [markdown]
+# ## The encoder's four roles
+#
+# The lecture names four; each can be seen.
+#
+# **1. Another representation** (표현 변환) and **2. compression** (압축): an image is 784 bytes; its
+# code is 16 numbers.
+
+# %%
+shipped = models["deep, shipped"]
+z = in_batches(shipped.encode, x)
+print("code of the first test image:", [round(v, 1) for v in z[0].tolist()])
+print(f"{x[0].numel()} numbers become {z.shape[1]}: a factor of {x[0].numel() / z.shape[1]:.0f}")
+
+# %% [markdown]
+# **3. Features** (특징 추출). Is the class easier to read from the code than from the pixels? A
+# *linear probe* (Alain & Bengio 2016, [1610.01644](https://arxiv.org/abs/1610.01644)) answers: train
+# a linear classifier on what a layer holds, and look at its test accuracy. Here after every layer, so
+# that you see what the **successive layers** (계층적 특징) hold.
+#
+# **Predict:** after which layer is the class easiest to read for a linear classifier?
+
+# %%
+layers = [*shipped.encoder, *shipped.decoder]
+names = ["pixels", "512", "256", "code 16", "256", "512", "output"]
+few, many = train.subset(100), train.subset(10_000)
+
+
+def probe(h_train, labels, h_test):
+    scale = h_train.std(dim=0) + 1e-3
+    mean = h_train.mean(dim=0)
+    classifier = RidgeClassifier(alpha=1.0).fit((h_train - mean) / scale, labels)
+    return classifier.score((h_test - mean) / scale, test.labels)
+
+
+accuracy = {"100 labels": [], "10,000 labels": []}
+h = [few.x, many.x, x]
+with torch.no_grad():
+    for layer in layers:
+        h = [layer(part) for part in h]
+        if isinstance(layer, nn.Flatten | nn.GELU | nn.Unflatten) or h[2].shape[1] == 16:
+            flat = [part.flatten(1) for part in h]
+            accuracy["100 labels"].append(probe(flat[0], few.labels, flat[2]))
+            accuracy["10,000 labels"].append(probe(flat[1], many.labels, flat[2]))
+
+figure, ax = plt.subplots(figsize=(7, 2.9))
+for (label, values), color in zip(accuracy.items(), (plots.CODE, plots.DATA), strict=True):
+    ax.plot(range(7), values, "o-", color=color)
+    ax.annotate(f" {label}", (6.05, values[-1]), color=color, va="center")
+    for place, value in enumerate(values):
+        ax.annotate(f"{100 * value:.0f}", (place, value + 0.012), ha="center", fontsize=9)
+ax.set_xticks(range(7), names)
+ax.set(xlim=(-0.3, 7.6), ylim=(0.55, 0.95), ylabel="probe's test accuracy")
+ax.set_title("What a linear probe reads after each layer")
+plots.show(
+    figure,
+    "Accuracy of a linear probe after each layer, in per cent. With 10,000 labels: "
+    + ", ".join(f"{n} {100 * v:.0f}" for n, v in zip(names, accuracy["10,000 labels"], strict=True))
+    + ". With 100 labels: "
+    + ", ".join(f"{n} {100 * v:.0f}" for n, v in zip(names, accuracy["100 labels"], strict=True))
+    + ".",
+)
+
+# %% [markdown]
+# **4. A latent space** (잠재 공간). With two numbers per image the code is a map. Nobody told the
+# model the classes; the colours are added afterwards.
+
+# %%
+flat_ae = load_pretrained("deep-ae-2d", DeepAutoencoder)
+z2 = in_batches(flat_ae.encode, x)
+low, high = z2.quantile(0.01, dim=0), z2.quantile(0.99, dim=0)
+ticks = [torch.linspace(a, b, 16) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
+z_grid = torch.stack(torch.meshgrid(ticks[0], ticks[1].flip(0), indexing="xy"), dim=-1)
+decoded = in_batches(flat_ae.decode, z_grid.reshape(-1, 2))
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
+plots.classes(axes[0], z2[:4_000], test.labels[:4_000], images.classes)
+axes[0].set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="z₁", ylabel="z₂")
+axes[0].set_title("Where 4,000 test images are encoded ...")
+plots.draw_images(axes[1], decoded, 16)
+axes[1].set_title("... and what the decoder makes of each place")
+plots.show(
+    figure,
+    "Left: a map of two latent coordinates with ten coloured, partly overlapping clusters, shoes on "
+    "one side, clothes on another. Right: a 16 by 16 grid of decoded images over the same map, "
+    "changing smoothly from boots to shirts, trousers and bags, with smeared shapes in between.",
+)
+
+# %% [markdown]
+# ## Measure: what "information is preserved" can mean
+#
+# The lecture says that an autoencoder learns a compressed representation while information is
+# *preserved*. Under a bottleneck that cannot mean every bit. Two readings can be measured: how many
+# **pixels** come back (error), and whether **what matters** comes back - here: does the frozen judge,
+# a classifier that never saw a reconstruction, still name the right class?
+#
+# The stored study (`notebooks/studies/latent_size.py`) trains a deep autoencoder for each latent size.
+
+# %%
+with open("studies/latent_size.csv") as file:
+    table = list(csv.DictReader(file))
+original = float(table[0]["judge_accuracy"])
+sizes = [int(row["latent_size"]) for row in table if row["model"] == "pca"]
+figure, axes = plt.subplots(1, 2, figsize=(8, 3.1))
+for model, label, color in (("pca", "PCA", plots.BASELINE), ("deep-ae", "deep AE", plots.CODE)):
+    mine = [row for row in table if row["model"] == model]
+    axes[0].loglog(sizes, [float(row["mse"]) for row in mine], "o-", color=color)
+    axes[1].semilogx(sizes, [float(row["judge_accuracy"]) for row in mine], "o-", color=color)
+    axes[0].annotate(f" {label}", (sizes[-1], float(mine[-1]["mse"])), color=color, va="center")
+axes[1].axhline(original, color=plots.DATA, linestyle="--")
+axes[1].annotate("original images", (1, original), color=plots.DATA, va="bottom")
+for ax in axes:
+    ax.set_xticks(sizes, sizes)
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("size of the code")
+axes[0].set(ylabel="MSE per pixel", xlim=(0.9, 160), title="Pixels: every number helps")
+axes[1].set(ylabel="judge's accuracy", ylim=(0, 1.02), title="Meaning: most of it fits into a few")
+plots.show(
+    figure,
+    "Left: error falls steadily with the size of the code, lower for the deep autoencoder than for "
+    "PCA. Right: the share of reconstructions that the judge classifies correctly rises steeply and "
+    "approaches that of the original images, sooner for the deep autoencoder.",
+)
+for row in table:
+    print(f"{row['model']:>9} {row['latent_size']:>4}: MSE {row['mse']}, {row['judge_accuracy']}")
+
+# %% [markdown]
+# ## Break it: sample the code
+#
+# If every image has a code, then every code should have an image - so draw z from a standard normal
+# distribution and decode. **Predict:** garments, blends of garments, or noise?
+
+# %%
+torch.manual_seed(0)
+n = 10_000
+mean, covariance = z.mean(dim=0), z.T.cov()
+fitted = torch.distributions.MultivariateNormal(mean, covariance)
+made = {
+    "z ~ N(0, I)": in_batches(shipped.decode, torch.randn(n, 16)),
+    "z ~ fitted Gaussian": in_batches(shipped.decode, fitted.sample((n,))),
+    "reconstructions": outputs["deep, shipped"],
+    "test images": x,
+}
+figure = plots.image_rows(
+    {name: y[:10] for name, y in made.items()}, "Made-up codes give no garments"
+)
+plots.show(
+    figure,
+    "Four rows of ten images. Codes from a standard normal give smeared blobs; codes from a fitted "
+    "Gaussian give blends, some like garments; reconstructions and real images below for comparison.",
+)
+
+# %% [markdown]
+# **The number:** the *course Fréchet distance* compares two sets of 10,000 images through the
+# judge's features (Heusel et al. 2017, [1706.08500](https://arxiv.org/abs/1706.08500), with this
+# course's own network in place of Inception, so do not compare it with published FIDs). Smaller is
+# better, and the floor is what real training images score against real test images.
+
+# %%
+ruler = Ruler(images)
+frechet = {name: ruler.frechet(y) for name, y in list(made.items())[:3]}
+frechet["floor: real images"] = ruler.frechet_floor(n)
+figure, ax = plt.subplots(figsize=(7, 2.1))
+plots.bars(ax, frechet, [*3 * [plots.MODEL], plots.BASELINE])
+ax.set_xlabel("course Fréchet distance to test images (less is better)")
+multiple = frechet["z ~ N(0, I)"] / frechet["floor: real images"]
+ax.set_title(f"Sampling the code of a plain autoencoder: {multiple:.0f} times the floor")
+plots.show(
+    figure,
+    "Bars of Fréchet distance: " + ", ".join(f"{k} {v:.3g}" for k, v in frechet.items()) + ".",
+)
+assert frechet["z ~ N(0, I)"] > frechet["z ~ fitted Gaussian"] > frechet["reconstructions"]
+
+# %% [markdown]
+# **Cause.** Nothing in E(w) says *where* the codes have to lie. They have some mean, some scale, some
+# odd shape with holes in it; a made-up code falls into a hole, where the decoder was never trained.
+#
+# **Repair, halfway.** Fit a Gaussian to the codes and sample from that: the distance falls, since mean
+# and scale are right now, but the shape is still not Gaussian. The full repair is chapter 03: put the
+# distribution of the code *into the loss*.
+
+# %%
+print("codes of test images: mean", [round(v, 1) for v in mean.tolist()])
+print("standard deviation   ", [round(v, 1) for v in covariance.diag().sqrt().tolist()])
+
+# %% [markdown]
+# ## Summary
+#
+# - An autoencoder learns a code by having to reconstruct from it; E(w) has a per-image and a
+#   per-pixel reading with the same minimiser.
+# - The linear one finds PCA's plane, with axes of its own; the deep one reconstructs better from
+#   equally many numbers.
+# - A bottleneck keeps what reduces the error most: shapes before prints. What it keeps of the class
+#   has to be measured separately from what it keeps of the pixels.
+# - It is **not a generative model**: no distribution of codes comes with it.
+#
+# **Next:** chapter 02 forces the code to be useful in three other ways: sparse, denoising, masked.
+#
+# **Further reading.** P. Baldi, K. Hornik, *Neural Networks and Principal Component Analysis: Learning
+# from Examples Without Local Minima*, Neural Networks 2, 1989. G. Hinton, R. Salakhutdinov, *Reducing
+# the Dimensionality of Data with Neural Networks*, Science 313, 2006.
+
+# %%
+print(clock.report())
