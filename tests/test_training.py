@@ -9,7 +9,7 @@ from torch import nn
 
 from gen_lib import InputError, training
 from gen_lib.data import Split, to_float
-from gen_lib.models import DeepAutoencoder, Judge
+from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge
 from gen_lib.models.base import Model, Player, Turn
 from gen_lib.training import (
     GAMMA,
@@ -150,6 +150,19 @@ def test_training_leaves_the_global_random_state_alone(few):
     before = torch.get_rng_state()
     fit(model, few, steps=2, progress=False)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_memory_layout_of_images_does_not_change_the_weights(few):
+    """Convolutions give gradients in their input's layout; the optimiser has to follow."""
+    weights = []
+    planes, channels_last = torch.empty(few.images.shape, dtype=torch.uint8), few.images
+    assert planes.stride() != channels_last.stride()
+    for images in (planes.copy_(few.images), channels_last):
+        torch.manual_seed(0)
+        model = ConvAutoencoder(width=8)
+        fit(model, Split(images, few.labels), steps=20, batch_size=16, progress=False)
+        weights.append(model.encoder[3].weight.detach())
+    torch.testing.assert_close(*weights, atol=2e-3, rtol=0)
 
 
 # Budgets
