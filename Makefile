@@ -10,10 +10,10 @@ STAMP := .venv/.installed
 VENV_PYTHON := .venv/bin/python
 # `!python` in a notebook and a terminal in JupyterLab must find the same Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
-LINTED := gen_lib tests notebooks
+LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks lint lock clean
+.PHONY: help lab test test-quick notebooks studies weights lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -44,6 +44,12 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute what changed
 	$(RUN) notebooks/build.py
 
+studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
+	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
+
+weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, 15 minutes)
+	$(RUN) data/pretrained/retrain.py
+
 lint: $(STAMP) ## check style and types
 	$(LINT)
 
@@ -60,8 +66,8 @@ lock: $(VENV_PYTHON) ## resolve the dependencies in pyproject.toml again and rew
 	  | grep -Ev '^(gen[-_]lib|torch|torchvision|triton|pip|setuptools|wheel|(nvidia|cuda)[-_].*)=='; \
 	} > requirements.txt
 
-clean: ## remove the environment, caches, runs and unpacked data; never a tracked file
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache build *.egg-info runs tests/screenshots
+clean: ## remove the environment, caches and unpacked data; never your runs or a tracked file
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache build *.egg-info tests/screenshots
 	rm -f data/FashionMNIST/raw/*-ubyte
 	find gen_lib tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +

@@ -21,6 +21,14 @@ from nbformat import NotebookNode
 HERE = Path(__file__).resolve().parent
 LIBRARY = HERE.parent / "gen_lib"
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Python
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -34,7 +42,7 @@ def blank(source: Path) -> NotebookNode:
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = {
         "kernelspec": KERNEL,
-        "language_info": {"name": "python"},
+        "language_info": LANGUAGE,
         "gen_lib": {"stamp": stamp(notebook)},
     }
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -85,6 +93,7 @@ def execute(notebook: NotebookNode) -> float:
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(HERE)}}).execute()
     minutes = (time.perf_counter() - start) / 60
     notebook.metadata.pop("widgets", None)
+    notebook.metadata.language_info = LANGUAGE
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":  # without its kernel a widget is an error message
