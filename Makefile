@@ -13,7 +13,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies weights lint lock clean
+.PHONY: help lab test test-quick notebooks studies weights bench lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -49,6 +49,9 @@ studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idl
 
 weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, 15 minutes)
 	$(RUN) data/pretrained/retrain.py
+
+bench: $(STAMP) ## measure what is promised about speed (an idle machine)
+	$(RUN) tests/benchmarks/import_cost.py
 
 lint: $(STAMP) ## check style and types
 	$(LINT)

@@ -84,8 +84,8 @@ def fit(
     """Train a model in place and return what happened.
 
     Args:
-        model: moved to the GPU where there is one; ends in eval mode with its averaged weights,
-            after an interrupt as well.
+        model: trained on the GPU where there is one; ends on the CPU in eval mode with its
+            averaged weights, after an interrupt as well.
         data: source of minibatches.
         steps: the budget in steps; the same seed then gives the same bits on the same machine ...
         minutes: ... or the budget in minutes of wall time. Exactly one of the two is given.
@@ -155,7 +155,7 @@ def training_steps(
     finally:
         torch._foreach_copy_(state, average)
         model.zero_grad()
-        model.eval()
+        model.eval().to("cpu")
 
 
 def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
