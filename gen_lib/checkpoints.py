@@ -152,6 +152,7 @@ def _replace(path: Path, write) -> None:
         write(partial)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
+        partial.chmod(0o644)  # safetensors makes it readable for its owner alone
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, NonFiniteLoss) as error:
         print(f"gen_lib: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # such as a full disk; what was there before is still whole
+        print(f"gen_lib: {error}: free some space or choose another place.", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("gen_lib: interrupted; nothing was written.", file=sys.stderr)
         return 130

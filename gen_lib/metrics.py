@@ -162,6 +162,7 @@ class Ruler:
     def __init__(self, images: ImageSet, judge: Classifies | None = None):
         self.images = images
         self.judge = judge or load_judge()
+        _check_shape(self.judge, images)
         self.reference = self.features(images.test.x)
 
     def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
@@ -199,11 +200,7 @@ def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
     Raises:
         InputError: the model was made for images of another shape.
     """
-    if (made_for := model.config.get("image_shape", images.image_shape)) != images.image_shape:
-        raise InputError(
-            f"The model was made for images of shape {made_for}, those of {images.name} are "
-            f"{images.image_shape}: evaluate it on the data it was trained on."
-        )
+    _check_shape(model, images)
     rows: list[Row] = []
     if isinstance(model, Classifies):
         rows += _classification(model, images)
@@ -242,6 +239,16 @@ def _sampling(model: Samples, images: ImageSet, n: int) -> list[Row]:
     ruler = Ruler(images)
     pairs = zip(Quality._fields, ruler.quality(samples), ruler.floor(n), strict=True)
     return [Row(name, value, {"floor": floor}) for name, value, floor in pairs]
+
+
+def _check_shape(model: Model | Classifies, images: ImageSet) -> None:
+    config = model.config if isinstance(model, Model) else {}
+    if (made_for := config.get("image_shape", images.image_shape)) != images.image_shape:
+        raise InputError(
+            f"The model {type(model).__name__} was made for images of shape "
+            f"{made_for}, those of {images.name} are {images.image_shape}: use one that was "
+            "trained on such images."
+        )
 
 
 class _Features(nn.Module):

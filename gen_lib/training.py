@@ -189,8 +189,8 @@ def _descend(turn: Turn, optimiser: torch.optim.Adam, scale: float, step: int) -
     size = torch.nn.utils.get_total_norm(gradients)
     if not (torch.isfinite(turn.loss) and torch.isfinite(size)):
         raise NonFiniteLoss(
-            f"The loss of {turn.player} at step {step} is {turn.loss.item():.3g}, the norm of its "
-            f"gradient {size.item():.3g}: training diverged; the last good weights are kept. "
+            f"The loss of {turn.player} at step {step + 1} is {turn.loss.item():.3g}, the norm of "
+            f"its gradient {size.item():.3g}: training diverged; the last good weights are kept. "
             "Try a smaller learning rate."
         )
     optimiser.step()

@@ -311,7 +311,7 @@ def test_batch_statistics_are_averaged_too_and_a_trained_model_is_in_eval_mode(f
 )
 def test_divergence_is_named_and_the_last_good_weights_are_kept(event):
     model, twin = Quadratic(event=event), Quadratic()
-    with pytest.raises(NonFiniteLoss, match="model at step 4"):
+    with pytest.raises(NonFiniteLoss, match="model at step 5"):
         fit(model, pixels(), steps=50, progress=False)
     records = training_steps(twin, pixels(), steps=50)
     for _ in range(4):
@@ -327,7 +327,7 @@ def test_divergence_names_the_player():
             yield Turn("first", self.a.square(), {})
             yield Turn("second", self.b * math.nan, {})
 
-    with pytest.raises(NonFiniteLoss, match="second at step 0"):
+    with pytest.raises(NonFiniteLoss, match="second at step 1"):
         fit(Bad(), pixels(), steps=5, progress=False)
 
 

@@ -133,7 +133,8 @@ def load(name: str, size: int = 32) -> ImageSet:
     Args:
         name: ``fashion_mnist`` (shipped), ``mnist``, ``kmnist``, ``cifar10`` (fetched by
             torchvision on first use), or the path of a folder of pictures, whose sub-folders, if it
-            has any, are the classes and whose every tenth picture is held out for the test half.
+            has any, are the classes and whose every tenth picture is held out for the test half;
+            what is transparent becomes white.
         size: side in pixels to which the pictures of a folder are cropped and scaled.
 
     Raises:
@@ -141,7 +142,7 @@ def load(name: str, size: int = 32) -> ImageSet:
     """
     if name in TORCHVISION_SETS:
         return _torchvision_set(name)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         return _folder_set(Path(name), size)
     raise InputError(
         f"There is no data set called {name!r}: choose one of {', '.join(TORCHVISION_SETS)}, "
@@ -223,7 +224,9 @@ def _read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
             with Image.open(file) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-                return pil_to_tensor(ImageOps.fit(picture.convert("RGB"), (size, size)))
+                upright = ImageOps.exif_transpose(picture).convert("RGBA")
+                opaque = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+                return pil_to_tensor(ImageOps.fit(opaque.convert("RGB"), (size, size)))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"The picture {file} cannot be read ({error}): replace it or remove it."
