@@ -42,7 +42,7 @@ print(clock.stated("01_autoencoders"))
 # back to the input. The code is a **bottleneck**: what does not pass through it is lost, so training
 # has to find out what is worth keeping.
 
-# %%
+# %% jupyter={"source_hidden": true}
 figure, ax = plt.subplots(figsize=(7, 2.3))
 sample = test.images[0, 0]
 for left, picture, name in ((0.0, sample, "x"), (5.6, None, "y(x, w)")):
@@ -226,7 +226,7 @@ plots.show(
 # Longer training and convolutions come as shipped weights, trained by
 #
 # ```sh
-# make weights   # for instance: python -m gen_lib train conv-ae --data fashion_mnist --steps 5000
+# make weights   # for instance: python -m gen_lib train conv-ae --data fashion_mnist --steps 4000
 # ```
 
 # %%
