@@ -66,13 +66,17 @@ def image_rows(
         scale: inches per image.
     """
     columns = len(next(iter(rows.values())))
-    size = (1.0 + scale * columns, scale * len(rows) + (0.35 if title else 0.05))
-    figure, axes = plt.subplots(len(rows), 1, figsize=size, squeeze=False)
+    left, top = 0.25 + 0.085 * max(map(len, rows)), 0.35 if title else 0.0
+    width, height = left + scale * columns, top + 1.05 * scale * len(rows)
+    figure, axes = plt.subplots(len(rows), 1, figsize=(width, height), squeeze=False, layout="none")
+    figure.subplots_adjust(left / width, 0, 1, 1 - top / height, hspace=0.05)
     for ax, (label, images) in zip(axes[:, 0], rows.items(), strict=True):
         draw_images(ax, images, columns)
         ax.set_ylabel(label, rotation=0, ha="right", va="center")
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        figure.suptitle(
+            title, x=0.01, y=1 - 0.06 / height, ha="left", va="top", fontsize=10.5, weight="bold"
+        )
     return figure
 
 
@@ -146,14 +150,29 @@ def classes(
     names: Sequence[str],
     size: float = 6,
 ) -> None:
-    """Points coloured and shaped by class, each class named at the median of its points."""
+    """Points coloured and shaped by class, each class named near the median of its points."""
+    low, high = z.quantile(0.01, dim=0), z.quantile(0.99, dim=0)
+    ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     for k, (color, marker) in enumerate(zip(CLASSES[: len(names)], MARKERS, strict=False)):
         mine = z[labels == k]
         ax.scatter(mine[:, 0], mine[:, 1], size, color=color, marker=marker, alpha=0.5)
+    centers = torch.stack([z[labels == k].median(dim=0).values for k in range(len(names))])
+    places = _spread((centers - low) / (high - low))
     for k, name in enumerate(names):
-        center = tuple(z[labels == k].median(dim=0).values.tolist())
         box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": CLASSES[k], "alpha": 0.9}
-        ax.annotate(name, center, ha="center", va="center", fontsize=9, bbox=box)
+        where = (places[k][0], places[k][1])
+        ax.annotate(name, where, None, ax.transAxes, ha="center", va="center", fontsize=9, bbox=box)
+
+
+def _spread(places: Float[Tensor, "n 2"]) -> list[list[float]]:
+    """Move labels (in shares of the axes) down until none covers another."""
+    placed: list[list[float]] = []
+    for x, y in sorted(places.tolist(), key=lambda place: -place[1]):
+        while any(abs(x - u) < 0.25 and abs(y - v) < 0.055 for u, v in placed):
+            y -= 0.01
+        placed.append([x, y])
+    order = (-places[:, 1]).argsort(stable=True).argsort()
+    return [placed[i] for i in order.tolist()]
 
 
 def bars(
