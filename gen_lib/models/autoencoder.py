@@ -21,9 +21,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen_lib import InputError
 from gen_lib.data import Batch
 from gen_lib.models.base import Model, Player, Reconstructs, Turn, positive
-from gen_lib.nets.conv import conv_decoder, conv_encoder
+from gen_lib.nets.conv import conv_decoder, conv_encoder, conv_features, conv_images
 from gen_lib.nets.mlp import mlp
 
 
@@ -206,6 +207,44 @@ class DenoisingAutoencoder(Model, Reconstructs):
         width: int = 32,
     ):
         super().__init__(image_shape=image_shape, sigma=sigma, dropped=dropped, width=width)
+        if not (0 <= sigma < torch.inf and 0 <= dropped < 1):
+            raise InputError(
+                f"sigma is {sigma} and dropped is {dropped}: sigma must be at least 0, and dropped "
+                "at least 0 and below 1."
+            )
+        self.sigma, self.dropped = sigma, dropped
+        self.encoder = conv_features(image_shape, width)
+        self.decoder = conv_images(image_shape, width)
+
+    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
+        """Images, clean or noised, to their features."""
+        return self.encoder(x)
+
+    def decode(self, z: Float[Tensor, "n features"]) -> Float[Tensor, "n c h w"]:
+        """Features to clean images, about [-1, 1]."""
+        return self.decoder(z)
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=2e-3)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend the error between y(x~) and the clean x."""
+        noised = add_noise(batch.images, self.sigma, self.dropped, generator)
+        loss = 2 * reconstruction_loss(self.reconstruct(noised), batch.images)
+        yield Turn("model", loss, {"E": loss, "mse": loss / batch.images[0].numel()})
+
+
+def add_noise(
+    x: Float[Tensor, "n c h w"], sigma: float, dropped: float, generator: torch.Generator
+) -> Float[Tensor, "n c h w"]:
+    """x~: Gaussian noise of standard deviation sigma, then a share of the pixels set to -1.
+
+    Nothing is clipped, so the noised image leaves [-1, 1].
+    """
+    noise = torch.randn(x.shape, generator=generator, device=x.device)
+    kept = torch.rand(x.shape, generator=generator, device=x.device) >= dropped
+    return torch.where(kept, x + sigma * noise, -1.0)
 
 
 class PCA(NamedTuple):
