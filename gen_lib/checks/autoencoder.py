@@ -132,7 +132,8 @@ def check_plane_angle(angle: Callable) -> str:
         require(
             abs(got - right) < allowed,
             f"Planes {right} degrees apart come out as {got:.4f}: near 1 a cosine in float32 "
-            "cannot tell small angles apart, and past 1 it has none. Use the sine or float64, and clamp.",
+            "cannot tell small angles apart, and past 1 it has none. Use the sine or float64; "
+            "clamp it.",
         )
     return "the largest angle in degrees, whatever the axes, down to a hundredth of a degree."
 

@@ -101,7 +101,7 @@ def check_sample_chain(sample: Callable) -> str:
             (found - p_next).abs().max() < 0.08,
             f"x_{t + 1} given x_{t} does not follow the rows of p_next: draw it for each sequence.",
         )
-    return "x_1 follows p_first, each x_t the row of p_next of the one before, seeds repeat."
+    return "x_1 follows p_first, each x_d the row of p_next of the one before, seeds repeat."
 
 
 def _check_certain_chain(sample: Callable) -> None:
@@ -115,11 +115,11 @@ def _check_certain_chain(sample: Callable) -> None:
     )
     require(
         not (x == 2).all(),
-        "Every x_t is drawn from p_first: from the second on it depends on the one before.",
+        "Every x_d is drawn from p_first: from the second on it depends on the one before.",
     )
     for wrong, why in (
-        ([2, 1, 0, 2, 1], "p_next is read by columns: p(x_t | x_{t-1} = a) is the row p_next[a]."),
-        ([2, 0, 0, 0, 0], "Every x_t depends on x_1: it must depend on the one before it."),
+        ([2, 1, 0, 2, 1], "p_next is read by columns: p(x_d | x_{d-1} = a) is the row p_next[a]."),
+        ([2, 0, 0, 0, 0], "Every x_d depends on x_1: it must depend on the one before it."),
         ([0, 1, 2, 0, 1], "x_1 is missing: the first number is drawn from p_first itself."),
     ):
         require((x != torch.tensor(wrong)).any(), why)
