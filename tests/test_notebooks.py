@@ -239,6 +239,7 @@ def test_a_chapter_without_the_section_has_no_solutions(master, monkeypatch):
     assert [target.solved for target in build.targets()] == [False]
 
 
+@pytest.mark.slow
 def test_both_notebooks_are_executed_once_and_again_only_if_their_own_code_changed(
     tmp_path, monkeypatch
 ):
