@@ -1,8 +1,9 @@
 """Build the notebooks from their master text: ``python notebooks/build.py [--force] [NAME ...]``.
 
-``source/NAME.py`` (jupytext's percent format) is the only text a person edits. A notebook whose
-code, library, weights or stored studies have changed since its last execution is executed again; a
-change of prose only replaces the text. What an execution took goes to ``minutes.json``.
+``source/NAME.py`` (jupytext's percent format) is the only text a person edits; ``NAME.ipynb`` and,
+where it has exercises, ``solutions/NAME.ipynb`` are built from it. A notebook whose code, library,
+weights or stored studies have changed since its last execution is executed again; a change of prose
+only replaces the text. What the execution of a chapter took goes to ``minutes.json``.
 """
 
 import argparse
@@ -12,7 +13,9 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import exercises
 import jupytext
 import nbformat
 from nbclient import NotebookClient
@@ -32,14 +35,37 @@ LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Pytho
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
+class Target(NamedTuple):
+    """A notebook to build."""
+
+    source: Path
+    path: Path
+    solved: bool = False
+
+
 def sources() -> list[Path]:
     """The master texts, in the order of the course."""
     return sorted((HERE / "source").glob("*.py"))
 
 
-def blank(source: Path) -> NotebookNode:
-    """The notebook of a master text, without outputs; the same text gives the same bytes."""
-    notebook = jupytext.read(source, fmt="py:percent")
+def targets() -> list[Target]:
+    """Every chapter, and the solutions of every chapter that has exercises."""
+    chapters = [Target(source, HERE / f"{source.stem}.ipynb") for source in sources()]
+    solutions = [
+        Target(source, HERE / "solutions" / f"{source.stem}.ipynb", solved=True)
+        for source in sources()
+        if exercises.section(_master(source).cells)
+    ]
+    return chapters + solutions
+
+
+def blank(source: Path, solved: bool = False) -> NotebookNode:
+    """The chapter or solutions of a master text, not executed; same text, same bytes."""
+    notebook = _master(source)
+    if solved:
+        notebook.cells = exercises.solution_cells(notebook.cells, source.stem)
+    else:
+        notebook.cells = exercises.chapter_cells(notebook.cells)
     notebook.metadata = {
         "kernelspec": KERNEL,
         "language_info": LANGUAGE,
@@ -87,10 +113,10 @@ def outputs_of(path: Path, notebook: NotebookNode) -> NotebookNode | None:
     return notebook
 
 
-def execute(notebook: NotebookNode) -> float:
-    """Run all cells in place, in a fresh kernel, and return the minutes that it took."""
+def execute(notebook: NotebookNode, folder: Path = HERE) -> float:
+    """Run all cells in place, in a fresh kernel in the folder; the minutes that it took."""
     start = time.perf_counter()
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(HERE)}}).execute()
+    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
     minutes = (time.perf_counter() - start) / 60
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = LANGUAGE
@@ -99,6 +125,10 @@ def execute(notebook: NotebookNode) -> float:
         if cell.cell_type == "code":  # without its kernel a widget is an error message
             cell.outputs = [o for o in cell.outputs if WIDGET_VIEW not in o.get("data", {})]
     return minutes
+
+
+def _master(source: Path) -> NotebookNode:
+    return jupytext.read(source, fmt="py:percent")
 
 
 def _imported(code: str) -> Iterator[Path]:
@@ -141,6 +171,19 @@ def _remember(minutes: dict[str, float]) -> None:
     clock.MINUTES_FILE.write_text(json.dumps(known, indent=2) + "\n")
 
 
+def _build(target: Target, force: bool) -> float | None:
+    """Write one notebook; the minutes of its execution, None if its outputs still hold."""
+    notebook, spent = blank(target.source, target.solved), None
+    if force or outputs_of(target.path, notebook) is None:
+        target.path.parent.mkdir(exist_ok=True)
+        name = target.path.relative_to(HERE).with_suffix("")
+        print(f"{name}: executing ...", flush=True)
+        spent = round(execute(notebook, target.path.parent), 2)
+        print(f"{name}: {spent} min")
+    nbformat.write(notebook, target.path)
+    return spent
+
+
 def main() -> None:
     """Build all notebooks, or those named."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -148,16 +191,12 @@ def main() -> None:
     parser.add_argument("--force", action="store_true", help="execute even what is unchanged")
     options = parser.parse_args()
     minutes: dict[str, float] = {}
-    for source in sources():
-        if options.names and source.stem not in options.names:
-            continue
-        path, notebook = HERE / f"{source.stem}.ipynb", blank(source)
-        kept = None if options.force else outputs_of(path, notebook)
-        if kept is None:
-            print(f"{source.stem}: executing ...", flush=True)
-            minutes[source.stem] = round(execute(notebook), 2)
-            print(f"{source.stem}: {minutes[source.stem]} min")
-        nbformat.write(notebook, path)
+    for target in targets():
+        name = target.source.stem
+        if not options.names or name in options.names:
+            spent = _build(target, options.force)
+            if spent is not None and not target.solved:
+                minutes[name] = spent
     if minutes:
         _remember(minutes)
 

@@ -1,20 +1,34 @@
 """What every committed notebook promises: built from its source, executed, readable by everyone."""
 
 import re
+from itertools import pairwise
 
 import build
+import exercises
 import nbformat
 import pytest
 
-NOTEBOOKS = [build.HERE / f"{source.stem}.ipynb" for source in build.sources()]
-CHAPTERS = [path for path in NOTEBOOKS if not path.stem.startswith("00")]
-SECTIONS = ("Idea", "Build", "Train", "Look", "Measure", "Break it", "Summary")
+TARGETS = {target.path: target for target in build.targets()}
+NOTEBOOKS = list(TARGETS)
+SOLUTIONS = [path for path in NOTEBOOKS if TARGETS[path].solved]
+CHAPTERS = [path for path in NOTEBOOKS if path not in SOLUTIONS and not path.stem.startswith("00")]
+SECTIONS = ("Idea", "Build", "Train", "Look", "Measure", "Break it", "Exercises", "Summary")
 
-every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+def name_of(path):
+    return str(path.relative_to(build.HERE).with_suffix(""))
+
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
+every_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=name_of)
 
 
 def read(path):
     return nbformat.read(path, as_version=4)
+
+
+def built(path):
+    return build.blank(TARGETS[path].source, TARGETS[path].solved)
 
 
 def code_cells(notebook):
@@ -27,22 +41,21 @@ def pictures(notebook):
 
 
 def test_every_notebook_has_a_master_text_and_the_other_way_round():
-    assert sorted(build.HERE.glob("*.ipynb")) == NOTEBOOKS
+    found = [*build.HERE.glob("*.ipynb"), *build.HERE.glob("solutions/*.ipynb")]
+    assert sorted(found) == sorted(NOTEBOOKS)
 
 
 @every_notebook
 def test_cells_are_those_of_the_master_text(path):
-    built, committed = build.blank(build.HERE / "source" / f"{path.stem}.py"), read(path)
     fields = ("cell_type", "id", "source", "metadata")
-    assert [[c[f] for f in fields] for c in built.cells] == [
-        [c[f] for f in fields] for c in committed.cells
+    assert [[c[f] for f in fields] for c in built(path).cells] == [
+        [c[f] for f in fields] for c in read(path).cells
     ]
 
 
 @every_notebook
 def test_outputs_belong_to_the_code_library_and_weights_of_today(path):
-    built = build.blank(build.HERE / "source" / f"{path.stem}.py")
-    assert read(path).metadata["gen_lib"] == built.metadata["gen_lib"], "run `make notebooks`"
+    assert read(path).metadata["gen_lib"] == built(path).metadata["gen_lib"], "run `make notebooks`"
 
 
 @every_notebook
@@ -85,7 +98,7 @@ def test_a_chapter_has_the_sections_of_the_course_in_their_order(path):
 def test_links_between_notebooks_lead_somewhere(path):
     text = "\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
     for target in re.findall(r"\]\(((?!http|#)[^)]+)\)", text):
-        assert (build.HERE / target.split("#")[0]).exists(), target
+        assert (path.parent / target.split("#")[0]).exists(), target
 
 
 def test_prose_does_not_change_the_stamp_and_code_does(tmp_path):
@@ -113,3 +126,197 @@ def test_the_stamp_follows_the_library_but_not_its_docstrings(tmp_path, monkeypa
     assert build.stamp(notebook) == before
     (library / "deep.py").write_text('"""Text."""\nx = 2\n')
     assert build.stamp(notebook) != before
+
+
+# Exercises: chapters with stubs, notebooks with solutions
+
+
+MASTER = """# %% [markdown]
+# # 09 · A chapter
+
+# %% tags=["setup"]
+import math
+
+# %%
+print("long")
+
+# %% [markdown]
+# ## Exercises
+
+# %% [markdown]
+# **1.** Ten minutes.
+
+
+# %% tags=["exercise"]
+def area(r):
+    \"\"\"The area of a circle.\"\"\"
+    # Hint: what is pi?
+    # solution
+    half = math.pi * r
+
+    return half * r
+    # end
+
+
+# %%
+area
+
+# %% [markdown]
+# ## Summary
+"""
+
+
+@pytest.fixture
+def master(tmp_path):
+    source = tmp_path / "09_a_chapter.py"
+    source.write_text(MASTER)
+    return source
+
+
+def texts(notebook):
+    return [cell.source for cell in notebook.cells]
+
+
+def test_the_chapter_has_a_stub_in_place_of_the_solution(master):
+    cells = build.blank(master).cells
+    assert len(cells) == 8
+    assert cells[5].source == (
+        'def area(r):\n    """The area of a circle."""\n    # Hint: what is pi?\n'
+        '    raise NotImplementedError("area")  # replace this line'
+    )
+
+
+def test_the_solutions_hold_set_up_exercises_and_checks_only(master):
+    head, *rest = texts(build.blank(master, solved=True))
+    assert head.startswith("# Solutions: 09 · A chapter\n")
+    assert "(../09_a_chapter.ipynb)" in head
+    assert rest == [
+        "import math",
+        "**1.** Ten minutes.",
+        'def area(r):\n    """The area of a circle."""\n    # Hint: what is pi?\n'
+        "    half = math.pi * r\n\n    return half * r",
+        "area",
+    ]
+
+
+def test_a_solution_changes_its_own_stamp_only(master):
+    before = [build.blank(master, solved).metadata["gen_lib"] for solved in (False, True)]
+    assert before[0] != before[1]
+    master.write_text(MASTER.replace("return half * r", "return r * half"))
+    after = [build.blank(master, solved).metadata["gen_lib"] for solved in (False, True)]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+
+
+def test_the_same_master_gives_the_same_bytes(master):
+    for solved in (False, True):
+        assert nbformat.writes(build.blank(master, solved)) == nbformat.writes(
+            build.blank(master, solved)
+        )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("    # solution\n", ""),
+        ("    # end\n", ""),
+        ("    # end\n", "# end\n"),
+        ("def area(r)", "area = lambda r"),
+        ("def area(r):\n", "def other():\n    pass\n\n\ndef area(r):\n"),
+    ],
+)
+def test_a_badly_marked_exercise_is_refused(master, old, new):
+    master.write_text(MASTER.replace(old, new))
+    for solved in (False, True):
+        with pytest.raises(exercises.MasterError, match="one function with one part"):
+            build.blank(master, solved)
+
+
+def test_a_chapter_without_the_section_has_no_solutions(master, monkeypatch):
+    monkeypatch.setattr(build, "sources", lambda: [master])
+    assert [target.solved for target in build.targets()] == [False, True]
+    master.write_text(MASTER.replace("## Exercises", "## Others"))
+    assert [target.solved for target in build.targets()] == [False]
+
+
+@pytest.mark.slow
+def test_both_notebooks_are_executed_once_and_again_only_if_their_own_code_changed(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "source").mkdir()
+    master = tmp_path / "source" / "09_a_chapter.py"
+    master.write_text(MASTER)
+    monkeypatch.setattr(build, "HERE", tmp_path)
+    minutes, executed, execute = [], [], build.execute
+    monkeypatch.setattr(build, "_remember", minutes.append)
+    monkeypatch.setattr(build, "execute", lambda n, f: executed.append(f.name) or execute(n, f))
+    monkeypatch.setattr("sys.argv", ["build.py"])
+    paths = tmp_path / "09_a_chapter.ipynb", tmp_path / "solutions" / "09_a_chapter.ipynb"
+
+    build.main()
+    first = [path.read_bytes() for path in paths]
+    assert executed == [tmp_path.name, "solutions"]
+    assert [list(known) for known in minutes] == [["09_a_chapter"]]
+    build.main()
+    assert [path.read_bytes() for path in paths] == first
+    master.write_text(MASTER.replace("Ten minutes", "Five minutes"))
+    build.main()
+    assert executed == [tmp_path.name, "solutions"]
+    assert all("Five minutes" in path.read_text() for path in paths)
+    master.write_text(MASTER.replace("half * r", "r * half"))
+    build.main()
+    assert executed == [tmp_path.name, "solutions", "solutions"]
+    for path in paths:
+        cells = code_cells(read(path))
+        assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+def exercise_cells(notebook):
+    """(exercise, check) pairs of the notebook's code cells."""
+    cells = code_cells(notebook)
+    return [pair for pair in pairwise(cells) if exercises.tagged(pair[0], "exercise")]
+
+
+def verdicts(path):
+    results = [
+        [output["data"]["text/plain"] for output in check.outputs if "data" in output]
+        for _, check in exercise_cells(read(path))
+    ]
+    assert all(len(result) == 1 for result in results)
+    return [result[0] for result in results]
+
+
+@every_solution
+def test_every_exercise_is_a_stub_in_the_chapter_and_solved_in_the_solutions(path):
+    stubs = exercise_cells(build.blank(TARGETS[path].source))
+    solved = exercise_cells(built(path))
+    assert 3 <= len(stubs) == len(solved) <= 5
+    for (stub, stub_check), (solution, check) in zip(stubs, solved, strict=True):
+        assert stub_check.source == check.source
+        start, _, rest = stub.source.partition("raise NotImplementedError(")
+        assert solution.source.startswith(start.rstrip())
+        assert f"def {rest.split(chr(34))[1]}(" in start
+        assert "NotImplementedError" not in solution.source
+
+
+@every_solution
+def test_no_solution_leaks_into_the_chapter(path):
+    chapter = "\n".join(texts(build.blank(TARGETS[path].source)))
+    assert not re.search(r"^ *# (solution|end)$", chapter, re.M)
+    known = {line.strip() for line in chapter.splitlines()}
+    for solution, _ in exercise_cells(built(path)):
+        lines = {line.strip() for line in solution.source.splitlines()} - known
+        assert lines, "all lines of the solution stand in the chapter"
+        assert not [line for line in lines if len(line) > 25 and line in chapter]
+
+
+@every_solution
+def test_all_solutions_are_right(path):
+    assert all(verdict.startswith("Right: ") for verdict in verdicts(path))
+
+
+@every_solution
+def test_all_stubs_of_the_chapter_are_not_attempted(path):
+    chapter = build.HERE / path.name
+    assert all(verdict.startswith("Not attempted yet: ") for verdict in verdicts(chapter))
+    assert len(verdicts(chapter)) == len(verdicts(path))

@@ -28,9 +28,11 @@ def exercise(check: Callable[[Callable], str]) -> Callable[[Callable], Verdict]:
     @functools.wraps(check)
     def verdict(function: Callable) -> Verdict:
         try:
-            return Verdict(True, f"Right: {check(function)}")
+            with torch.random.fork_rng(devices=[]):  # your own random state stays as it is
+                torch.manual_seed(0)
+                return Verdict(True, f"Right: {check(function)}")
         except NotImplementedError as stub:
-            return Verdict(False, f"Not attempted yet: {stub or check.__name__}.")
+            return Verdict(False, f"Not attempted yet: {str(stub) or check.__name__}.")
 
     return verdict
 
@@ -39,6 +41,30 @@ def require(condition: bool | Tensor, message: str) -> None:
     """Raise ``Misconception(message)`` unless the condition holds."""
     if not bool(condition):
         raise Misconception(message)
+
+
+def require_shape(got: Any, shape: tuple[int, ...], meaning: str) -> None:
+    """Raise unless got is a tensor of this shape; ``meaning`` names its dimensions."""
+    found = f"of shape {tuple(got.shape)}" if isinstance(got, Tensor) else type(got).__name__
+    require(
+        isinstance(got, Tensor) and got.shape == shape,
+        f"The result must be a tensor of shape {meaning} = {shape}; it is {found}.",
+    )
+
+
+def require_none_of(got: Tensor, *mistakes: tuple[Tensor, str]) -> None:
+    """Raise with the words of a mistake if got is what that mistake gives."""
+    for wrong, why in mistakes:
+        require(not same(got, wrong), why)
+
+
+def number(got: Any) -> Tensor:
+    """A result that must be one number, as a tensor without dimensions."""
+    require(
+        isinstance(got, float | int) or (isinstance(got, Tensor) and got.shape == ()),
+        "The result must be one number: average over the points.",
+    )
+    return torch.as_tensor(got)
 
 
 def same(got: Any, expected: Tensor) -> bool:

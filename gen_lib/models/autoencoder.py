@@ -21,9 +21,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gen_lib import InputError
 from gen_lib.data import Batch
 from gen_lib.models.base import Model, Player, Reconstructs, Turn, positive
-from gen_lib.nets.conv import conv_decoder, conv_encoder
+from gen_lib.nets.conv import conv_decoder, conv_encoder, conv_features, conv_images
 from gen_lib.nets.mlp import mlp
 
 
@@ -126,6 +127,124 @@ class ConvAutoencoder(Autoencoder):
         encoder, decoder = (f(image_shape, k, width) for f in (conv_encoder, conv_decoder))
         config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
         super().__init__(encoder, decoder, 2e-3, **config)
+
+
+class SparseAutoencoder(Model, Reconstructs):
+    """More units than pixels, few of them active: E(w) + lambda sum_k |z_k|.
+
+    The code is z = relu(W_e x + b_e), and y = W_d z + b_d with columns of W_d of unit length; without
+    that, ever smaller codes with ever larger columns would cheat the penalty.
+
+    Args:
+        image_shape: (channels, height, width).
+        latent_size: number of units K, usually more than the pixels.
+        sparsity: lambda, >= 0.
+    """
+
+    name = "sparse"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 1_000,
+        sparsity: float = 0.3,
+    ):
+        super().__init__(image_shape=image_shape, latent_size=latent_size, sparsity=sparsity)
+        if not 0 <= sparsity < torch.inf:
+            raise InputError(f"sparsity is {sparsity}: lambda must be 0 or a positive number.")
+        d, k = prod(image_shape), positive("latent_size", latent_size)
+        self.image_shape, self.sparsity = image_shape, sparsity
+        self.encoder = nn.Linear(d, k)
+        self.columns = nn.Parameter(torch.randn(d, k))
+        self.bias = nn.Parameter(torch.zeros(d))
+
+    @property
+    def features(self) -> Float[Tensor, "d k"]:
+        """The columns of W_d, of unit length: what each unit adds to the image."""
+        return self.columns / self.columns.norm(dim=0)
+
+    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Images in [-1, 1] to codes, all >= 0 and most of them 0."""
+        return self.encoder(x.flatten(1)).relu()
+
+    def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
+        """Codes to images, about [-1, 1]."""
+        return (z @ self.features.T + self.bias).reshape(-1, *self.image_shape)
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=1e-3)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend E + lambda sum_k |z_k|, both per image."""
+        z = self.encode(batch.images)
+        error = reconstruction_loss(self.decode(z), batch.images)
+        penalty = z.abs().sum(dim=1).mean()
+        active = (z > 0).float().sum(dim=1).mean()
+        terms = {"E": error, "penalty": penalty, "active_units": active}
+        yield Turn("model", error + self.sparsity * penalty, terms)
+
+
+class DenoisingAutoencoder(Model, Reconstructs):
+    """Clean images from noised ones (Vincent et al. 2008): sum_n ||y(x~_n, w) - x_n||^2.
+
+    The lecture writes this loss without the 1/2 of E(w); the minimiser is the same.
+
+    Args:
+        image_shape: (channels, height, width), both sides multiples of 4.
+        sigma: standard deviation of the Gaussian noise added, on the scale of [-1, 1], >= 0.
+        dropped: share of the pixels set to -1 (black), in [0, 1).
+        width: channels of the first layer.
+    """
+
+    name = "denoising"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        sigma: float = 0.5,
+        dropped: float = 0.0,
+        width: int = 32,
+    ):
+        super().__init__(image_shape=image_shape, sigma=sigma, dropped=dropped, width=width)
+        if not (0 <= sigma < torch.inf and 0 <= dropped < 1):
+            raise InputError(
+                f"sigma is {sigma} and dropped is {dropped}: sigma must be at least 0, and dropped "
+                "at least 0 and below 1."
+            )
+        self.sigma, self.dropped = sigma, dropped
+        self.encoder = conv_features(image_shape, width)
+        self.decoder = conv_images(image_shape, width)
+
+    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
+        """Images, clean or noised, to their features."""
+        return self.encoder(x)
+
+    def decode(self, z: Float[Tensor, "n features"]) -> Float[Tensor, "n c h w"]:
+        """Features to clean images, about [-1, 1]."""
+        return self.decoder(z)
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=2e-3)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend the error between y(x~) and the clean x."""
+        noised = add_noise(batch.images, self.sigma, self.dropped, generator)
+        loss = 2 * reconstruction_loss(self.reconstruct(noised), batch.images)
+        yield Turn("model", loss, {"E": loss, "mse": loss / batch.images[0].numel()})
+
+
+def add_noise(
+    x: Float[Tensor, "n c h w"], sigma: float, dropped: float, generator: torch.Generator
+) -> Float[Tensor, "n c h w"]:
+    """x~: Gaussian noise of standard deviation sigma, then a share of the pixels set to -1.
+
+    Nothing is clipped, so the noised image leaves [-1, 1].
+    """
+    noise = torch.randn(x.shape, generator=generator, device=x.device)
+    kept = torch.rand(x.shape, generator=generator, device=x.device) >= dropped
+    return torch.where(kept, x + sigma * noise, -1.0)
 
 
 class PCA(NamedTuple):

@@ -12,7 +12,19 @@ from gen_lib import InputError
 
 def conv_encoder(image_shape: tuple[int, int, int], latent_size: int, width: int) -> nn.Sequential:
     """Images (N, C, H, W), H and W multiples of 4, to vectors (N, latent_size)."""
-    channels, height, width_px = _divisible_by_four(image_shape)
+    body = conv_features(image_shape, width)
+    return nn.Sequential(*body, nn.Linear(feature_count(image_shape, width), latent_size))
+
+
+def conv_decoder(image_shape: tuple[int, int, int], latent_size: int, width: int) -> nn.Sequential:
+    """Vectors (N, latent_size) to images (N, C, H, W), H and W multiples of 4; unbounded values."""
+    body = conv_images(image_shape, width)
+    return nn.Sequential(nn.Linear(latent_size, feature_count(image_shape, width)), *body)
+
+
+def conv_features(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
+    """Images to their features, 2 width at each place of a quarter of the side, as one vector."""
+    channels = _divisible_by_four(image_shape)[0]
     return nn.Sequential(
         nn.PixelUnshuffle(2),  # (N, 4 C, H/2, W/2)
         nn.Conv2d(4 * channels, width, 3, padding=1),
@@ -22,15 +34,13 @@ def conv_encoder(image_shape: tuple[int, int, int], latent_size: int, width: int
         nn.Conv2d(2 * width, 2 * width, 3, padding=1),
         nn.GELU(),
         nn.Flatten(),
-        nn.Linear(2 * width * (height // 4) * (width_px // 4), latent_size),
     )
 
 
-def conv_decoder(image_shape: tuple[int, int, int], latent_size: int, width: int) -> nn.Sequential:
-    """Vectors (N, latent_size) to images (N, C, H, W), H and W multiples of 4; unbounded values."""
+def conv_images(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
+    """The mirror of ``conv_features``: one vector to an image."""
     channels, height, width_px = _divisible_by_four(image_shape)
     return nn.Sequential(
-        nn.Linear(latent_size, 2 * width * (height // 4) * (width_px // 4)),
         nn.Unflatten(1, (2 * width, height // 4, width_px // 4)),
         nn.GELU(),
         nn.Conv2d(2 * width, 4 * width, 3, padding=1),
@@ -41,6 +51,11 @@ def conv_decoder(image_shape: tuple[int, int, int], latent_size: int, width: int
         nn.Conv2d(width, 4 * channels, 3, padding=1),
         nn.PixelShuffle(2),  # (N, C, H, W)
     )
+
+
+def feature_count(image_shape: tuple[int, int, int], width: int) -> int:
+    """Length of the vector between ``conv_features`` and ``conv_images``."""
+    return 2 * width * (image_shape[1] // 4) * (image_shape[2] // 4)
 
 
 def _divisible_by_four(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -12,7 +12,7 @@
 #
 # Run the cells from top to bottom (*Run → Run All Cells*), or one at a time with Shift+Enter.
 
-# %%
+# %% tags=["setup"]
 import platform
 
 import matplotlib.pyplot as plt
@@ -378,6 +378,123 @@ plots.show(
     "Two panels of log-likelihood against a model's freedom, for the mixture and the histogram. "
     "The training curves keep rising; the held-out curves rise, peak, and fall.",
 )
+
+# %% [markdown]
+# ## Exercises
+#
+# In each cell, replace the line that raises `NotImplementedError`, then run the cell and the check
+# below it. A check says what it verified, or what is wrong and why. All four are
+# [solved](solutions/00_start_here.ipynb).
+
+# %% tags=["setup"]
+import math
+
+from gen_lib.checks.start_here import (
+    check_choose_width,
+    check_held_out_score,
+    check_kl_divergence,
+    check_sample_chain,
+)
+
+# %% [markdown]
+# **1. The score by hand** (10 minutes). Fit one Gaussian to `train` (n, d) by maximum likelihood and
+# return the mean of log p_model(x) over `test` (m, d), without `torch.distributions`:
+#
+# $$\log p(x) = -\tfrac{1}{2} (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac{1}{2} \log\det\Sigma - \tfrac{d}{2} \log 2\pi.$$
+#
+# For this chapter's `train` and `test` you must find the bar of the single Gaussian in *Measure*.
+
+
+# %% tags=["exercise"]
+def held_out_score(train, test):
+    """Mean log-likelihood (nats, one number) of test under a Gaussian fitted to train."""
+    # Hint: train.T.cov(correction=0) is (d, d); torch.linalg.solve(Sigma, difference.T) is (d, m).
+    # solution
+    mu, sigma = train.mean(dim=0), train.T.cov(correction=0)  # (d,), (d, d)
+    difference = test - mu  # (m, d)
+    distance = (difference * torch.linalg.solve(sigma, difference.T).T).sum(dim=1)  # (m,)
+    log_p = -0.5 * (distance + sigma.logdet() + train.shape[1] * math.log(2 * math.pi))
+    return log_p.mean()
+    # end
+
+
+# %%
+check_held_out_score(held_out_score)
+
+# %% [markdown]
+# **2. One after the other** (15 minutes). Sample n sequences of D states, each from 0 to K - 1, from
+# $p(x_1)\, p(x_2 \mid x_1) \cdots p(x_D \mid x_{D-1})$: an autoregressive model in which every $x_d$
+# depends on the one before it only. `p_first` (K,) holds $p(x_1)$, the row `p_next[a]` of `p_next` (K, K)
+# holds $p(x_d \mid x_{d-1} = a)$. Return whole numbers (n, length). With letters as states this is the
+# simplest language model.
+
+
+# %% tags=["exercise"]
+def sample_chain(p_first, p_next, length, n, generator):
+    """n sequences (n, length) of states, drawn one coordinate at a time."""
+    # Hint: p.multinomial(k, replacement=True, generator=generator) draws from every row of p.
+    # solution
+    x = [p_first.multinomial(n, replacement=True, generator=generator)]  # (n,)
+    for _ in range(length - 1):
+        given = p_next[x[-1]]  # (n, K): the row of each sequence's last state
+        x.append(given.multinomial(1, generator=generator)[:, 0])
+    return torch.stack(x, dim=1)
+    # end
+
+
+# %%
+check_sample_chain(sample_chain)
+
+# %% [markdown]
+# **3. Choose the width** (30 minutes). A kernel density puts a Gaussian of the same width on each of
+# the n points of `train` (n, d):
+#
+# $$p(x) = \frac{1}{n} \sum_{i=1}^{n} \frac{1}{(2 \pi\, \text{width}^2)^{d/2}} \exp\left(-\frac{\lVert x - x_i \rVert^2}{2\, \text{width}^2}\right).$$
+#
+# Return the one of `widths` with the best log-likelihood of `held_out` (m, d). Write the density
+# yourself; some points lie so far from all others that `exp` gives 0, and log 0 helps nobody.
+
+
+# %% tags=["exercise"]
+def choose_width(train, held_out, widths):
+    """The width, out of the tensor widths, with the best held-out log-likelihood."""
+    # Hint: torch.cdist(held_out, train) is (m, n); logsumexp(dim=1) never leaves the logs.
+    # solution
+    squared = torch.cdist(held_out, train) ** 2  # (m, n)
+    scores = []
+    for width in widths:
+        log_kernels = -squared / (2 * width**2) - train.shape[1] * width.log()
+        scores.append(log_kernels.logsumexp(dim=1).mean())  # constants do not change the order
+    return widths[torch.stack(scores).argmax()]
+    # end
+
+
+# %%
+check_choose_width(choose_width)
+
+# %% [markdown]
+# **4. How far is the model?** (20 minutes) The Kullback-Leibler divergence is a mean over p,
+#
+# $$KL(p \,\|\, q) = \mathbb{E}_{x \sim p}\left[\log p(x) - \log q(x)\right],$$
+#
+# so samples estimate it (Monte Carlo). `p` and `q` have the methods `sample(n)`, which gives (n, 2), and
+# `log_prob(x)`, which gives (n,). With p = p_data and q = p_model this is the gap between the ceiling and
+# a bar in *Measure*. Once the check passes, compare `kl_divergence(toy, gaussian, 10_000)` with that gap
+# - and say what goes wrong when you exchange the two.
+
+
+# %% tags=["exercise"]
+def kl_divergence(p, q, n):
+    """KL(p || q) in nats, one number, estimated from n samples."""
+    # Hint: of which of the two are the samples?
+    # solution
+    x = p.sample(n)  # (n, 2)
+    return (p.log_prob(x) - q.log_prob(x)).mean()
+    # end
+
+
+# %%
+check_kl_divergence(kl_divergence)
 
 # %% [markdown]
 # ## Summary

@@ -10,7 +10,7 @@
 #
 # **Know first:** chapter [00](00_start_here.ipynb); what a neural network and gradient descent are.
 
-# %%
+# %% tags=["setup"]
 import csv
 
 import matplotlib.pyplot as plt
@@ -469,6 +469,111 @@ assert frechet["z ~ N(0, I)"] > frechet["z ~ fitted Gaussian"] > frechet["recons
 # %%
 print("codes of test images: mean", [round(v, 1) for v in mean.tolist()])
 print("standard deviation   ", [round(v, 1) for v in covariance.diag().sqrt().tolist()])
+
+# %% [markdown]
+# ## Exercises
+#
+# In each cell, replace the line that raises `NotImplementedError`, then run the cell and the check
+# below it. A check says what it verified, or what is wrong and why. All four are
+# [solved](solutions/01_autoencoders.ipynb).
+
+# %% tags=["setup"]
+from gen_lib.checks.autoencoder import (
+    check_estimated_E,
+    check_pca,
+    check_plane_angle,
+    check_ridge_probe,
+)
+
+# %% [markdown]
+# **1. From a minibatch to E** (5 minutes). Estimate the lecture's E(w), a sum over all `N` images, from
+# the reconstructions `y` and the images `x` of a minibatch of B of them, both (B, C, H, W). Return one
+# number that a gradient can flow through.
+
+
+# %% tags=["exercise"]
+def estimated_E(y, x, N):
+    """The lecture's E(w) over N images, estimated from the B images of a minibatch."""
+    # Hint: for how many of the N images does each of the B stand?
+    # solution
+    return N / len(x) * 0.5 * (y - x).square().sum()
+    # end
+
+
+# %%
+check_estimated_E(estimated_E)
+
+# %% [markdown]
+# **2. Principal components** (20 minutes). From points `x` (n, d), return the k directions of largest
+# variance as orthonormal rows (k, d): the eigenvectors of the covariance with the largest eigenvalues.
+
+
+# %% tags=["exercise"]
+def principal_components(x, k):
+    """The k leading principal components of x as rows (k, d)."""
+    # Hint: torch.linalg.eigh returns eigenvalues in rising order and eigenvectors as columns.
+    # solution
+    centred = x - x.mean(dim=0)
+    covariance_of_x = centred.T @ centred / len(x)  # (d, d)
+    vectors = torch.linalg.eigh(covariance_of_x).eigenvectors  # columns, smallest variance first
+    return vectors[:, -k:].flip(1).T
+    # end
+
+
+# %%
+check_pca(principal_components)
+
+# %% [markdown]
+# **3. The angle between two planes** (25 minutes). The columns of `a` and `b`, both (d, k), span two
+# planes; the columns need not be orthonormal. Return the largest principal angle between the planes in
+# degrees. Other axes of the same plane must not change it. This chapter took cosines of orthonormal
+# bases; near 1 a cosine in float32 cannot tell 0.01 degrees from 0. The sine can: it is the largest
+# singular value of $P_a - P_b$, where $P_a = A (A^T A)^{-1} A^T$ projects onto the plane of `a`.
+
+
+# %% tags=["exercise"]
+def plane_angle(a, b):
+    """The largest angle, in degrees, between the planes spanned by the columns of a and b."""
+    # Hint: torch.linalg.matrix_norm(matrix, 2) is the largest singular value; rounding may pass 1.
+    # solution
+    projectors = [m @ torch.linalg.solve(m.T @ m, m.T) for m in (a, b)]  # each (d, d)
+    sine = torch.linalg.matrix_norm(projectors[0] - projectors[1], 2)
+    return torch.rad2deg(torch.asin(sine.clamp(max=1)))
+    # end
+
+
+# %%
+check_plane_angle(plane_angle)
+
+# %% [markdown]
+# **4. A linear probe in closed form** (40 minutes). This chapter took scikit-learn's classifier; write
+# your own. H holds the features `h_train` (n, d) minus their mean, T the classes `labels` (n,) as one-hot
+# rows (n, classes), minus their mean. Ridge regression then minimises
+# $\lVert H W - T \rVert^2 + \alpha \lVert W \rVert^2$, and its solution is
+#
+# $$W = (H^T H + \alpha I)^{-1} H^T T.$$
+#
+# Return the score of each class for each row of `h_test` (m, d), a tensor (m, classes), with both means
+# put back where they belong: the intercept is not penalised. The class with the highest score is the
+# prediction. Then try it on `z` of training and test images against the probe above.
+
+
+# %% tags=["exercise"]
+def ridge_probe(h_train, labels, h_test, alpha):
+    """Scores (m, classes) of a ridge regression from features to one-hot classes."""
+    # Hint: nn.functional.one_hot(labels).float() is T before its mean is subtracted.
+    # solution
+    one_hot = nn.functional.one_hot(labels).float()  # (n, classes)
+    mean_h, mean_t = h_train.mean(dim=0), one_hot.mean(dim=0)
+    centred = h_train - mean_h  # (n, d)
+    gram = centred.T @ centred + alpha * torch.eye(centred.shape[1])  # (d, d)
+    w = torch.linalg.solve(gram, centred.T @ (one_hot - mean_t))  # (d, classes)
+    return (h_test - mean_h) @ w + mean_t
+    # end
+
+
+# %%
+check_ridge_probe(ridge_probe)
 
 # %% [markdown]
 # ## Summary

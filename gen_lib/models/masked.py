@@ -1,0 +1,129 @@
+r"""The masked autoencoder: hide most of an image, predict the rest from what is left.
+
+He, Chen, Xie, Li, Dollár, Girshick 2021 (arXiv:2111.06377). An image is cut into P patches; a random
+set M of them is masked. A transformer encodes the visible patches only; a light decoder receives the
+codes, a learnt token in every masked place, and predicts all patches. The loss counts the masked ones:
+
+    L = 1 / (|M| d) sum_{p in M} ||y_p - x_p||^2
+
+with d values a patch. The lecture masks 80 % of the patches, the paper 75 %.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from gen_lib import InputError
+from gen_lib.data import Batch
+from gen_lib.models.base import Model, Player, Turn
+from gen_lib.nets.vit import patchify, positions, transformer, unpatchify
+
+
+class Masked(NamedTuple):
+    """What a masked autoencoder made of its images."""
+
+    y: Float[Tensor, "n c h w"]
+    """Predicted images; the visible patches are predicted too, though the loss may ignore them."""
+    mask: Bool[Tensor, "n patches"]
+    """True where a patch was hidden."""
+
+
+class MaskedAutoencoder(Model):
+    """Encoder on visible patches, light decoder, loss on masked patches.
+
+    Args:
+        image_shape: (channels, height, width), both sides multiples of ``patch``.
+        mask_ratio: share of the patches to hide, above 0 and below 1.
+        patch: side of a patch in pixels.
+        width: size of the encoder's tokens.
+        depth: blocks of the encoder; the decoder has two of half the width.
+        all_patches: count the visible patches in the loss too (an ablation).
+    """
+
+    name = "masked"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        mask_ratio: float = 0.8,
+        patch: int = 4,
+        width: int = 96,
+        depth: int = 4,
+        all_patches: bool = False,
+    ):
+        super().__init__(
+            image_shape=image_shape,
+            mask_ratio=mask_ratio,
+            patch=patch,
+            width=width,
+            depth=depth,
+            all_patches=all_patches,
+        )
+        self.image_shape, self.patch, self.all_patches = image_shape, patch, all_patches
+        self.patches, values = patchify(torch.zeros(1, *image_shape), patch).shape[1:]
+        self.hidden = count_hidden(mask_ratio, self.patches)
+        self.embed = nn.Linear(values, width)
+        self.encoder = transformer(width, depth)
+        self.narrow = nn.Linear(width, width // 2)
+        self.mask_token = nn.Parameter(torch.zeros(width // 2))
+        self.decoder = transformer(width // 2, 2)
+        self.predict = nn.Linear(width // 2, values)
+        self.register_buffer("place", positions(self.patches, width), persistent=False)
+
+    def encode_visible(
+        self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]
+    ) -> Float[Tensor, "n visible width"]:
+        """Codes of the visible patches; every image hides equally many."""
+        tokens = self.embed(patchify(x, self.patch)) + self.place  # (n, patches, width)
+        return self.encoder(tokens[~mask].reshape(len(x), -1, tokens.shape[2]))
+
+    def forward(self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]) -> Masked:
+        """Images in [-1, 1] to predicted images, from the patches that the mask leaves."""
+        codes = self.narrow(self.encode_visible(x, mask))
+        tokens = self.mask_token.to(codes.dtype).expand(*mask.shape, -1).clone()
+        tokens[~mask] = codes.flatten(0, 1)
+        tokens = tokens + self.place[:, : tokens.shape[2]]
+        return Masked(unpatchify(self.predict(self.decoder(tokens)), self.image_shape), mask)
+
+    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n width"]:
+        """The codes of all patches, nothing masked, averaged: what a linear probe reads."""
+        nothing = torch.zeros(len(x), self.patches, dtype=torch.bool, device=x.device)
+        return self.encode_visible(x, nothing).mean(dim=1)
+
+    def random_mask(self, n: int, generator: torch.Generator) -> Bool[Tensor, "n patches"]:
+        """Equally many hidden patches in each of n images, places drawn uniformly."""
+        noise = torch.rand(n, self.patches, generator=generator, device=generator.device)
+        return noise.argsort(dim=1).argsort(dim=1) < self.hidden
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=1e-3, betas=(0.9, 0.95))}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend the squared error of the masked patches."""
+        mask = self.random_mask(len(batch.images), generator)
+        y = self(batch.images, mask).y
+        squared = patchify(y - batch.images, self.patch).square()  # (n, patches, values)
+        masked = squared[mask].mean()
+        loss = squared.mean() if self.all_patches else masked
+        yield Turn("model", loss, {"masked_mse": masked, "visible_mse": squared[~mask].mean()})
+
+
+def count_hidden(mask_ratio: float, patches: int) -> int:
+    """Number of patches to hide, at least one hidden and one visible.
+
+    >>> count_hidden(0.8, 49)
+    39
+
+    Raises:
+        InputError: the ratio is not strictly between 0 and 1.
+    """
+    if not 0 < mask_ratio < 1:
+        raise InputError(
+            f"mask_ratio is {mask_ratio}: it must lie strictly between 0 and 1, so that there is "
+            "something to predict and something to predict it from."
+        )
+    return min(max(round(mask_ratio * patches), 1), patches - 1)

@@ -1,0 +1,73 @@
+"""A vision transformer on small patches (Dosovitskiy et al. 2020, arXiv:2010.11929)."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gen_lib import InputError
+
+
+def patchify(x: Float[Tensor, "n c h w"], patch: int) -> Float[Tensor, "n patches values"]:
+    """Cut images into squares of ``patch`` pixels, row by row; each is a vector of its values.
+
+    >>> patchify(torch.zeros(2, 1, 28, 28), 4).shape
+    torch.Size([2, 49, 16])
+
+    Raises:
+        InputError: height or width is no multiple of the patch.
+    """
+    n, c, h, w = x.shape
+    if h % patch or w % patch:
+        raise InputError(
+            f"Images of {h} x {w} pixels can't be cut into patches of {patch}: height and width "
+            "must be multiples of it."
+        )
+    x = x.reshape(n, c, h // patch, patch, w // patch, patch)
+    return x.permute(0, 2, 4, 1, 3, 5).reshape(n, -1, c * patch**2)  # (n, rows * columns, values)
+
+
+def unpatchify(
+    patches: Float[Tensor, "n patches values"], image_shape: tuple[int, int, int]
+) -> Float[Tensor, "n c h w"]:
+    """The inverse of ``patchify`` for images of the shape (channels, height, width)."""
+    c, h, w = image_shape
+    patch = round((patches.shape[2] / c) ** 0.5)
+    x = patches.reshape(-1, h // patch, w // patch, c, patch, patch)
+    return x.permute(0, 3, 1, 4, 2, 5).reshape(-1, c, h, w)
+
+
+class Block(nn.Module):
+    """Attention and a two-layer network, each added to its input, normalised before (pre-norm)."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
+
+    def forward(self, h: Float[Tensor, "n tokens width"]) -> Float[Tensor, "n tokens width"]:
+        """Tokens to tokens."""
+        h = h + self.out(self.attend(self.qkv(self.norm1(h))))
+        return h + self.mlp(self.norm2(h))
+
+    def attend(self, qkv: Float[Tensor, "n tokens three"]) -> Float[Tensor, "n tokens width"]:
+        """Scaled dot-product attention in every head."""
+        n, tokens, _ = qkv.shape
+        split = qkv.reshape(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        h = nn.functional.scaled_dot_product_attention(*split)  # (n, heads, tokens, width / heads)
+        return h.transpose(1, 2).reshape(n, tokens, -1)
+
+
+def transformer(width: int, depth: int, heads: int = 4) -> nn.Sequential:
+    """``depth`` blocks and a final normalisation, on tokens (N, tokens, width)."""
+    return nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width))
+
+
+def positions(n: int, width: int) -> Float[Tensor, "n width"]:
+    """Sine and cosine positions (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
+    frequency = 10_000 ** (-torch.arange(0, width, 2) / width)  # (width / 2,)
+    angle = torch.arange(n)[:, None] * frequency
+    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
