@@ -13,7 +13,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies weights bench lint lock clean
+.PHONY: help lab test test-quick notebooks studies weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -23,7 +23,7 @@ $(RUN) -m mypy
 endef
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LAB_ARGS="--port 9000")
 	@flags=; \
@@ -38,7 +38,7 @@ test: $(STAMP) ## run everything: unit tests, lint, types, every notebook
 	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
 
 test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (under 3 minutes)
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
 
 notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute what changed
@@ -52,6 +52,9 @@ weights: $(STAMP) ## retrain the shipped models except the judge (an idle machin
 
 bench: $(STAMP) ## measure what is promised about speed (an idle machine)
 	$(RUN) tests/benchmarks/import_cost.py
+
+bench-widgets: $(STAMP) ## measure how fast the widgets follow, in a browser (an idle machine)
+	$(RUN) tests/benchmarks/widgets.py
 
 lint: $(STAMP) ## check style and types
 	$(LINT)

@@ -38,11 +38,12 @@ CLASSES = (  # ten classes, light and dark alternating, each with a marker of it
     "#AA4499",
 )
 MARKERS = "osD^vP*X<>"
+STYLE = Path(__file__).with_name("course.mplstyle")
 
 
 def use_style() -> None:
     """Give every figure of this session the look of the course."""
-    plt.style.use(Path(__file__).with_name("course.mplstyle"))
+    plt.style.use(STYLE)
 
 
 def show(figure: Figure, alt: str) -> None:

@@ -1,0 +1,180 @@
+"""What every explorer shares: named controls, one picture that follows them, words for it, a reset.
+
+An explorer is a pure function from a state (the values of its controls) to a picture and to a
+sentence. The rest - drawing when something moved, drawing once when two things moved together, and
+saying in words what went wrong - is here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import ipywidgets as widgets
+import numpy as np
+from jaxtyping import UInt8
+
+from gen_lib import InputError
+from gen_lib.widgets import drawing
+
+S = TypeVar("S", bound=tuple)
+WIDTH, HEIGHT = 880, 580  # a widget fits the page of a laptop without scrolling
+LABEL_WIDTH = "130px"
+SHOWN = 100  # test images that an index slider reaches
+
+
+class Size(NamedTuple):
+    """Width and height of the picture, in pixels of the page."""
+
+    width: int
+    height: int
+
+
+class Explorer(ABC, Generic[S]):
+    """Controls and the picture that follows them; the last line of a cell shows it.
+
+    Args:
+        default: the state to begin with, a NamedTuple with one field per control.
+        controls: field -> control.
+        size: of the picture.
+        beside: a widget to the left of the picture.
+    """
+
+    def __init__(
+        self,
+        default: S,
+        controls: Mapping[str, widgets.DOMWidget],
+        size: Size,
+        beside: widgets.DOMWidget | None = None,
+    ):
+        self.default, self.controls, self.size = default, dict(controls), size
+        self.image = widgets.Image(
+            format="png",
+            layout=widgets.Layout(
+                width=f"{size.width}px", height=f"{size.height}px", flex="0 0 auto", margin="0"
+            ),
+        )
+        self.caption = widgets.HTML(layout=widgets.Layout(height="44px", margin="0 0 0 4px"))
+        self.reset_button = widgets.Button(description="Reset", tooltip="Back to the first picture")
+        self.reset_button.on_click(lambda _: self.reset())
+        self._paused = False
+        self._drawn: S | None = None
+        self.show(default)
+        for name, control in self.controls.items():
+            control.observe(lambda _, name=name: self._moved(name), names="value")
+        pictures = [beside, self.image] if beside else [self.image]
+        self.box = widgets.VBox(
+            [
+                widgets.HBox(pictures, layout=widgets.Layout(align_items="flex-end")),
+                self.caption,
+                self.panel(),
+            ],
+            layout=widgets.Layout(width=f"{WIDTH}px", max_height=f"{HEIGHT}px", overflow="hidden"),
+        )
+
+    @abstractmethod
+    def picture(self, state: S) -> UInt8[np.ndarray, "height width 3"]:
+        """What the state looks like: ``drawing.SCALE`` times ``size``, made by a ``Canvas``."""
+
+    @abstractmethod
+    def describe(self, state: S) -> str:
+        """One sentence, at most two lines, that says what the picture shows."""
+
+    def follow(self, name: str) -> None:
+        """The reader moved a control: move those that depend on it. Nothing, unless told."""
+
+    def accompany(self, state: S) -> None:
+        """Bring what stands beside the picture in step with the state. Nothing, unless told."""
+
+    @property
+    def state(self) -> S:
+        """The values of the controls, now."""
+        values = (self.controls[name].value for name in self.default._fields)  # type: ignore[attr-defined]
+        return type(self.default)(*(tuple(v) if isinstance(v, list) else v for v in values))
+
+    def show(self, state: S) -> None:
+        """Move all controls at once."""
+        with self.together():
+            for name, value in zip(self.default._fields, state, strict=True):  # type: ignore[attr-defined]
+                control = self.controls[name]
+                control.value = list(value) if isinstance(value, tuple) else value
+
+    def reset(self) -> None:
+        """Back to the state of the beginning."""
+        self.show(self.default)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Move several controls and draw once."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw the present state, unless that is what is shown."""
+        state = self.state
+        if self._paused or state == self._drawn:
+            return
+        self._drawn, self._paused = state, True
+        try:
+            self.accompany(state)
+            words, pixels, color = self.describe(state), self.picture(state), "inherit"
+        except Exception as error:  # a callback has no cell to show a traceback in
+            words = str(error) if isinstance(error, InputError) else f"Nothing to show: {error!r}"
+            pixels, color = drawing.card(words, *self.size), drawing.WARNING
+        finally:
+            self._paused = False
+        with self.image.hold_sync():
+            self.image.value = drawing.png(pixels)
+            self.image.tooltip = words  # becomes the picture's title: an Image has no alt
+        self.caption.value = (
+            f'<div role="status" style="{CAPTION}; color: {color}">{escape(words)}</div>'
+        )
+
+    def _moved(self, name: str) -> None:
+        if not self._paused:
+            with self.together():
+                self.follow(name)
+
+    def panel(self) -> widgets.DOMWidget:
+        """The controls in two columns, the reset button last."""
+        shown = [control for control in self.controls.values() if hasattr(control, "description")]
+        shown.append(self.reset_button)
+        half = (len(shown) + 1) // 2
+        return widgets.HBox([widgets.VBox(shown[:half]), widgets.VBox(shown[half:])])
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.box._repr_mimebundle_(**options)
+
+
+CAPTION = "line-height: 1.45; font-size: 14px"
+
+
+def slider(description: str, low: float, high: float, step: float) -> widgets.FloatSlider:
+    """A slider for a number."""
+    return widgets.FloatSlider(
+        description=description, min=low, max=high, step=step, value=low, **_look()
+    )
+
+
+def index_slider(description: str, last: int) -> widgets.IntSlider:
+    """A slider for whole numbers from 0 to ``last``."""
+    return widgets.IntSlider(description=description, min=0, max=last, **_look())
+
+
+def choice(description: str, options: Sequence[Any]) -> widgets.Dropdown:
+    """One of a few names."""
+    return widgets.Dropdown(description=description, options=options, **_look())
+
+
+def steps(description: str, options: Sequence[tuple[str, float]]) -> widgets.SelectionSlider:
+    """A slider over a few given numbers, each with its label."""
+    return widgets.SelectionSlider(description=description, options=options, **_look())
+
+
+def _look() -> dict[str, Any]:
+    return {"style": {"description_width": LABEL_WIDTH}, "layout": widgets.Layout(width="420px")}

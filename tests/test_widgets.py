@@ -1,0 +1,275 @@
+"""Widgets without a browser: a control moves, and picture, words and neighbours follow."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gen_lib import InputError
+from gen_lib.data import ImageSet
+from gen_lib.models import (
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    MaskedAutoencoder,
+    SparseAutoencoder,
+)
+from gen_lib.widgets import drawing
+from gen_lib.widgets.autoencoder import LatentExplorer
+from gen_lib.widgets.base import HEIGHT, WIDTH
+from gen_lib.widgets.denoising import NoiseExplorer
+from gen_lib.widgets.masked import MaskExplorer
+from gen_lib.widgets.pad import Pad, Patches
+from gen_lib.widgets.sparse import LambdaExplorer
+
+
+@pytest.fixture(scope="module")
+def images(fashion) -> ImageSet:
+    return ImageSet("few", fashion.train.subset(20), fashion.test.subset(300), fashion.classes)
+
+
+def latent(images):
+    return LatentExplorer(DeepAutoencoder(latent_size=2).eval(), images)
+
+
+def price(images):
+    return LambdaExplorer(
+        {k: SparseAutoencoder(sparsity=k).eval() for k in (1.0, 0.0, 0.1)}, images
+    )
+
+
+def noise(images):
+    return NoiseExplorer(DenoisingAutoencoder(width=4).eval(), images)
+
+
+def mask(images):
+    return MaskExplorer(MaskedAutoencoder(width=16, depth=1).eval(), images)
+
+
+KINDS = (latent, price, noise, mask)
+MOVES = [
+    *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
+    (latent, "z1", 0.03),
+    (latent, "z2", 0.03),
+    (price, "sparsity", 1.0),
+    (price, "image", 3),
+    (noise, "level", 0.1),
+    (noise, "kind", "masking"),
+    (noise, "image", 3),
+    (noise, "draw", 1),
+    (mask, "ratio", 0.2),
+    (mask, "draw", 3),
+    (mask, "image", 3),
+    (mask, "hidden", [0, 1, 2]),
+]
+every_explorer = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture
+def explorer(kind, images):
+    torch.manual_seed(0)
+    return kind(images)
+
+
+def shown(explorer) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(explorer.image.value)))
+
+
+@every_explorer
+def test_the_default_is_drawn_at_once_and_in_words(explorer):
+    assert (shown(explorer) == explorer.picture(explorer.default)).all()
+    assert len(np.unique(shown(explorer))) > 20
+    words = explorer.describe(explorer.default)
+    assert explorer.image.tooltip == words
+    assert 20 < len(words) < 240
+    assert words.endswith(".")
+
+
+@pytest.mark.parametrize(("kind", "name", "value"), MOVES)
+def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, value):
+    before, words = explorer.image.value, explorer.image.tooltip
+    explorer.controls[name].value = value
+    assert explorer.image.value != before
+    assert (shown(explorer) == explorer.picture(explorer.state)).all()
+    assert explorer.image.tooltip == explorer.describe(explorer.state)
+    assert name == "draw" or explorer.image.tooltip != words
+    explorer.reset_button.click()
+    assert explorer.state == explorer.default
+    assert (explorer.image.value, explorer.image.tooltip) == (before, words)
+
+
+def test_every_control_is_moved_above():
+    moved = {(kind, name) for kind, name, _ in MOVES}
+    assert len(moved) == 5 + 2 + 4 + 4
+
+
+@every_explorer
+def test_every_control_has_a_description(explorer):
+    for control in explorer.controls.values():
+        assert getattr(control, "description", "") or control.label
+    assert explorer.reset_button.description
+
+
+@every_explorer
+def test_it_fits_the_page_and_keeps_its_size(explorer):
+    assert WIDTH <= 960
+    assert HEIGHT <= 600
+    height, width = shown(explorer).shape[:2]
+    assert (width, height) == tuple(drawing.SCALE * side for side in explorer.size)
+    assert explorer.image.layout.width == f"{explorer.size.width}px"
+    assert explorer.size.width <= WIDTH
+    explorer.controls["image" if "image" in explorer.controls else "first"].value = 7
+    assert shown(explorer).shape == (height, width, 3)
+
+
+@every_explorer
+def test_the_picture_is_a_pure_function_of_the_state(explorer):
+    first = explorer.picture(explorer.default)
+    explorer.controls["image" if "image" in explorer.controls else "first"].value = 9
+    assert (explorer.picture(explorer.default) == first).all()
+
+
+@every_explorer
+def test_what_goes_wrong_is_said_in_words(explorer, monkeypatch):
+    control = explorer.controls["image" if "image" in explorer.controls else "first"]
+
+    def fail(state):
+        raise InputError("The model is made of <cheese>.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(explorer, "picture", fail)
+        control.value = 5
+        assert explorer.image.tooltip == "The model is made of <cheese>."
+        assert "&lt;cheese&gt;" in explorer.caption.value
+        assert len(np.unique(shown(explorer))) > 5
+        patch.setattr(explorer, "picture", lambda state: 1 / 0)
+        control.value = 6
+        assert "division by zero" in explorer.caption.value
+    control.value = 0
+    assert "cheese" not in explorer.caption.value
+
+
+@every_explorer
+def test_it_shows_itself_as_a_widget(explorer):
+    bundle = explorer._repr_mimebundle_()
+    data = bundle[0] if isinstance(bundle, tuple) else bundle
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
+def test_pad_and_sliders_are_in_step(images):
+    explorer = latent(images)
+    explorer.pad.set_state({"x": 0.25, "y": 0.75})  # as the browser does
+    for name, at, low, high in zip(
+        ("z1", "z2"), (0.25, 0.75), explorer.low, explorer.high, strict=True
+    ):
+        assert explorer.controls[name].value == pytest.approx(low + at * (high - low))
+    assert explorer.state[:2] == (explorer.controls["z1"].value, explorer.controls["z2"].value)
+    explorer.controls["z1"].value = explorer.high[0]
+    assert (explorer.pad.x, explorer.pad.y) == pytest.approx((1.0, 0.75))
+    assert f"{explorer.high[0]:.2f}" in explorer.pad.words
+
+
+def test_the_pad_draws_once_for_a_move_in_both_directions(images, monkeypatch):
+    explorer, drawn = latent(images), []
+    picture = explorer.picture
+    monkeypatch.setattr(explorer, "picture", lambda state: drawn.append(state) or picture(state))
+    explorer.pad.set_state({"x": 0.1, "y": 0.2})
+    assert len(drawn) == 1
+
+
+def test_the_way_leads_from_one_image_to_the_other(images):
+    explorer = latent(images)
+    explorer.controls["first"].value, explorer.controls["second"].value = 4, 9
+    for position, image in ((0.0, 4), (1.0, 9)):
+        explorer.controls["position"].value = position
+        assert explorer.state[:2] == pytest.approx(explorer.codes[image].tolist(), abs=1e-6)
+        assert images.classes[images.test.labels[image]] in explorer.image.tooltip
+    assert explorer.pad.path[1] == pytest.approx((explorer.pad.x, explorer.pad.y))
+
+
+def test_a_code_of_more_than_two_numbers_has_no_map(images):
+    with pytest.raises(InputError, match="has 16 numbers"):
+        LatentExplorer(DeepAutoencoder(latent_size=16), images)
+
+
+def test_a_higher_price_shows_fewer_units(images):
+    explorer = price(images)
+    assert list(explorer.models) == [0.0, 0.1, 1.0]
+    assert "units are active" in explorer.image.tooltip
+
+
+def test_no_noise_leaves_the_image(images):
+    explorer = noise(images)
+    explorer.controls["level"].value = 0.0
+    assert "∞ dB" in explorer.image.tooltip
+    clean, noised, _ = explorer.run(explorer.state)
+    assert torch.equal(clean, noised)
+
+
+def test_a_stronger_noise_is_the_same_noise(images):
+    explorer = noise(images)
+    (x, a, _), (_, b, _) = (
+        explorer.run(explorer.default._replace(level=level)) for level in (0.2, 0.4)
+    )
+    assert torch.allclose(2 * (a - x), b - x, atol=1e-6)
+
+
+def test_a_larger_ratio_hides_the_same_patches_and_more(images):
+    explorer = mask(images)
+    few, many = explorer.drawn(0.2, 1), explorer.drawn(0.6, 1)
+    assert set(few) < set(many)
+    assert len(many) == 29
+
+
+def test_visible_patches_stay_and_hidden_ones_are_predicted(images):
+    explorer = mask(images)
+    y = explorer.predict(explorer.default._replace(hidden=(0,)))
+    x = explorer.x[0]
+    assert torch.equal(y[:, 4:], x[:, 4:])
+    assert torch.equal(y[:, :4, 4:], x[:, :4, 4:])
+    assert not torch.equal(y[:, :4, :4], x[:, :4, :4])
+
+
+def test_nothing_visible_and_nothing_hidden_are_said_in_words(images):
+    explorer = mask(images)
+    explorer.patches.value = list(range(49))
+    assert "nothing to predict from" in explorer.image.tooltip
+    explorer.patches.value = []
+    assert "nothing is predicted" in explorer.image.tooltip
+    assert torch.equal(explorer.predict(explorer.state), explorer.x[0])
+
+
+def test_the_picture_of_the_patches_follows(images):
+    explorer = mask(images)
+    before = explorer.patches.background
+    explorer.patches.value = [3]
+    assert explorer.patches.background != before
+    explorer.controls["ratio"].value = 0.5
+    assert len(explorer.patches.value) == 24
+
+
+def test_pad_and_patches_are_local():
+    for widget in (Pad(), Patches()):
+        assert "export default" in widget._esm
+        assert "http" not in widget._esm.replace("http://www.w3.org/2000/svg", "")
+        assert "import" not in widget._esm
+
+
+def test_small_pixels_stay_pixels():
+    canvas = drawing.Canvas(20, 10)
+    x = torch.tensor([[[-1.0, 1.0], [0.0, -1.0]]])
+    canvas.image(x, 0, 0, 3)
+    block = 3 * drawing.SCALE
+    large = canvas.pixels()[: 2 * block, : 2 * block, 0]
+    assert (large == np.kron([[0, 255], [128, 0]], np.ones((block, block)))).all()
+
+
+def test_colours_stay_colours():
+    canvas = drawing.Canvas(4, 4)
+    canvas.image(torch.tensor([1.0, -1.0, 0.0]).reshape(3, 1, 1), 0, 0, 4)
+    assert canvas.pixels()[0, 0].tolist() == [255, 0, 128]
+
+
+def test_text_is_large_enough():
+    assert drawing.TEXT * 72 / 96 >= 9
