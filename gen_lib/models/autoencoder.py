@@ -132,8 +132,8 @@ class ConvAutoencoder(Autoencoder):
 class SparseAutoencoder(Model, Reconstructs):
     """More units than pixels, few of them active: E(w) + lambda sum_k |z_k|.
 
-    The code is z = relu(W_e x + b_e), and y = W_d z + b_d with columns of W_d of unit length; without
-    that, ever smaller codes with ever larger columns would cheat the penalty.
+    The code is z = relu(W_e x + b_e), and y = W_d z + b_d with columns of W_d of unit length;
+    without that, ever smaller codes with ever larger columns would cheat the penalty.
 
     Args:
         image_shape: (channels, height, width).

@@ -1,8 +1,9 @@
 r"""The masked autoencoder: hide most of an image, predict the rest from what is left.
 
-He, Chen, Xie, Li, Dollár, Girshick 2021 (arXiv:2111.06377). An image is cut into P patches; a random
-set M of them is masked. A transformer encodes the visible patches only; a light decoder receives the
-codes, a learnt token in every masked place, and predicts all patches. The loss counts the masked ones:
+He, Chen, Xie, Li, Dollár, Girshick 2021 (arXiv:2111.06377). An image is cut into P patches; a
+random set M of them is masked. A transformer encodes the visible patches only; a light decoder
+receives the codes, a learnt token in every masked place, and predicts all patches. The loss counts
+the masked ones:
 
     L = 1 / (|M| d) sum_{p in M} ||y_p - x_p||^2
 
@@ -44,6 +45,7 @@ class MaskedAutoencoder(Model):
     """
 
     name = "masked"
+    place: Tensor
 
     def __init__(
         self,

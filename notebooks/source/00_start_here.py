@@ -23,6 +23,7 @@ from sklearn.neighbors import KernelDensity
 from gen_lib import clock, plots
 from gen_lib.data import data_folder, load, load_toy
 from gen_lib.metrics import nearest
+from gen_lib.widgets.quiz import Quiz
 
 plots.use_style()
 print(clock.stated("00_start_here"))
@@ -378,6 +379,12 @@ plots.show(
     "Two panels of log-likelihood against a model's freedom, for the mixture and the histogram. "
     "The training curves keep rising; the held-out curves rise, peak, and fall.",
 )
+
+# %% [markdown]
+# ## Quiz
+
+# %% tags=["widget"]
+Quiz("00_start_here")
 
 # %% [markdown]
 # ## Exercises

@@ -28,6 +28,8 @@ from gen_lib.models import ConvAutoencoder, DeepAutoencoder, LinearAutoencoder
 from gen_lib.models.autoencoder import PCA, reconstruction_loss
 from gen_lib.models.base import in_batches
 from gen_lib.training import fit
+from gen_lib.widgets.autoencoder import LatentExplorer
+from gen_lib.widgets.quiz import Quiz
 
 plots.use_style()
 images = load("fashion_mnist")
@@ -360,6 +362,20 @@ plots.show(
 )
 
 # %% [markdown]
+# ## Explore
+#
+# Drag the point over the map (or use the arrow keys, or the sliders) and watch what the decoder makes
+# of each place. The figure above shows the same map.
+#
+# 1. Where does a trouser turn into a dress - on a line, or over a stretch of strange garments?
+# 2. Go far out, past all points. What does the decoder draw where it has never been?
+# 3. Choose two test images of different classes and move along the way between them. Are the
+#    pictures halfway garments?
+
+# %% tags=["widget"]
+LatentExplorer()
+
+# %% [markdown]
 # ## Measure: what "information is preserved" can mean
 #
 # The lecture says that an autoencoder learns a compressed representation while information is
@@ -469,6 +485,12 @@ assert frechet["z ~ N(0, I)"] > frechet["z ~ fitted Gaussian"] > frechet["recons
 # %%
 print("codes of test images: mean", [round(v, 1) for v in mean.tolist()])
 print("standard deviation   ", [round(v, 1) for v in covariance.diag().sqrt().tolist()])
+
+# %% [markdown]
+# ## Quiz
+
+# %% tags=["widget"]
+Quiz("01_autoencoders")
 
 # %% [markdown]
 # ## Exercises
