@@ -150,15 +150,20 @@ def classes(
     labels: Int64[Tensor, "n"],
     names: Sequence[str],
     size: float = 6,
+    corners: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> None:
-    """Points coloured and shaped by class, each class named near the median of its points."""
-    low, high = z.quantile(0.01, dim=0), z.quantile(0.99, dim=0)
+    """Points coloured and shaped by class, each class named near the median of its points.
+
+    The axes go from the lower left to the upper right corner; by default they hold 98 % of the
+    points each way.
+    """
+    low, high = corners or [z.quantile(share, dim=0).tolist() for share in (0.01, 0.99)]
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     for k, (color, marker) in enumerate(zip(CLASSES[: len(names)], MARKERS, strict=False)):
         mine = z[labels == k]
         ax.scatter(mine[:, 0], mine[:, 1], size, color=color, marker=marker, alpha=0.5)
     centers = torch.stack([z[labels == k].median(dim=0).values for k in range(len(names))])
-    places = _spread((centers - low) / (high - low))
+    places = _spread((centers - torch.tensor(low)) / (torch.tensor(high) - torch.tensor(low)))
     for k, name in enumerate(names):
         box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": CLASSES[k], "alpha": 0.9}
         where = (places[k][0], places[k][1])

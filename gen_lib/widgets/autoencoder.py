@@ -175,8 +175,9 @@ def _latent_map(
     with plt.style.context(plots.STYLE), plt.ioff():
         figure = plt.figure(figsize=(MAP / 100, MAP / 100), layout="none")
         ax = figure.add_axes((0, 0, 1, 1))
-        plots.classes(ax, codes[:4_000], images.test.labels[:4_000], images.classes, size=4.0)
-        ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+        few, labels = codes[:4_000], images.test.labels[:4_000]
+        plots.classes(ax, few, labels, images.classes, size=4.0, corners=(low, high))
+        ax.set(xticks=[], yticks=[])
         ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
         ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
         buffer = io.BytesIO()
