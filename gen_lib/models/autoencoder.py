@@ -259,7 +259,8 @@ class PCA(NamedTuple):
         """The mean and the leading eigenvectors of the covariance of x."""
         rows = x.flatten(1)
         mean = rows.mean(dim=0)
-        covariance = (rows - mean).T @ (rows - mean) / len(rows)  # (d, d)
+        centred = rows - mean
+        covariance = centred.T @ centred / len(rows)  # (d, d)
         components = torch.linalg.eigh(covariance).eigenvectors.flip(1).T  # largest first
         return cls(mean, components[: positive("latent_size", latent_size)])
 
