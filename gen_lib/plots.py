@@ -6,7 +6,7 @@ each keeps one meaning through the whole course.
 
 import io
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import combinations, cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -155,6 +155,24 @@ def classes(
         center = tuple(z[labels == k].median(dim=0).values.tolist())
         box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": CLASSES[k], "alpha": 0.9}
         ax.annotate(name, center, ha="center", va="center", fontsize=9, bbox=box)
+
+
+def spread(ax: Axes) -> None:
+    """Move texts that overlap apart, upwards and downwards, until none hides another."""
+    for _ in range(100):
+        boxes = [text.get_window_extent() for text in ax.texts]
+        pairs = [
+            (a, b)
+            for a, b in combinations(range(len(boxes)), 2)
+            if boxes[a].padded(2).overlaps(boxes[b].padded(2))
+        ]
+        if not pairs:
+            return
+        for a, b in pairs:
+            upper, lower = (a, b) if boxes[a].y0 > boxes[b].y0 else (b, a)
+            for index, way in ((upper, 2), (lower, -2)):
+                x, y = ax.transData.transform(ax.texts[index].get_position())
+                ax.texts[index].set_position(ax.transData.inverted().transform((x, y + way)))
 
 
 def bars(

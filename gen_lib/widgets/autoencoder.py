@@ -177,6 +177,8 @@ def _latent_map(
         ax = figure.add_axes((0, 0, 1, 1))
         plots.classes(ax, codes[:4_000], images.test.labels[:4_000], images.classes, size=4.0)
         ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        plots.spread(ax)
         ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
         ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
         buffer = io.BytesIO()
