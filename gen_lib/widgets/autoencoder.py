@@ -178,6 +178,7 @@ def _latent_map(
         few, labels = codes[:4_000], images.test.labels[:4_000]
         plots.classes(ax, few, labels, images.classes, size=4.0, corners=(low, high))
         ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
         ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
         ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
         buffer = io.BytesIO()

@@ -8,15 +8,16 @@ saying in words what went wrong - is here.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from html import escape
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import ipywidgets as widgets
 import numpy as np
+import traitlets
 from jaxtyping import UInt8
 
 from gen_lib import InputError
 from gen_lib.widgets import drawing
+from gen_lib.widgets.words import FRAME, Words
 
 S = TypeVar("S", bound=tuple)
 WIDTH, HEIGHT = 880, 580  # a widget fits the page of a laptop without scrolling
@@ -29,6 +30,15 @@ class Size(NamedTuple):
 
     width: int
     height: int
+
+
+class Picture(widgets.Image):
+    """An Image whose tooltip, its title on the page, names it for who can't see it.
+
+    ipywidgets' Image has no alt, and its tooltip fails in the browser without a description.
+    """
+
+    description = traitlets.Unicode("").tag(sync=True)
 
 
 class Explorer(ABC, Generic[S]):
@@ -49,13 +59,13 @@ class Explorer(ABC, Generic[S]):
         beside: widgets.DOMWidget | None = None,
     ):
         self.default, self.controls, self.size = default, dict(controls), size
-        self.image = widgets.Image(
+        self.image = Picture(
             format="png",
             layout=widgets.Layout(
                 width=f"{size.width}px", height=f"{size.height}px", flex="0 0 auto", margin="0"
             ),
         )
-        self.caption = widgets.HTML(layout=widgets.Layout(height="44px", margin="0 0 0 4px"))
+        self.caption = Words(layout=widgets.Layout(height="44px", margin="0 0 0 4px"))
         self.reset_button = widgets.Button(description="Reset", tooltip="Back to the first picture")
         self.reset_button.on_click(lambda _: self.reset())
         self._paused = False
@@ -72,6 +82,8 @@ class Explorer(ABC, Generic[S]):
             ],
             layout=widgets.Layout(width=f"{WIDTH}px", max_height=f"{HEIGHT}px", overflow="hidden"),
         )
+        self.box.add_class("gen-explorer")
+        self.box.add_class(FRAME)
 
     @abstractmethod
     def picture(self, state: S) -> UInt8[np.ndarray, "height width 3"]:
@@ -122,18 +134,15 @@ class Explorer(ABC, Generic[S]):
         self._drawn, self._paused = state, True
         try:
             self.accompany(state)
-            words, pixels, color = self.describe(state), self.picture(state), "inherit"
+            words, pixels, failed = self.describe(state), self.picture(state), False
         except Exception as error:  # a callback has no cell to show a traceback in
             words = str(error) if isinstance(error, InputError) else f"Nothing to show: {error!r}"
-            pixels, color = drawing.card(words, *self.size), drawing.WARNING
+            pixels, failed = drawing.card(words, *self.size), True
         finally:
             self._paused = False
-        with self.image.hold_sync():
-            self.image.value = drawing.png(pixels)
-            self.image.tooltip = words  # becomes the picture's title: an Image has no alt
-        self.caption.value = (
-            f'<div role="status" style="{CAPTION}; color: {color}">{escape(words)}</div>'
-        )
+        with self.image.hold_sync(), self.caption.hold_sync():
+            self.image.value, self.image.tooltip = drawing.png(pixels), words
+            self.caption.text, self.caption.warning = words, failed
 
     def _moved(self, name: str) -> None:
         if not self._paused:
@@ -141,17 +150,14 @@ class Explorer(ABC, Generic[S]):
                 self.follow(name)
 
     def panel(self) -> widgets.DOMWidget:
-        """The controls in two columns, the reset button last."""
+        """The controls in two columns, the reset button below the first."""
         shown = [control for control in self.controls.values() if hasattr(control, "description")]
-        shown.append(self.reset_button)
-        half = (len(shown) + 1) // 2
-        return widgets.HBox([widgets.VBox(shown[:half]), widgets.VBox(shown[half:])])
+        half = len(shown) // 2
+        columns = [*shown[:half], self.reset_button], shown[half:]
+        return widgets.HBox([widgets.VBox(column) for column in columns])
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.box._repr_mimebundle_(**options)
-
-
-CAPTION = "line-height: 1.45; font-size: 14px"
 
 
 def slider(description: str, low: float, high: float, step: float) -> widgets.FloatSlider:

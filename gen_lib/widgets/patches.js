@@ -6,7 +6,6 @@ function render({ model, el }) {
   grid.className = "gen-patches";
   grid.setAttribute("role", "grid");
   grid.setAttribute("aria-label", model.get("label"));
-  grid.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab wants the arrow keys too
   Object.assign(grid.style, { width: `${model.get("width")}px`, height: `${model.get("height")}px` });
   const picture = grid.appendChild(document.createElement("img"));
   picture.alt = "";
@@ -20,6 +19,7 @@ function render({ model, el }) {
     for (let column = 0; column < columns; column++) {
       const cell = line.appendChild(document.createElement("button"));
       cell.setAttribute("role", "gridcell");
+      cell.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab wants the arrow keys too
       cell.addEventListener("click", () => toggle(cells.indexOf(cell)));
       cells.push(cell);
     }

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import ipywidgets as widgets
 
 from gen_lib import InputError
+from gen_lib.widgets.words import FRAME, Words
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks" / "quizzes"
 WIDTH = "860px"
@@ -59,14 +60,15 @@ class Quiz:
         self.check_button = _button("Check", "Check the answer and read why", self.check)
         self.previous_button = _button("Previous", "The question before", lambda: self.go(-1))
         self.next_button = _button("Next", "The next question", lambda: self.go(1))
-        self.score = widgets.HTML(layout=widgets.Layout(margin="0 0 0 12px"))
+        self.words = Words(layout=widgets.Layout(margin="0 0 0 12px"))
         self.explanation = widgets.HTML()
-        buttons = [self.check_button, self.previous_button, self.next_button, self.score]
+        buttons = [self.check_button, self.previous_button, self.next_button, self.words]
         self.box = widgets.VBox(
             [self.question, self.choices, widgets.HBox(buttons), self.explanation],
             layout=widgets.Layout(width="880px"),
         )
         self.box.add_class("gen-quiz")
+        self.box.add_class(FRAME)
         self.go(0)
 
     @property
@@ -88,7 +90,6 @@ class Quiz:
         self.previous_button.disabled = self.number == 0
         self.next_button.disabled = self.number == len(self.questions) - 1
         self._chosen()
-        self._count()
 
     def check(self) -> None:
         """Explain every choice; the first check of a question counts."""
@@ -99,18 +100,16 @@ class Quiz:
         choices = self.questions[self.number].choices
         verdict = "Right." if choices[chosen].right else "Not right."
         rows = "".join(_row(choice, n == chosen) for n, choice in enumerate(choices))
-        self.explanation.value = (
-            f'<div role="status" style="line-height: 1.45; max-width: {WIDTH}">'
-            f"<b>{verdict}</b>{rows}</div>"
-        )
-        self._count()
+        self.explanation.value = f'<div style="line-height: 1.45; max-width: {WIDTH}">{rows}</div>'
+        self.words.text = f"{verdict} {self._score()}"
 
     def _chosen(self) -> None:
         self.check_button.disabled = self.choices.index is None
         self.explanation.value = ""
+        self.words.text = self._score()
 
-    def _count(self) -> None:
-        self.score.value = f"{self.right} of {len(self.answers)} right at the first try"
+    def _score(self) -> str:
+        return f"{self.right} of {len(self.answers)} right at the first try."
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.box._repr_mimebundle_(**options)

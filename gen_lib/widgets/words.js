@@ -1,0 +1,21 @@
+// A line of text that a screen reader speaks when it changes. Synced: text, warning.
+function render({ model, el }) {
+  el.setAttribute("role", "status");
+  el.classList.add("gen-words");
+  const say = () => {
+    el.textContent = model.get("text");
+    el.classList.toggle("gen-warning", model.get("warning"));
+  };
+  // In its command mode JupyterLab takes arrow keys and letters before a slider or a list sees them,
+  // except where this attribute stands on what has the focus. Set for all of the widget around.
+  const keepKeys = () => {
+    if (!el.isConnected) requestAnimationFrame(keepKeys);
+    else el.closest(".gen-widget")?.addEventListener("focusin", ({ target }) =>
+      target.setAttribute("data-lm-suppress-shortcuts", "true"));
+  };
+  model.on("change", say);
+  say();
+  keepKeys();
+}
+
+export default { render };

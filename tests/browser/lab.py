@@ -1,0 +1,161 @@
+"""A real JupyterLab to drive: the server, notebooks reduced to their widgets, a hand."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from playwright.sync_api import Locator, Page
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "tests" / "screenshots"
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+LAPTOP = {"width": 1366, "height": 768}
+SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
+
+
+def chromium() -> str | None:
+    """The browser to drive, or None."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def running_lab(folder: Path, home: Path, **environment: str) -> Iterator[str]:
+    """A JupyterLab that serves ``folder``, in an empty home; gives its address with the token."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    token = secrets.token_hex(16)
+    settings = home / ".jupyter" / "lab" / "user-settings" / SETTINGS
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "XDG_", "MAKE"))}
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    command += ["--ServerApp.ip=127.0.0.1", f"--IdentityProvider.token={token}"]
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with (home / "jupyterlab.log").open("w") as log:
+        server = subprocess.Popen(
+            command,
+            env=kept | {"HOME": str(home), "PYTHONPATH": str(ROOT)} | environment,
+            cwd=home,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, log.name)
+            yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}&reset"
+        finally:
+            server.terminate()
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                server.kill()
+
+
+def _wait_for(address: str, server: subprocess.Popen, log: str) -> None:
+    for _ in range(600):
+        if server.poll() is not None:
+            raise RuntimeError(f"JupyterLab did not start:\n{Path(log).read_text()[-3000:]}")
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    raise RuntimeError(f"JupyterLab does not answer:\n{Path(log).read_text()[-3000:]}")
+
+
+def only_widgets(notebook: NotebookNode) -> NotebookNode:
+    """The set-up cells (the first code cell and those tagged so) and the cells tagged widget."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    wanted = {"setup", "widget"}
+    kept = [c for n, c in enumerate(code) if n == 0 or wanted & set(c.metadata.get("tags", []))]
+    for cell in kept:
+        cell.outputs, cell.execution_count = [], None
+    return nbformat.v4.new_notebook(cells=kept, metadata=notebook.metadata)
+
+
+def has_widgets(notebook: NotebookNode) -> bool:
+    """Is any cell tagged widget?"""
+    return any("widget" in cell.metadata.get("tags", []) for cell in notebook.cells)
+
+
+def open_and_run(page: Page, address: str, name: str, minutes: float = 3) -> None:
+    """Open a notebook, run all its cells, and wait until all have run."""
+    page.goto(address.format(name))
+    page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext", timeout=120e3)
+    page.evaluate(
+        """async () => {
+            const app = window.jupyterapp;
+            await app.restored;
+            await app.shell.currentWidget.context.ready;
+            await app.shell.currentWidget.sessionContext.ready;
+            if (app.commands.isToggled('application:toggle-left-area'))
+                await app.commands.execute('application:toggle-left-area');
+            await app.commands.execute('notebook:run-all-cells');
+        }"""
+    )
+    page.wait_for_function(
+        """() => window.jupyterapp.shell.currentWidget.content.widgets.every(
+            cell => cell.model.type !== 'code' || cell.model.executionCount !== null)""",
+        timeout=minutes * 60e3,
+    )
+
+
+def pixels(widget: Locator) -> bytes:
+    """What is seen of the widget's pictures."""
+    return b"".join(picture.screenshot() for picture in widget.locator(".widget-image").all())
+
+
+def wait_for_change(widget: Locator, before: bytes, what: str, seconds: float = 20) -> bytes:
+    """The widget's pixels once they differ from those before."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        now = pixels(widget)
+        if now != before:
+            return now
+    raise AssertionError(f"{what}: the picture did not change within {seconds} s")
+
+
+def settle(widget: Locator) -> bytes:
+    """The widget's pixels once they no longer change."""
+    before = b""
+    widget.page.wait_for_timeout(100)
+    while (now := pixels(widget)) != before:
+        before = now
+    return now
+
+
+def press(handle: Locator, *keys: str) -> None:
+    """Focus by keyboard means, then press."""
+    handle.focus()
+    for key in keys:
+        handle.page.keyboard.press(key)
+
+
+def drag(page: Page, target: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Press the mouse at one place of the target (shares of its sides), move, and let go."""
+    target.scroll_into_view_if_needed()
+    box = target.bounding_box()
+    assert box is not None
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=5)
+    page.mouse.up()

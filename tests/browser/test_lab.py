@@ -1,0 +1,184 @@
+"""Every widget in a real JupyterLab in a real Chromium, moved by mouse and by keyboard."""
+
+import re
+
+import build
+import nbformat
+import pytest
+from lab import (
+    SCREENSHOTS,
+    drag,
+    has_widgets,
+    only_widgets,
+    open_and_run,
+    press,
+    settle,
+    wait_for_change,
+)
+from playwright.sync_api import Locator, Page, expect
+
+pytestmark = pytest.mark.browser
+NOTEBOOKS = [
+    path
+    for path in sorted(build.HERE.glob("*.ipynb"))
+    if has_widgets(nbformat.read(path, as_version=4))
+]
+EXPLORERS = ("latent", "lambda", "noise", "mask")
+
+
+def shoot(page: Page, name: str) -> None:
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def opened(page: Page, lab: str, name: str) -> Locator:
+    open_and_run(page, lab, f"{name}.ipynb")
+    explorer = page.locator(".gen-explorer")
+    expect(explorer.locator(".widget-image")).to_be_visible(timeout=60_000)
+    settle(explorer)
+    shoot(page, name)
+    return explorer
+
+
+def move_everything(explorer: Locator) -> None:
+    """Each slider and each list, by mouse and by keyboard; each time the picture must change."""
+    page = explorer.page
+    for number, row in enumerate(explorer.locator(".widget-slider").all()):
+        name, place = row.locator(".widget-label").inner_text(), (0.05 + 0.06 * number, 0.5)
+        track, handle = row.locator(".noUi-target"), row.locator(".noUi-handle")
+        before = settle(explorer)
+        drag(page, handle, (0.5, 0.5), (4.5, 0.5))
+        wait_for_change(explorer, before, f"{name} dragged")
+        before = settle(explorer)
+        drag(page, track, place, place)
+        wait_for_change(explorer, before, f"{name} clicked")
+        before = settle(explorer)
+        press(handle, "ArrowUp")
+        wait_for_change(explorer, before, f"{name} by key")
+        assert handle.evaluate("el => el === document.activeElement"), f"{name} lost the focus"
+    for row in explorer.locator(".widget-dropdown").all():
+        name, select = row.locator(".widget-label").inner_text(), row.locator("select")
+        last = select.locator("option").last.inner_text()
+        before = settle(explorer)
+        select.select_option(last)
+        wait_for_change(explorer, before, f"{name} chosen")
+        before = settle(explorer)
+        select.press("ArrowUp")
+        wait_for_change(explorer, before, f"{name} by key")
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_every_control_changes_the_picture_and_reset_restores_it(quiet_page, lab, name):
+    explorer = opened(quiet_page, lab, name)
+    first, words = settle(explorer), explorer.get_by_role("status").inner_text()
+    move_everything(explorer)
+    shoot(quiet_page, f"{name}_moved")
+    reset = explorer.get_by_role("button", name="Reset")
+    press(reset, "Enter")
+    expect(explorer.get_by_role("status")).to_have_text(words)
+    assert settle(explorer) == first
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+def test_it_fits_a_laptop_and_is_named_for_who_cannot_see(quiet_page, lab, name):
+    explorer = opened(quiet_page, lab, name)
+    box = explorer.bounding_box()
+    assert box["width"] <= 960
+    assert box["height"] <= 600
+    assert explorer.evaluate("el => el.scrollWidth <= el.clientWidth")
+    assert explorer.evaluate("el => el.scrollHeight <= el.clientHeight")
+    caption = explorer.get_by_role("status").inner_text()
+    expect(explorer.get_by_role("img", name=caption, exact=True)).to_be_visible()
+    for slider in explorer.locator(".widget-slider").all():
+        assert slider.locator(".widget-label").inner_text()
+
+
+def test_the_pad_follows_mouse_and_keys_and_the_sliders_follow_it(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "latent")
+    pad, z = explorer.locator(".gen-pad"), explorer.locator(".widget-readout")
+    before, numbers = settle(explorer), z.all_inner_texts()
+    drag(quiet_page, pad, (0.2, 0.3), (0.7, 0.6))
+    before = wait_for_change(explorer, before, "pad dragged")
+    assert all(a != b for a, b in zip(z.all_inner_texts()[:2], numbers[:2], strict=True))
+    before = settle(explorer)
+    shoot(quiet_page, "latent_pad")
+    for keys in (["ArrowLeft"] * 3, ["Shift+ArrowUp"], ["Shift+ArrowDown", "Shift+ArrowRight"]):
+        words = pad.get_attribute("aria-label")
+        press(pad, *keys)
+        before = wait_for_change(explorer, before, f"pad by {keys}")
+        expect(pad).not_to_have_attribute("aria-label", words)
+    point = explorer.locator(".gen-pad-point")
+    place = point.get_attribute("style")
+    press(explorer.locator(".noUi-handle").first, "ArrowUp")
+    expect(point).not_to_have_attribute("style", place)
+    assert pad.evaluate("el => document.activeElement !== el")
+
+
+def test_patches_are_switched_by_mouse_and_keys(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "mask")
+    cells, caption = explorer.get_by_role("gridcell"), explorer.get_by_role("status")
+    expect(caption).to_contain_text("39 of 49")
+    before = settle(explorer)
+    hidden = explorer.get_by_role("gridcell", name=re.compile("hidden")).first
+    place = hidden.get_attribute("aria-label").split(":")[0]
+    hidden.click()
+    expect(caption).to_contain_text("38 of 49")
+    expect(explorer.get_by_role("gridcell", name=f"{place}: visible")).to_be_focused()
+    before = wait_for_change(explorer, before, "patch clicked")
+    press(cells.first, "ArrowRight", "ArrowDown", " ")
+    before = wait_for_change(explorer, before, "patch by Space")
+    assert "row 2, column 2" in quiet_page.evaluate("document.activeElement.ariaLabel")
+    shoot(quiet_page, "mask_patches")
+    for cell in explorer.get_by_role("gridcell", name=re.compile("visible")).all()[::-1]:
+        cell.click()
+    expect(caption).to_contain_text("nothing to predict from")
+    shoot(quiet_page, "mask_error")
+
+
+def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
+    open_and_run(quiet_page, lab, "quiz.ipynb")
+    quiz = quiet_page.locator(".gen-quiz")
+    expect(quiz).to_contain_text("Question 1 of 4")
+    shoot(quiet_page, "quiz")
+    check = quiz.get_by_role("button", name="Check")
+    expect(check).to_be_disabled()
+    quiz.get_by_role("radio").nth(2).click()
+    check.click()
+    words = quiz.get_by_role("status")
+    expect(words).to_have_text("Not right. 0 of 1 right at the first try.")
+    expect(quiz).to_contain_text("(your answer)")
+    shoot(quiet_page, "quiz_wrong")
+    press(quiz.get_by_role("radio").nth(1), " ")
+    expect(quiz.get_by_role("radio").nth(1)).to_be_checked()
+    expect(quiz).not_to_contain_text("(your answer)")
+    press(check, "Enter")
+    expect(words).to_contain_text("Right. 0 of 1")
+    shoot(quiet_page, "quiz_right")
+    press(quiz.get_by_role("button", name="Next"), "Enter")
+    expect(quiz).to_contain_text("Question 2 of 4")
+    press(quiz.get_by_role("radio").nth(0), " ")
+    press(check, " ")
+    expect(words).to_have_text("Right. 1 of 2 right at the first try.")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_widgets_of_a_chapter_work(quiet_page, lab, lab_folder, path):
+    reduced = only_widgets(nbformat.read(path, as_version=4))
+    nbformat.write(reduced, lab_folder / path.name)
+    open_and_run(quiet_page, lab, path.name, minutes=5)
+    assert quiet_page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+    explorers = quiet_page.locator(".gen-explorer")
+    for number, explorer in enumerate(explorers.all()):
+        explorer.scroll_into_view_if_needed()
+        move_everything(explorer)
+        shoot(quiet_page, f"{path.stem}_{number}")
+    assert explorers.count() + quiet_page.locator(".gen-quiz").count() > 0
+
+
+def test_a_notebook_is_reduced_to_its_set_up_and_widgets():
+    cell = nbformat.v4.new_code_cell
+    cells = [cell("first"), cell("long"), cell("second", metadata={"tags": ["setup"]})]
+    cells += [nbformat.v4.new_markdown_cell("text"), cell("x", metadata={"tags": ["widget"]})]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert has_widgets(notebook)
+    assert [c.source for c in only_widgets(notebook).cells] == ["first", "second", "x"]
