@@ -22,6 +22,7 @@ from gen_lib.widgets.denoising import NoiseExplorer
 from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
 from gen_lib.widgets.sparse import LambdaExplorer
+from gen_lib.widgets.words import Words
 
 
 @pytest.fixture(scope="module")
@@ -141,13 +142,15 @@ def test_what_goes_wrong_is_said_in_words(explorer, monkeypatch):
         patch.setattr(explorer, "picture", fail)
         control.value = 5
         assert explorer.image.tooltip == "The model is made of <cheese>."
-        assert "&lt;cheese&gt;" in explorer.caption.value
+        assert explorer.caption.text == explorer.image.tooltip
+        assert explorer.caption.warning
         assert len(np.unique(shown(explorer))) > 5
         patch.setattr(explorer, "picture", lambda state: 1 / 0)
         control.value = 6
-        assert "division by zero" in explorer.caption.value
+        assert "division by zero" in explorer.caption.text
     control.value = 0
-    assert "cheese" not in explorer.caption.value
+    assert "cheese" not in explorer.caption.text
+    assert not explorer.caption.warning
 
 
 @every_explorer
@@ -250,7 +253,7 @@ def test_the_picture_of_the_patches_follows(images):
 
 
 def test_pad_and_patches_are_local():
-    for widget in (Pad(), Patches()):
+    for widget in (Pad(), Patches(), Words()):
         assert "export default" in widget._esm
         assert "http" not in widget._esm.replace("http://www.w3.org/2000/svg", "")
         assert "import" not in widget._esm
