@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
-from lab import CHROMIUM_ARGS, LAPTOP, ROOT, chromium, running_lab
+from lab import CHROMIUM_ARGS, LAPTOP, PATIENCE, ROOT, chromium, running_lab
+from playwright.sync_api import expect
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
@@ -25,6 +26,7 @@ WIDGETS = {
     "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
     "quiz": "from gen_lib.widgets.quiz import Quiz\nQuiz('01_autoencoders')",
 }
+expect.set_options(timeout=1_000 * PATIENCE)
 
 
 def pytest_collection_modifyitems(items):

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ CHROMIUM_ARGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+PATIENCE = 30  # seconds to wait for what should come within a tenth of one, on a busy machine
 LAPTOP = {"width": 1366, "height": 768}
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -123,14 +124,19 @@ def pixels(widget: Locator) -> bytes:
     return b"".join(picture.screenshot() for picture in widget.locator(".widget-image").all())
 
 
-def wait_for_change(widget: Locator, before: bytes, what: str, seconds: float = 20) -> bytes:
-    """The widget's pixels once they differ from those before."""
-    end = time.monotonic() + seconds
+def wait_until(widget: Locator, wanted: Callable[[bytes], bool], what: str) -> bytes:
+    """The widget's pixels once they are as wanted."""
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         now = pixels(widget)
-        if now != before:
+        if wanted(now):
             return now
-    raise AssertionError(f"{what}: the picture did not change within {seconds} s")
+    raise AssertionError(f"{what}: the picture is not as expected after {PATIENCE} s")
+
+
+def wait_for_change(widget: Locator, before: bytes, what: str) -> bytes:
+    """The widget's pixels once they differ from those before."""
+    return wait_until(widget, lambda now: now != before, what)
 
 
 def settle(widget: Locator) -> bytes:

@@ -14,6 +14,7 @@ from lab import (
     press,
     settle,
     wait_for_change,
+    wait_until,
 )
 from playwright.sync_api import Locator, Page, expect
 
@@ -76,7 +77,7 @@ def test_every_control_changes_the_picture_and_reset_restores_it(quiet_page, lab
     reset = explorer.get_by_role("button", name="Reset")
     press(reset, "Enter")
     expect(explorer.get_by_role("status")).to_have_text(words)
-    assert settle(explorer) == first
+    wait_until(explorer, lambda now: now == first, "Reset pressed")
 
 
 @pytest.mark.parametrize("name", EXPLORERS)
@@ -157,6 +158,7 @@ def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
     press(quiz.get_by_role("button", name="Next"), "Enter")
     expect(quiz).to_contain_text("Question 2 of 4")
     press(quiz.get_by_role("radio").nth(0), " ")
+    expect(check).to_be_enabled()  # by the kernel; a key on a disabled button is lost
     press(check, " ")
     expect(words).to_have_text("Right. 1 of 2 right at the first try.")
 
