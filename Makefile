@@ -47,7 +47,7 @@ notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute wha
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
 
-weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, 15 minutes)
+weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, about an hour)
 	$(RUN) data/pretrained/retrain.py
 
 bench: $(STAMP) ## measure what is promised about speed (an idle machine)

@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def reader(model: Model) -> Callable[[Tensor], Tensor]:
-    """What a probe reads: the features averaged over places where there are places, else the code."""
+    """What a probe reads: features averaged over the places, the code where there are no places."""
     if isinstance(model, DenoisingAutoencoder | MaskedAutoencoder):
         return model.features
     assert isinstance(model, Reconstructs)
