@@ -143,10 +143,10 @@ def _histogram(
         return left + round(2 * BAR * (min(max(float(nats), LOWEST), HIGHEST) - LOWEST))
 
     bins, floor = int(2 * (HIGHEST - LOWEST)), top + 90
-    shares = log_p.clamp(LOWEST, HIGHEST - 1e-3).histc(bins, LOWEST, HIGHEST) / len(log_p)
-    for number, share in enumerate(shares.tolist()):
+    counts = log_p.clamp(LOWEST, HIGHEST - 1e-3).histc(bins, LOWEST, HIGHEST)
+    for number, height in enumerate((88 * counts / counts.max()).round().int().tolist()):
         x = left + BAR * number
-        canvas.box(x, floor - round(88 * min(1, 2 * share)), x + BAR - 1, floor + 1, color)
+        canvas.box(x, floor - height, x + BAR - 1, floor + 1, color)
     for mean, line in ((ceiling, plots.BASELINE), (log_p.mean(), "black")):
         canvas.box(at(mean) - 1, top, at(mean) + 1, floor + 1, line)
     canvas.text(f"≤ −{-LOWEST:g}", left, floor + 4, FAINT)

@@ -279,23 +279,23 @@ plots.show(
 # %% [markdown]
 # ## Explore: the width of the kernels
 #
-# The kernel density has one knob, and everything depends on it. Here it is, before you turn it: log p_model(x),
-# in nats, from three widths.
+# The kernel density has one knob, and everything depends on it. Three widths give three different
+# models of the same points; the colour is log p_model(x), in nats, from -10 to 3.
 
 # %%
-figure, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharex=True, sharey=True)
+figure, axes = plt.subplots(1, 3, figsize=(8, 3.2), sharex=True, sharey=True)
 for ax, width in zip(axes, (0.02, 0.1, 0.5), strict=True):
     log_p = KernelDensity(bandwidth=width).fit(train).score_samples(grid)
     plots.field(ax, torch.tensor(log_p).reshape(150, 150), vmin=-10, vmax=3)
-    plots.points(ax, train, "white", size=0.5)
+    plots.points(ax, train, "white", size=0.3)
     ax.set_title(f"width {width:g}", fontweight="normal")
 title = "Narrow kernels keep to the training points, wide ones fill the gaps"
 figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
 plots.show(
     figure,
-    "Three maps of log density with the 400 training points on them. Width 0.02: a thin rim of light "
+    "Three maps of log density with the 400 training points on them. Width 0.02: a thin bright rim "
     "around each of the eight clusters, all else dark. Width 0.1: eight separate discs. Width 0.5: "
-    "one broad bright ring with the clusters lost in it.",
+    "nearly all of the map is bright, and the clusters no longer stand out.",
 )
 
 # %% [markdown]
