@@ -13,7 +13,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies weights bench lint lock clean
+.PHONY: help lab test test-quick notebooks studies weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -52,6 +52,9 @@ weights: $(STAMP) ## retrain the shipped models except the judge (an idle machin
 
 bench: $(STAMP) ## measure what is promised about speed (an idle machine)
 	$(RUN) tests/benchmarks/import_cost.py
+
+bench-widgets: $(STAMP) ## measure the time from key to picture of every widget (an idle machine, Chromium)
+	PYTHONPATH=tests/browser $(RUN) tests/benchmarks/widgets.py
 
 lint: $(STAMP) ## check style and types
 	$(LINT)
