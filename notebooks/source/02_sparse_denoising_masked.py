@@ -341,27 +341,19 @@ lines = {
     "sparse": ([a for a, _, _ in found.values()], [error for _, error, _ in found.values()]),
 }
 figure, ax = plt.subplots(figsize=(7, 3.2))
-colors, places = (
-    (plots.BASELINE, plots.MODEL, plots.CODE),
-    ((2.2, 0.19), (1.05, 0.16), (3.3, 0.124)),
-)
-for (name, line), color, place in zip(lines.items(), colors, places, strict=True):
+colors = (plots.BASELINE, plots.MODEL, plots.CODE)
+for line, color in zip(lines.values(), colors, strict=True):
     ax.loglog(*line, "o-", color=color)
-    ax.annotate(name, place, color=color)
+box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+above = {"xytext": (4, 3), "textcoords": "offset points", "bbox": box}
+for name, color in (("PCA", plots.BASELINE), ("deep AE", plots.MODEL)):
+    ax.annotate(name, [values[0] for values in lines[name]], color=color, **above)
 for k, (active, error, _) in found.items():
-    ax.annotate(
-        f"λ = {k:g}",
-        (active, error),
-        (-5, -4),
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize=9,
-    )
+    ax.annotate(f"sparse, λ = {k:g}", (active, error), color=plots.CODE, fontsize=9, **above)
 ax.set_xticks(sizes, sizes)
 ax.set_yticks([0.02, 0.04, 0.08, 0.16], ["0.02", "0.04", "0.08", "0.16"])
 ax.minorticks_off()
-ax.set(xlabel="numbers that are not 0, per image", ylabel="MSE per pixel")
+ax.set(xlim=(0.9, 500), xlabel="numbers that are not 0, per image", ylabel="MSE per pixel")
 ax.set_title("With few active units the sparse code is ahead of PCA")
 plots.show(
     figure,
