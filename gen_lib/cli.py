@@ -32,6 +32,7 @@ from gen_lib.metrics import N_FRECHET, Row, evaluate
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model, Samples, Translates, in_batches
 from gen_lib.training import History, NonFiniteLoss, fit
+from gen_lib.translation import evaluate_translation
 
 READERS: dict[type, Callable[[str], Any]] = {
     bool: {"True": True, "False": False}.__getitem__,
@@ -118,8 +119,8 @@ def translate(options: argparse.Namespace) -> None:
     model = load_any(options.model, Model)
     if not isinstance(model, Translates):
         raise InputError(f"{options.model} is a {model.name!r}, which translates nothing.")
-    data = options.data or read_card(weights_file(options.model))["data"]
-    half = getattr(load_domains(data, size=model.config["image_shape"][1]), options.split)
+    size = model.config["image_shape"][1]
+    half = getattr(load_domains(_data_of(options, model), size=size), options.split)
     source, target = (half.b, half.a) if options.to == "A" else (half.a, half.b)
     translated = in_batches(lambda x: model.translate(x, to=options.to), source.x)
     arrays = {"source": source.images, "translated": to_uint8(translated)}
@@ -140,11 +141,26 @@ def evaluate_command(options: argparse.Namespace) -> None:
     """Print the model's figures on test images beside their floors, and write them as JSON."""
     if options.json:
         _check_writable(options.json)
-    rows = evaluate(load_any(options.model, Model), load(options.data), options.n)
+    model = load_any(options.model, Model)
+    rows = measure(model, _data_of(options, model), options.n)
     _print_table(rows)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(figures(rows), indent=2) + "\n")
+
+
+def measure(model: Model, data: str, n: int = N_FRECHET) -> list[Row]:
+    """The figures of a model on the test images of a data set, or of two domains."""
+    if isinstance(model, Translates):
+        return evaluate_translation(model, load_domains(data, size=model.config["image_shape"][1]))
+    return evaluate(model, load(data), n)
+
+
+def _data_of(options: argparse.Namespace, model: Model) -> str:
+    """What --data says; else, for a translator, the domains that its card names."""
+    if isinstance(model, Translates) and options.data is None:
+        return read_card(weights_file(options.model))["data"]
+    return options.data or "fashion_mnist"
 
 
 def list_command(options: argparse.Namespace) -> None:
@@ -274,6 +290,6 @@ def _translate_options(command: argparse.ArgumentParser) -> None:
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
-    command.add_argument("--data", default="fashion_mnist", help="a data set's name or a folder")
+    command.add_argument("--data", help="a data set's name or a folder (default: fashion_mnist)")
     command.add_argument("-n", type=_at_least_one, default=N_FRECHET, help="number of samples")
     command.add_argument("--json", type=Path, help="write the figures to this file as well")

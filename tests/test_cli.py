@@ -159,6 +159,16 @@ def test_translate_writes_sources_translations_targets_and_names(
     assert found["name"].tolist() == ["0", "1", "2"]
 
 
+def test_evaluate_measures_a_translator_on_the_domains_of_its_card(tmp_path, translating_run):
+    run("evaluate", translating_run, "--json", tmp_path / "x.json")
+    found = json.loads((tmp_path / "x.json").read_text())
+    for figure in ("psnr", "l1", "ssim", "retrieval"):
+        for to in "ab":
+            assert {f"{figure}_to_{to}{b}" for b in ("", "_identity", "_blur", "_colour")} <= set(
+                found
+            )
+
+
 def test_translate_leaves_out_targets_where_there_are_no_pairs(tmp_path, domains, translating_run):
     (tmp_path / "domains" / "testB" / "0.png").rename(tmp_path / "domains" / "testB" / "9.png")
     out = tmp_path / "x.npz"
