@@ -75,14 +75,11 @@ class ImagePool:
 
     def exchange(self, new: Images, generator: torch.Generator) -> Images:
         """As many images as go in; until the pool is full, the same ones."""
+        if not len(self.images):
+            self.images = new[:0]  # of the shape and on the device of what comes
         room = self.size - len(self.images)
-        if room > 0:
-            self.images = (
-                torch.cat([self.images.to(new), new[:room]])
-                if len(self.images)
-                else (new[:room].clone())
-            )
-        if room >= len(new) or not self.size:
+        if room or not self.size:
+            self.images = torch.cat([self.images, new[:room]])
             return new
         return self._swap(new, generator)
 
