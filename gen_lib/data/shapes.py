@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SIDE = 32
+Number = np.ndarray | float | int
 NUMBERS = 96  # random numbers a picture may use
 SEED = 2017
 
@@ -55,7 +56,7 @@ class Canvas:
         pixels = np.zeros((3, n, size, size))
         return cls(pixels, ticks[None, None, :], ticks[None, :, None], scale)
 
-    def paint(self, d: np.ndarray, colour: np.ndarray, opacity: np.ndarray | float = 1.0) -> None:
+    def paint(self, d: np.ndarray, colour: np.ndarray, opacity: Number = 1.0) -> None:
         """Lay a colour over the shape of distance d, given in units."""
         cover = np.clip(0.5 - d * self.scale, 0, 1) * opacity
         self.pixels += cover * (colour - self.pixels)
@@ -97,7 +98,7 @@ def rgb(*codes: str) -> np.ndarray:
     return np.array(values)[:, :, None, None]
 
 
-def mix(a: np.ndarray, b: np.ndarray, t: np.ndarray | float) -> np.ndarray:
+def mix(a: np.ndarray, b: np.ndarray, t: Number) -> np.ndarray:
     """From a (t = 0) to b (t = 1)."""
     return a + t * (b - a)
 
@@ -113,27 +114,27 @@ def wave(t: np.ndarray) -> np.ndarray:
     return 16 * p * np.where(p < 0.5, 0.5 - p, 0) - 16 * np.where(p < 0.5, 0, (p - 0.5) * (1 - p))
 
 
-def disc(c: Canvas, x, y, a, b=None) -> np.ndarray:
+def disc(c: Canvas, x: Number, y: Number, a: Number, b: Number | None = None) -> np.ndarray:
     """Distance to an ellipse of half-axes a and b, about; to a circle of radius a, exactly."""
     b = a if b is None else b
     dx, dy = (c.x - x) / a, (c.y - y) / b
     return (np.sqrt(dx * dx + dy * dy) - 1) * np.minimum(a, b)
 
 
-def box(c: Canvas, left, top, right, bottom) -> np.ndarray:
+def box(c: Canvas, left: Number, top: Number, right: Number, bottom: Number) -> np.ndarray:
     """Distance to an upright rectangle."""
     across = np.maximum(left - c.x, c.x - right)
     return np.maximum(across, np.maximum(top - c.y, c.y - bottom))
 
 
-def triangle(c: Canvas, x, top, bottom, half) -> np.ndarray:
+def triangle(c: Canvas, x: Number, top: Number, bottom: Number, half: Number) -> np.ndarray:
     """Distance to a triangle with its apex at (x, top) and a base of 2 half at the bottom."""
     height = bottom - top
     side = (abs(c.x - x) * height - half * (c.y - top)) / np.sqrt(height * height + half * half)
     return np.maximum(side, c.y - bottom)
 
 
-def line(c: Canvas, x0, y0, x1, y1, width) -> np.ndarray:
+def line(c: Canvas, x0: Number, y0: Number, x1: Number, y1: Number, width: Number) -> np.ndarray:
     """Distance to a stroke with round ends."""
     dx, dy = x1 - x0, y1 - y0
     t = np.clip(((c.x - x0) * dx + (c.y - y0) * dy) / (dx * dx + dy * dy), 0, 1)
