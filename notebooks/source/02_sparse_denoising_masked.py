@@ -335,26 +335,42 @@ for k, model in sparse_models.items():
         f"PCA with {round(active):3d} components {found[k][2]:.4f}"
     )
 sizes = [2, 4, 8, 16, 32, 64, 128, 256]
-by_pca = [mse(PCA(pca.mean, pca.components[:k]).reconstruct(x), x) for k in sizes]
+lines = {
+    "PCA": (sizes, [mse(PCA(pca.mean, pca.components[:k]).reconstruct(x), x) for k in sizes]),
+    "deep AE": ([int(r["latent_size"]) for r in deep], [float(r["mse"]) for r in deep]),
+    "sparse": ([a for a, _, _ in found.values()], [error for _, error, _ in found.values()]),
+}
 figure, ax = plt.subplots(figsize=(7, 3.2))
-ax.loglog(sizes, by_pca, "o-", color=plots.BASELINE)
-ax.loglog(
-    [a for a, _, _ in found.values()], [e for _, e, _ in found.values()], "o-", color=plots.CODE
-)
-ax.loglog(
-    [int(row["latent_size"]) for row in deep],
-    [float(row["mse"]) for row in deep],
-    "s:",
-    color=plots.MODEL,
-)
+colors = (plots.BASELINE, plots.MODEL, plots.CODE)
+for line, color in zip(lines.values(), colors, strict=True):
+    ax.loglog(*line, "o-", color=color)
+box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+above = {"xytext": (4, 3), "textcoords": "offset points", "bbox": box}
+for name, color in (("PCA", plots.BASELINE), ("deep AE", plots.MODEL)):
+    ax.annotate(name, [values[0] for values in lines[name]], color=color, **above)
 for k, (active, error, _) in found.items():
-    ax.annotate(f"λ = {k:g}", (active, error), (4, 4), textcoords="offset points", fontsize=9)
-ax.set(xlabel="active numbers per image (mean)", ylabel="MSE per pixel")
-plots.show(figure, "ALT")
-assert all(error < theirs for _, error, theirs in found.values())
+    ax.annotate(f"sparse, λ = {k:g}", (active, error), color=plots.CODE, fontsize=9, **above)
+ax.set_xticks(sizes, sizes)
+ax.set_yticks([0.02, 0.04, 0.08, 0.16], ["0.02", "0.04", "0.08", "0.16"])
+ax.minorticks_off()
+ax.set(xlim=(0.9, 500), xlabel="numbers that are not 0, per image", ylabel="MSE per pixel")
+ax.set_title("With few active units the sparse code is ahead of PCA")
+plots.show(
+    figure,
+    "Error against active numbers, both on logarithmic axes. The sparse code's line runs below PCA's from 3 to "
+    "48 active units and meets it near 190. The deep autoencoder's line is lowest up to about 16 numbers, "
+    "then flat, above the sparse one.",
+)
+for k in (0.3, 1.0, 3.0):
+    assert found[k][1] < 0.8 * found[k][2]
+assert found[0.1][1] > 0.95 * found[0.1][2]
 
 # %% [markdown]
-# TEXT: efficient.
+# By this criterion the claim holds here for few active units, up to about fifty: at λ = 1 the sparse code
+# needs a dozen active units where PCA needs twice as many. With 190 of them active the advantage is gone. Two
+# things to keep in mind. The criterion does not count the cost of *naming* the active units; and
+# the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers, each of which
+# can mean anything. The sparse units are easier to read: each adds one picture.
 
 # %% [markdown]
 # ### Does denoising beat a filter?
