@@ -112,6 +112,14 @@ def load_any(run_or_name: str, kind: type[M]) -> M:
     return load_pretrained(run_or_name, kind)
 
 
+def weights_file(run_or_name: str) -> Path:
+    """Where ``load_any`` finds the weights, the card being beside them."""
+    path = Path(run_or_name)
+    if path.suffix == ".safetensors":
+        return path
+    return path / RUN_FILE if path.is_dir() else pretrained_folder() / f"{run_or_name}.safetensors"
+
+
 def read_card(path: Path) -> dict[str, Any]:
     """The card beside a weights file.
 

@@ -1,4 +1,7 @@
-"""The course without a notebook: ``python -m gen_lib train | sample | evaluate | list``."""
+"""The course without a notebook: ``python -m gen_lib COMMAND``.
+
+The commands are train, sample, translate, evaluate and list.
+"""
 
 import argparse
 import csv
@@ -14,14 +17,22 @@ from typing import Any
 import torch
 
 from gen_lib import InputError
-from gen_lib.checkpoints import RUN_FILE, load_any, pretrained_names, save
+from gen_lib.checkpoints import (
+    RUN_FILE,
+    load_any,
+    pretrained_names,
+    read_card,
+    save,
+    weights_file,
+)
 from gen_lib.clock import machine
-from gen_lib.data import TOYS, ImageSet, load, to_uint8
+from gen_lib.data import DOMAIN_SETS, TOYS, DomainSet, ImageSet, load, load_domains, to_uint8
 from gen_lib.data.images import TORCHVISION_SETS
 from gen_lib.metrics import N_FRECHET, Row, evaluate
 from gen_lib.models import MODELS
-from gen_lib.models.base import Model, Samples
+from gen_lib.models.base import Model, Samples, Translates, in_batches
 from gen_lib.training import History, NonFiniteLoss, fit
+from gen_lib.translation import evaluate_translation
 
 READERS: dict[type, Callable[[str], Any]] = {
     bool: {"True": True, "False": False}.__getitem__,
@@ -57,7 +68,8 @@ def train(options: argparse.Namespace) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists and is not empty: choose another --out, or remove it.")
     _check_writable(out)
-    images = load(options.data)
+    kind = MODELS[options.model]
+    images = load_domains(options.data) if issubclass(kind, Translates) else load(options.data)
     torch.manual_seed(options.seed)
     model = _build(options, images)
     history = fit(
@@ -65,7 +77,7 @@ def train(options: argparse.Namespace) -> None:
         images.train,
         steps=options.steps,
         minutes=options.minutes,
-        batch_size=options.batch_size,
+        batch_size=kind.batch_size if options.batch_size is None else options.batch_size,
         seed=options.seed,
     )
     minutes = round(history.seconds[-1] / 60, 2)
@@ -89,32 +101,72 @@ def sample(options: argparse.Namespace) -> None:
         )
     generator = torch.Generator().manual_seed(options.seed)
     images = to_uint8(model.sample(options.n, generator))
-    options.out.parent.mkdir(parents=True, exist_ok=True)
     if options.out.suffix == ".npz":
-        import numpy as np
-
-        np.savez_compressed(options.out, images=images.numpy())
+        _write_npz(options.out, images=images.numpy())
     else:
         from torchvision.utils import save_image
 
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         columns = max(1, round(options.n**0.5))
         save_image(images / 255, options.out, nrow=columns, padding=2, pad_value=1.0)
+
+
+def translate(options: argparse.Namespace) -> None:
+    """Translate the images of one domain into the other, into an .npz file."""
+    if options.out.suffix != ".npz":
+        raise InputError(f"--out {options.out} must end in .npz.")
+    _check_writable(options.out)
+    model = load_any(options.model, Model)
+    if not isinstance(model, Translates):
+        raise InputError(f"{options.model} is a {model.name!r}, which translates nothing.")
+    size = model.config["image_shape"][1]
+    half = getattr(load_domains(_data_of(options, model), size=size), options.split)
+    source, target = (half.b, half.a) if options.to == "A" else (half.a, half.b)
+    translated = in_batches(lambda x: model.translate(x, to=options.to), source.x)
+    arrays = {"source": source.images, "translated": to_uint8(translated)}
+    if half.paired:
+        arrays["target"] = target.images
+    names = [caption.name for caption in source.captions]
+    _write_npz(options.out, name=names, **{k: v.numpy() for k, v in arrays.items()})
+
+
+def _write_npz(out: Path, **arrays: Any) -> None:
+    import numpy as np
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(out, **arrays)
 
 
 def evaluate_command(options: argparse.Namespace) -> None:
     """Print the model's figures on test images beside their floors, and write them as JSON."""
     if options.json:
         _check_writable(options.json)
-    rows = evaluate(load_any(options.model, Model), load(options.data), options.n)
+    model = load_any(options.model, Model)
+    rows = measure(model, _data_of(options, model), options.n)
     _print_table(rows)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(figures(rows), indent=2) + "\n")
 
 
+def measure(model: Model, data: str, n: int = N_FRECHET) -> list[Row]:
+    """The figures of a model on the test images of a data set, or of two domains."""
+    if isinstance(model, Translates):
+        return evaluate_translation(model, load_domains(data, size=model.config["image_shape"][1]))
+    return evaluate(model, load(data), n)
+
+
+def _data_of(options: argparse.Namespace, model: Model) -> str:
+    """What --data says; else, for a translator, the domains that its card names."""
+    if isinstance(model, Translates) and options.data is None:
+        return read_card(weights_file(options.model))["data"]
+    return options.data or "fashion_mnist"
+
+
 def list_command(options: argparse.Namespace) -> None:
     """Name the data sets, toys, models and shipped weights."""
     print("data:      ", ", ".join(TORCHVISION_SETS), "- or the path of a folder of pictures")
+    print("domains:   ", ", ".join(DOMAIN_SETS), "- or a folder with trainA, trainB, testA, testB")
     print("toys:      ", ", ".join(TOYS))
     print("models:    ", ", ".join(MODELS))
     print("pretrained:", ", ".join(pretrained_names()))
@@ -136,7 +188,7 @@ def _check_writable(path: Path) -> None:
         raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")
 
 
-def _build(options: argparse.Namespace, images: ImageSet) -> Model:
+def _build(options: argparse.Namespace, images: ImageSet | DomainSet) -> Model:
     kind = MODELS[options.model]
     takes = inspect.signature(kind).parameters
     given = dict(_setting(text, options.model) for text in options.settings)
@@ -191,6 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, add_options in (
         ("train", train, _train_options),
         ("sample", sample, _sample_options),
+        ("translate", translate, _translate_options),
         ("evaluate", evaluate_command, _evaluate_options),
         ("list", list_command, lambda command: None),
     ):
@@ -208,7 +261,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     budget.add_argument("--minutes", type=float, help="budget of wall time")
     budget.add_argument("--steps", type=int, help="budget of training steps")
     command.add_argument("--seed", type=_seed, default=0)
-    command.add_argument("--batch-size", type=int, default=128)
+    command.add_argument("--batch-size", type=int, help="(default: what suits the model)")
     command.add_argument(
         "--set",
         action="append",
@@ -227,8 +280,16 @@ def _sample_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.png")
 
 
+def _translate_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
+    command.add_argument("--to", choices=("A", "B"), required=True, help="the domain to reach")
+    command.add_argument("--split", choices=("train", "test"), default="test")
+    command.add_argument("--data", help="domains by name or a folder (default: those trained on)")
+    command.add_argument("--out", type=Path, required=True, help="FILE.npz")
+
+
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
-    command.add_argument("--data", default="fashion_mnist", help="a data set's name or a folder")
+    command.add_argument("--data", help="a data set's name or a folder (default: fashion_mnist)")
     command.add_argument("-n", type=_at_least_one, default=N_FRECHET, help="number of samples")
     command.add_argument("--json", type=Path, help="write the figures to this file as well")

@@ -144,6 +144,7 @@ def training_steps(
             batch = type(batch)(*(t.to(device) for t in batch))
             generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
             terms: dict[str, float] = {}
+            model.fraction = fraction
             for turn in _autocast(model.turns(batch, generator), device):
                 _descend(turn, optimisers[turn.player], learning_rate_scale(fraction), step)
                 terms |= {name: value.item() for name, value in turn.terms.items()}

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from gen_lib import cli
 from gen_lib.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save, sha256
-from gen_lib.data import load as load_data
-from gen_lib.metrics import evaluate
 from gen_lib.models.base import Model
 
 RECIPES = {
@@ -44,8 +42,7 @@ def keep(run: Path, name: str) -> None:
     if name != "judge":
         model.half()  # half the bytes; they are read back as float32, and measured so
     save(model, target)
-    images = load_data(card["data"])
-    rows = evaluate(load(target, Model), images)
+    rows = cli.measure(load(target, Model), card["data"])
     figures = {k: round(v, 5) for k, v in cli.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"

@@ -61,6 +61,17 @@ def _order(n: int, seed: int, epoch: int) -> Int64[Tensor, "n"]:
     return torch.randperm(n, generator=generator)
 
 
+def minibatch(n: int, step: int, size: int, seed: int) -> Int64[Tensor, "batch"]:
+    """Which of n images training step 0, 1, 2, ... sees: each once an epoch, newly shuffled.
+
+    It depends on nothing but its arguments, so an interrupted run can go on where it was. The last
+    images of an epoch that do not fill a batch sit that epoch out.
+    """
+    size = min(size, n)
+    epoch, place = divmod(step, n // size)
+    return _order(n, seed, epoch)[place * size : (place + 1) * size]
+
+
 @dataclass(frozen=True)
 class Split:
     """One half of a data set: uint8 images (N, C, H, W) and class numbers (N,)."""
@@ -77,14 +88,8 @@ class Split:
         return to_float(self.images)
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
-        """The minibatch of training step 0, 1, 2, ...: every image once an epoch, newly shuffled.
-
-        It depends on nothing but its arguments, so an interrupted run can go on where it was.
-        The last images of an epoch that do not fill a batch sit that epoch out.
-        """
-        size = min(size, len(self))
-        epoch, place = divmod(step, len(self) // size)
-        return self[_order(len(self), seed, epoch)[place * size : (place + 1) * size]]
+        """The images of a training step (see ``minibatch``)."""
+        return self[minibatch(len(self), step, size, seed)]
 
     def __getitem__(self, index: Int64[Tensor, "batch"] | slice) -> Batch:
         return Batch(to_float(self.images[index]), self.labels[index])
@@ -198,8 +203,13 @@ def _unpack(archive: Path, md5: str) -> None:
         ) from error
 
 
+def picture_files(folder: Path) -> list[Path]:
+    """All pictures in a folder and its sub-folders, sorted."""
+    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+
+
 def _folder_set(folder: Path, size: int) -> ImageSet:
-    files = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+    files = picture_files(folder)
     if len(files) < 2:
         raise InputError(
             f"The folder {folder} holds {len(files)} pictures ({', '.join(sorted(SUFFIXES))}), and "
@@ -207,14 +217,19 @@ def _folder_set(folder: Path, size: int) -> ImageSet:
         )
     names = [f.relative_to(folder).parts[0] if f.parent != folder else folder.name for f in files]
     classes = tuple(sorted(set(names)))
-    images = torch.stack([_read_picture(f, size) for f in files])
+    images = torch.stack([read_picture(f, size) for f in files])
     labels = torch.tensor([classes.index(name) for name in names])
     held_out = torch.arange(len(files)) % 10 == 0
     train, test = (Split(images[mask], labels[mask]) for mask in (~held_out, held_out))
     return ImageSet(str(folder), train, test, classes)
 
 
-def _read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
+def read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
+    """A picture file as RGB on white, cropped and scaled to a square.
+
+    Raises:
+        InputError: the file holds no picture, or one of too many pixels.
+    """
     from PIL import Image, ImageOps
     from torchvision.transforms.functional import pil_to_tensor
 

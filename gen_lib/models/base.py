@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -31,14 +31,19 @@ class Turn(NamedTuple):
 class Model(nn.Module, ABC):
     """A trainable model.
 
-    ``config`` holds the keyword arguments that build the same model again.
+    ``config`` holds the keyword arguments that build the same model again. ``fraction`` is the
+    share of the training budget spent, in [0, 1]; the training loop sets it before each step, for
+    what a model changes in the course of its training.
     """
 
     name: ClassVar[str]
+    batch_size: ClassVar[int] = 128
+    """What suits the model, unless the command line says otherwise."""
 
     def __init__(self, **config: Any):
         super().__init__()
         self.config = config
+        self.fraction = 0.0
 
     @abstractmethod
     def players(self) -> dict[str, Player]:
@@ -75,6 +80,16 @@ class Samples(ABC):
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
         """n new images in [-1, 1]."""
+
+
+class Translates(ABC):
+    """A model that shows an image of one domain as it would look in the other."""
+
+    @abstractmethod
+    def translate(
+        self, x: Float[Tensor, "n c h w"], to: Literal["A", "B"]
+    ) -> Float[Tensor, "n c h w"]:
+        """Images in [-1, 1] of the other domain to the domain A or B, about [-1, 1]."""
 
 
 class Classifies(ABC):

@@ -24,7 +24,7 @@ def conv_decoder(image_shape: tuple[int, int, int], latent_size: int, width: int
 
 def conv_features(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
     """Images to their features, 2 width at each place of a quarter of the side, as one vector."""
-    channels = _divisible_by_four(image_shape)[0]
+    channels = divisible_by_four(image_shape)[0]
     return nn.Sequential(
         nn.PixelUnshuffle(2),  # (N, 4 C, H/2, W/2)
         nn.Conv2d(4 * channels, width, 3, padding=1),
@@ -39,7 +39,7 @@ def conv_features(image_shape: tuple[int, int, int], width: int) -> nn.Sequentia
 
 def conv_images(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
     """The mirror of ``conv_features``: one vector to an image."""
-    channels, height, width_px = _divisible_by_four(image_shape)
+    channels, height, width_px = divisible_by_four(image_shape)
     return nn.Sequential(
         nn.Unflatten(1, (2 * width, height // 4, width_px // 4)),
         nn.GELU(),
@@ -58,7 +58,12 @@ def feature_count(image_shape: tuple[int, int, int], width: int) -> int:
     return 2 * width * (image_shape[1] // 4) * (image_shape[2] // 4)
 
 
-def _divisible_by_four(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+def divisible_by_four(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """image_shape, if height and width are multiples of 4.
+
+    Raises:
+        InputError: they are not.
+    """
     if image_shape[1] % 4 or image_shape[2] % 4:
         raise InputError(
             f"Images of {image_shape[1]} x {image_shape[2]} pixels do not fit this network: "

@@ -1,0 +1,175 @@
+"""CycleGAN: translate between two domains without a pair (Zhu et al. 2017, arXiv:1703.10593).
+
+G translates x of A to B and F y of B to A; D_Y tells real y from G(x), D_X real x from F(y). The
+discriminators descend the least-squares loss (Mao et al. 2016, arXiv:1611.04076)
+
+    1/2 E (D_Y(y) - 1)^2 + 1/2 E D_Y(G(x))^2,   and the same for D_X,
+
+and the generators the sum over both directions of
+
+    E (D_Y(G(x)) - 1)^2                          look like B,
+    + lambda_cycle E |F(G(x)) - x|               F is the inverse of G,
+    + lambda_identity E |G(y) - y|               leave alone what is in B already,
+
+|.| being the mean over pixels of the absolute difference. The weight of the last term fades to 0
+during the first half of training: it starts G near the identity, and later holds the colours back.
+"""
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from gen_lib import InputError
+from gen_lib.data import Batch
+from gen_lib.data.domains import A, B
+from gen_lib.models.base import Model, Player, Translates, Turn
+from gen_lib.nets.patchgan import patch_discriminator, translator
+
+Images = Float[Tensor, "n c h w"]
+Verdicts = Float[Tensor, "n 1 rows columns"]
+
+
+def discriminator_loss(real: Verdicts, fake: Verdicts) -> Float[Tensor, ""]:
+    """1/2 E (D(real) - 1)^2 + 1/2 E D(fake)^2.
+
+    >>> discriminator_loss(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+    tensor(0.)
+    """
+    return (real - 1).square().mean() / 2 + fake.square().mean() / 2
+
+
+def adversarial_loss(fake: Verdicts) -> Float[Tensor, ""]:
+    """E (D(fake) - 1)^2: what a generator descends to be taken for real.
+
+    >>> adversarial_loss(torch.zeros(2, 1, 4, 4))
+    tensor(1.)
+    """
+    return (fake - 1).square().mean()
+
+
+def distance(a: Images, b: Images) -> Float[Tensor, ""]:
+    """E |a - b|, the mean absolute difference.
+
+    >>> distance(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+    tensor(1.)
+    """
+    return (a - b).abs().mean()
+
+
+class ImagePool:
+    """Translations of the past, so that a discriminator does not forget what it has learnt.
+
+    Half of the images that go in come out again; for the others, older ones come out
+    (Shrivastava et al. 2016, arXiv:1612.07828, section 2.3; Zhu et al. keep 50).
+
+    Args:
+        size: most images kept; 0 for no pool.
+    """
+
+    def __init__(self, size: int):
+        self.size, self.images = size, torch.empty(0)
+
+    def exchange(self, new: Images, generator: torch.Generator) -> Images:
+        """As many images as go in; until the pool is full, the same ones."""
+        if not len(self.images):
+            self.images = new[:0]  # of the shape and on the device of what comes
+        room = self.size - len(self.images)
+        if room or not self.size:
+            self.images = torch.cat([self.images, new[:room]])
+            return new
+        return self._swap(new, generator)
+
+    def _swap(self, new: Images, generator: torch.Generator) -> Images:
+        n, device = min(len(new), self.size), new.device
+        places = torch.randperm(self.size, generator=generator, device=device)[:n]
+        old = torch.rand(n, generator=generator, device=device) < 0.5
+        out = new.clone()
+        out[:n][old] = self.images[places[old]]
+        self.images[places[old]] = new[:n][old]
+        return out
+
+
+class Translations(NamedTuple):
+    """A batch and what both generators make of it."""
+
+    x: Images
+    y: Images
+    g_x: Images
+    f_y: Images
+
+
+class CycleGAN(Model, Translates):
+    """Two generators and two discriminators.
+
+    Args:
+        image_shape: (channels, height, width); height and width are multiples of 4.
+        width: channels of the generators.
+        blocks: residual blocks of each generator.
+        width_d: channels of the discriminators' first layer.
+        cycle: lambda_cycle, >= 0.
+        identity: lambda_identity at the start of training, >= 0.
+        pool: images of the past kept for each discriminator; 0 for none.
+        lr: learning rate of both players.
+    """
+
+    name = "cyclegan"
+    batch_size = 16
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (3, 32, 32),
+        width: int = 48,
+        blocks: int = 4,
+        width_d: int = 48,
+        cycle: float = 3.0,
+        identity: float = 1.0,
+        pool: int = 256,
+        lr: float = 1e-3,
+    ):
+        config = {"width": width, "blocks": blocks, "width_d": width_d, "cycle": cycle}
+        super().__init__(image_shape=image_shape, **config, identity=identity, pool=pool, lr=lr)
+        for argument, value in (("cycle", cycle), ("identity", identity), ("pool", pool)):
+            if not 0 <= value < torch.inf:
+                raise InputError(f"{argument} is {value}: it must be 0 or a positive number.")
+        self.cycle, self.identity, self.lr = cycle, identity, lr
+        self.g, self.f = (translator(image_shape, width, blocks) for _ in "GF")
+        self.d_x, self.d_y = (patch_discriminator(image_shape, width_d) for _ in "XY")
+        self.pool_x, self.pool_y = ImagePool(pool), ImagePool(pool)
+
+    @override
+    def translate(self, x: Images, to: Literal["A", "B"]) -> Images:
+        return self.g(x) if to == "B" else self.f(x)
+
+    def players(self) -> dict[str, Player]:
+        """Two: both generators, both discriminators."""
+        teams = {"generators": (self.g, self.f), "discriminators": (self.d_x, self.d_y)}
+        return {
+            name: Player([p for net in team for p in net.parameters()], self.lr, (0.5, 0.99))
+            for name, team in teams.items()
+        }
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """The generators' turn, then the discriminators' on the same translations or older ones."""
+        x, y = (batch.images[batch.labels == domain] for domain in (A, B))
+        t = Translations(x, y, self.g(x), self.f(y))
+        yield self._generators_turn(t)
+        yield self._discriminators_turn(t, generator)
+
+    def _generators_turn(self, t: Translations) -> Turn:
+        adversarial = adversarial_loss(self.d_y(t.g_x)) + adversarial_loss(self.d_x(t.f_y))
+        cycle = distance(self.f(t.g_x), t.x) + distance(self.g(t.f_y), t.y)
+        loss, terms = adversarial + self.cycle * cycle, {"G": adversarial, "cycle": cycle}
+        if weight := self.identity * max(0.0, 1 - 2 * self.fraction):
+            loss = loss + weight * (distance(self.g(t.y), t.y) + distance(self.f(t.x), t.x))
+        return Turn("generators", loss, terms)
+
+    def _discriminators_turn(self, t: Translations, generator: torch.Generator) -> Turn:
+        fake_y = self.pool_y.exchange(t.g_x.detach(), generator)
+        fake_x = self.pool_x.exchange(t.f_y.detach(), generator)
+        d_y = discriminator_loss(self.d_y(t.y), self.d_y(fake_y))
+        d_x = discriminator_loss(self.d_x(t.x), self.d_x(fake_x))
+        return Turn("discriminators", d_x + d_y, {"D_X": d_x, "D_Y": d_y})

@@ -1,0 +1,100 @@
+"""How good is a translation? Figures against the true partner, beside what needs no training.
+
+A translation is compared with the picture that it should have become, which training never saw.
+Three baselines stand beside it: the *identity* (the source itself), its *blur* (which alone lowers
+L1, since it hedges), and *colour*, a transfer that gives each channel the mean and the standard
+deviation that it has in the other domain (Reinhard et al. 2001, there in a space of their own).
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from gen_lib import InputError
+from gen_lib.data import DomainSet
+from gen_lib.metrics import Row, psnr, ssim
+from gen_lib.models.base import Model, Translates, in_batches
+
+Images = Float[Tensor, "n c h w"]
+
+
+def l1(y: Images, x: Images) -> float:
+    """Mean absolute difference, both images in [-1, 1].
+
+    >>> l1(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+    1.0
+    """
+    return (y - x).abs().mean().item()
+
+
+def retrieval(y: Images, x: Images) -> float:
+    """Share of the y_n, in [0, 1], whose nearest of all x is x_n; by chance 1 / N."""
+    nearest = torch.cdist(y.flatten(1), x.flatten(1)).argmin(dim=1)
+    return (nearest == torch.arange(len(y))).float().mean().item()
+
+
+def blur(x: Images) -> Images:
+    """The mean over 3 x 3 pixels; at the edge, over those that there are."""
+    return avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def colour_transfer(
+    x: Images, source: Float[Tensor, "s c h w"], target: Float[Tensor, "t c h w"]
+) -> Images:
+    """x, each channel moved from the statistics of ``source`` to those of ``target``; clipped."""
+    (mean_s, std_s), (mean_t, std_t) = (
+        (v.mean(dim=(0, 2, 3), keepdim=True), v.std(dim=(0, 2, 3), keepdim=True))
+        for v in (source, target)
+    )
+    return ((x - mean_s) / std_s * std_t + mean_t).clamp(-1, 1)
+
+
+def evaluate_translation(model: Model, domains: DomainSet) -> list[Row]:
+    """PSNR, L1, SSIM and retrieval of the true partner, towards B and towards A.
+
+    Retrieval is among base pictures, one of each family.
+
+    Raises:
+        InputError: the model does not translate, was made for images of another shape, or there
+            are no true pairs to measure on.
+    """
+    if not isinstance(model, Translates):
+        raise InputError(f"A {model.name!r} translates nothing: evaluate it on a set of images.")
+    if not domains.test.paired:
+        raise InputError(f"The test pictures of {domains.name} are no pairs to measure on.")
+    if (made_for := model.config["image_shape"]) != domains.image_shape:
+        raise InputError(
+            f"The model was made for images of shape {made_for}, those of {domains.name} are "
+            f"{domains.image_shape}: load them with the size it was trained on."
+        )
+    return [*_towards("B", model, domains), *_towards("A", model, domains)]
+
+
+def _towards(to: Literal["A", "B"], model: Translates, domains: DomainSet) -> list[Row]:
+    train, test = domains.train, domains.test
+    source, target, before, after = (
+        (test.a, test.b, train.a, train.b) if to == "B" else (test.b, test.a, train.b, train.a)
+    )
+    x, y = source.x, target.x
+    outputs = {
+        "": in_batches(lambda v: model.translate(v, to=to), x).clamp(-1, 1),
+        "identity": x,
+        "blur": blur(x),
+        "colour": colour_transfer(x, before.x, after.x),
+    }
+    bases = source.bases
+    rows = [_row(figure, to, outputs, y) for figure in (psnr, l1, ssim)]
+    of_bases = {name: output[bases] for name, output in outputs.items()}
+    return [*rows, _row(retrieval, to, of_bases, y[bases])]
+
+
+def _row(
+    figure: Callable[[Tensor, Tensor], float], to: str, outputs: dict[str, Tensor], target: Tensor
+) -> Row:
+    value, *others = (figure(output, target) for output in outputs.values())
+    beside = dict(zip(list(outputs)[1:], others, strict=True))
+    return Row(f"{figure.__name__}_to_{to.lower()}", value, beside)
