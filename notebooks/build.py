@@ -128,7 +128,7 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> float:
 
 
 def _without_widget(output: NotebookNode) -> bool:
-    """Whether anything is left: without its kernel a widget is an error message, not its picture."""
+    """Whether anything is left: without its kernel a widget is an error, its picture is not."""
     data = output.get("data", {})
     return data.pop(WIDGET_VIEW, None) is None or "image/png" in data
 

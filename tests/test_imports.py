@@ -22,6 +22,7 @@ RANK = {
     "training": 5,
     "checkpoints": 6,
     "metrics": 7,
+    "probe": 7,
     "translation": 8,
     "plots": 8,
     "checks": 8,

@@ -9,7 +9,6 @@ from torch import nn
 from gen_lib import metrics
 from gen_lib.data import ImageSet, Split
 from gen_lib.metrics import (
-    Labelled,
     Quality,
     Ruler,
     class_histogram,
@@ -17,7 +16,6 @@ from gen_lib.metrics import (
     evaluate,
     frechet_distance,
     kernel_distance,
-    linear_probe,
     mse,
     nearest,
     precision_recall,
@@ -276,28 +274,6 @@ def test_masking_stands_beside_the_mean_image_on_the_same_patches():
     assert row.name == "masked_mse"
     noise_variance = data.test.x.var().item()  # the mean of noise predicts nothing
     assert row.beside["mean_image"] == pytest.approx(noise_variance, rel=0.1)
-
-
-# The linear probe
-
-
-def two_clouds(n: int, gap: float, seed: int) -> Labelled:
-    labels = torch.arange(n) % 2
-    return Labelled(normal(n, 5, seed) + gap * labels[:, None], labels)
-
-
-def test_a_probe_reaches_the_best_possible_accuracy_and_chance_without_information():
-    parts = [two_clouds(n, 1.0, seed) for seed, n in enumerate((4_000, 500, 4_000))]
-    best = 0.5 * (1 + math.erf(math.sqrt(5) / 2 / math.sqrt(2)))  # of any rule: Phi(distance / 2)
-    assert linear_probe(*parts) == pytest.approx(best, abs=0.015)
-    parts = [two_clouds(n, 0.0, seed) for seed, n in enumerate((4_000, 500, 4_000))]
-    assert linear_probe(*parts) == pytest.approx(0.5, abs=0.03)
-
-
-def test_a_probe_does_not_depend_on_the_scale_of_a_feature():
-    parts = [two_clouds(200, 1.0, seed) for seed in range(3)]
-    scaled = [Labelled(p.features * torch.tensor([1, 5, 20, 100, 300]), p.labels) for p in parts]
-    assert linear_probe(*scaled) == pytest.approx(linear_probe(*parts), abs=0.02)
 
 
 class Sampler(Model, Samples):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gen_lib.clock import machine
 from gen_lib.data import Split, load
-from gen_lib.metrics import Labelled, linear_probe, mse
+from gen_lib.metrics import mse
 from gen_lib.models import (
     DeepAutoencoder,
     DenoisingAutoencoder,
@@ -27,6 +27,7 @@ from gen_lib.models import (
 )
 from gen_lib.models.autoencoder import PCA
 from gen_lib.models.base import Model, Reconstructs, in_batches
+from gen_lib.probe import Labelled, linear_probe
 from gen_lib.training import fit
 
 MINUTES = 2.0

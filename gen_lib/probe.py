@@ -1,0 +1,40 @@
+"""What can be read from features? A linear classifier tells.
+
+Linear, since a deep classifier would do the missing work itself: Alain & Bengio 2016
+(arXiv:1610.01644).
+"""
+
+import warnings
+from typing import NamedTuple
+
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+class Labelled(NamedTuple):
+    """Features of images, one row each, and the classes of these images."""
+
+    features: Float[Tensor, "n features"]
+    labels: Int64[Tensor, "n"]
+
+
+def linear_probe(train: Labelled, chosen_on: Labelled, test: Labelled) -> float:
+    """Test accuracy of a linear classifier of features.
+
+    Logistic regression on standardised features; the strength of its L2 penalty is the one with the
+    best accuracy on ``chosen_on``, images that are neither in ``train`` nor in ``test``.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = train.features.mean(dim=0), train.features.std(dim=0) + 1e-3
+    x, x_chosen, x_test = (
+        ((part.features - mean) / scale).numpy() for part in (train, chosen_on, test)
+    )
+    fits: dict[float, LogisticRegression] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is a penalty as well
+        for C in (0.001, 0.01, 0.1, 1.0):
+            fit = LogisticRegression(C=C, max_iter=200).fit(x, train.labels)
+            fits[fit.score(x_chosen, chosen_on.labels)] = fit
+    return float(fits[max(fits)].score(x_test, test.labels))
