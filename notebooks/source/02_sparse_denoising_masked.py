@@ -596,7 +596,7 @@ gain = {name: score[name] - float(ladder[name]["untrained_10000"]) for name in [
 assert [name for name in ladder if score[name] > score["pixels"]] == ["sparse"]
 assert max(few_labels, key=few_labels.get) == "deep" == max(gain, key=gain.get)
 assert min(gain, key=gain.get) == "sparse"
-assert score["denoising"] < score["pixels"] and score["masked"] < score["pixels"]
+assert max(score["denoising"], score["masked"]) < score["pixels"]
 print(f"{ladder['basic']['minutes']} minutes each, on one core")
 print(f"{'':>9}" + "".join(f"{name:>11}" for name in columns))
 for name, row in ladder.items():
@@ -604,14 +604,14 @@ for name, row in ladder.items():
 figure, ax = plt.subplots(figsize=(7, 3.2))
 places = range(len(ladder))
 dots = (
-    ("10,000 labels", "probe_10000", "o", plots.CODE),
-    ("10,000, untrained", "untrained_10000", "x", plots.BASELINE),
-    ("100 labels", "probe_100", "o", plots.GENERATOR),
+    ("  10,000 labels", "probe_10000", "o", plots.CODE, "left"),
+    ("10,000, untrained  ", "untrained_10000", "x", plots.BASELINE, "right"),
+    ("100 labels", "probe_100", "o", plots.GENERATOR, "center"),
 )
-for label, key, marker, color in dots:
+for label, key, marker, color, side in dots:
     values = [float(row[key] or "nan") for row in ladder.values()]
     ax.plot(values, places, marker, color=color, markeredgewidth=2)
-    ax.annotate(label, (values[-1], 6.35), color=color, fontsize=9, ha="center", va="top")
+    ax.annotate(label, (values[-1], 6.3), color=color, fontsize=9, ha=side, va="top")
 ax.set_yticks(places, list(ladder))
 ax.set(xlabel="probe's test accuracy", xlim=(0.58, 0.9), ylim=(7, -0.5))
 ax.set_title("On one clock the wide sparse code is the easiest to read, trained or not")
@@ -642,9 +642,8 @@ h, h_test = in_batches(masked.features, subset.x), in_batches(masked.features, x
 ten_thousand = Labelled(h[:10_000], subset.labels[:10_000])
 others = Labelled(h[10_000:], subset.labels[10_000:])
 longer = linear_probe(ten_thousand, others, Labelled(h_test, test.labels))
-pixels_score = float(ladder["pixels"]["probe_10000"])
-print(f"masked, trained longer: {longer:.4f}; pixels: {pixels_score:.4f}")
-assert longer > max(0.85, pixels_score, float(ladder["sparse"]["probe_10000"]) - 0.005)
+print(f"masked, trained longer: {longer:.4f}; pixels: {score['pixels']:.4f}")
+assert longer > max(0.85, *score.values())
 
 # %% [markdown]
 # Fifteen times as many steps, and it passes the pixels and every row of the table (whose models had less
