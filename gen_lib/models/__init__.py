@@ -10,6 +10,7 @@ from gen_lib.models.autoencoder import (
 from gen_lib.models.base import Model
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
+from gen_lib.models.vae import BernoulliVAE, GaussianVAE
 
 KINDS = (
     LinearAutoencoder,
@@ -18,6 +19,8 @@ KINDS = (
     SparseAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
+    BernoulliVAE,
+    GaussianVAE,
     Judge,
 )
 MODELS: dict[str, type[Model]] = {kind.name: kind for kind in KINDS}
