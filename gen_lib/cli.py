@@ -7,8 +7,9 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -21,6 +22,14 @@ from gen_lib.metrics import N_FRECHET, Row, evaluate
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model, Samples
 from gen_lib.training import History, NonFiniteLoss, fit
+
+READERS: dict[type, Callable[[str], Any]] = {
+    bool: {"True": True, "False": False}.__getitem__,
+    int: int,
+    float: float,
+    str: str,
+}
+"""How an argument of a model is read from a text, by the type of its default."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -130,12 +139,23 @@ def _check_writable(path: Path) -> None:
 def _build(options: argparse.Namespace, images: ImageSet) -> Model:
     kind = MODELS[options.model]
     takes = inspect.signature(kind).parameters
-    given = {} if options.latent_size is None else {"latent_size": options.latent_size}
-    if given and "latent_size" not in takes:
-        raise InputError(f"The model {options.model!r} has no --latent-size: leave it out.")
+    given = dict(_setting(text, options.model) for text in options.settings)
     if "classes" in takes:
         given["classes"] = len(images.classes)
     return kind(image_shape=images.image_shape, **given)
+
+
+def _setting(text: str, model: str) -> tuple[str, Any]:
+    """The text NAME=VALUE as an argument of the model and a value of its type."""
+    name, _, value = text.partition("=")
+    parameters = inspect.signature(MODELS[model]).parameters.values()
+    kinds = {p.name: type(p.default) for p in parameters if type(p.default) in READERS}
+    if name not in kinds:
+        raise InputError(f"The model {model!r} has no {name!r} to set: {', '.join(kinds)}.")
+    try:
+        return name, READERS[kinds[name]](value)
+    except (KeyError, ValueError):
+        raise InputError(f"--set {text}: {name} takes {kinds[name].__name__} values.") from None
 
 
 def _write_history(history: History, path: Path) -> None:
@@ -189,7 +209,14 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     budget.add_argument("--steps", type=int, help="budget of training steps")
     command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--batch-size", type=int, default=128)
-    command.add_argument("--latent-size", type=int, help="units of the code, if the model has one")
+    command.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="an argument of the model, such as latent_size=2; may be given several times",
+    )
     command.add_argument("--out", type=Path, help="a new folder (default: runs/MODEL)")
 
 

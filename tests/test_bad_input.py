@@ -217,9 +217,14 @@ def test_a_picture_just_past_the_limit_is_refused_without_a_warning(tmp_path, re
         ("ae", ["--minutes", "nan"], "minutes is nan"),
         ("ae", ["--minutes", "inf"], "minutes is inf"),
         ("ae", ["--steps", 1, "--batch-size", 0], "batch_size is 0"),
-        ("ae", ["--steps", 1, "--latent-size", 0], "latent_size is 0"),
-        ("deep-ae", ["--steps", 1, "--latent-size", -3], "latent_size is -3"),
-        ("judge", ["--steps", 1, "--latent-size", 4], "has no --latent-size"),
+        ("ae", ["--steps", 1, "--set", "latent_size=0"], "latent_size is 0"),
+        ("deep-ae", ["--steps", 1, "--set", "latent_size=-3"], "latent_size is -3"),
+        ("judge", ["--steps", 1, "--set", "latent_size=4"], "has no 'latent_size' to set"),
+        ("deep-ae", ["--steps", 1, "--set", "latent_size=many"], "latent_size takes int"),
+        ("deep-ae", ["--steps", 1, "--set", "latent_size"], "latent_size takes int"),
+        ("deep-ae", ["--steps", 1, "--set", "image_shape=3"], "has no 'image_shape' to set"),
+        ("masked", ["--steps", 1, "--set", "all_patches=yes"], "all_patches takes bool"),
+        ("sparse", ["--steps", 1, "--set", "sparsity=nan"], "sparsity is nan"),
     ],
 )
 def test_a_senseless_number_is_named(tmp_path, refused, model, words, named):

@@ -48,7 +48,7 @@ def history(out) -> list[dict[str, str]]:
 
 def test_train_writes_weights_card_and_history(tmp_path):
     out = tmp_path / "runs" / "first"
-    words = ["train", "deep-ae", "--steps", 5, "--seed", 3, "--latent-size", 7, "--out", out]
+    words = ["train", "deep-ae", "--steps", 5, "--seed", 3, "--set", "latent_size=7", "--out", out]
     run(*words)
     assert sorted(f.name for f in out.iterdir()) == [
         "history.csv",
@@ -176,7 +176,7 @@ def test_figures_are_the_rows_laid_flat():
 
 @pytest.mark.slow
 def test_evaluate_measures_on_fashion_mnist(tmp_path):
-    run("train", "ae", "--steps", 300, "--latent-size", 16, "--out", tmp_path / "run")
+    run("train", "ae", "--steps", 300, "--set", "latent_size=16", "--out", tmp_path / "run")
     run("evaluate", tmp_path / "run", "--json", tmp_path / "figures.json")
     found = json.loads((tmp_path / "figures.json").read_text())
     assert found["mse_pca"] < found["mse"] < found["mse_mean_image"]

@@ -17,7 +17,7 @@ from gen_lib.models.base import Model
 RECIPES = {
     "judge": "judge --data fashion_mnist --steps 12000 --seed 0",
     "deep-ae": "deep-ae --data fashion_mnist --steps 12000 --seed 0",
-    "deep-ae-2d": "deep-ae --data fashion_mnist --steps 8000 --seed 0 --latent-size 2",
+    "deep-ae-2d": "deep-ae --data fashion_mnist --steps 8000 --seed 0 --set latent_size=2",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
 }
 
