@@ -31,7 +31,15 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Reconstructs, Samples, Turn, positive
+from gen_lib.models.base import (
+    BoundsLikelihood,
+    Model,
+    Player,
+    Reconstructs,
+    Samples,
+    Turn,
+    positive,
+)
 from gen_lib.nets.conv import conv_decoder, conv_encoder
 
 
@@ -70,7 +78,7 @@ class Elbo(NamedTuple):
         return self.log_likelihood - self.kl.sum(dim=1)
 
 
-class VariationalAutoencoder(Model, Reconstructs, Samples):
+class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
     """Encoder to mu and log sigma^2, one code drawn from them, decoder; trained on the ELBO.
 
     Subclasses choose p(x|z).
@@ -104,12 +112,6 @@ class VariationalAutoencoder(Model, Reconstructs, Samples):
         self.decoder = conv_decoder(image_shape, k, width)
 
     @abstractmethod
-    def observe(
-        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n c h w"]:
-        """What the model takes for data, made from images in [-1, 1]."""
-
-    @abstractmethod
     def log_likelihood(
         self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "n k"]
     ) -> Float[Tensor, "n"]:
@@ -133,6 +135,13 @@ class VariationalAutoencoder(Model, Reconstructs, Samples):
         q = self.posterior(x)
         return Elbo(self.log_likelihood(x, q.draw(generator)), q.kl())
 
+    @override
+    def bound(
+        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n"]:
+        return self.elbo(x, generator).value
+
+    @override
     @torch.no_grad()
     def importance_weighted(
         self,
@@ -140,7 +149,6 @@ class VariationalAutoencoder(Model, Reconstructs, Samples):
         samples: int = 100,
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n"]:
-        """The bound on log p(x) from several codes for each observed image."""
         q, log_w = self.posterior(x), []
         for _ in range(samples):
             z = q.draw(generator)
