@@ -1,8 +1,8 @@
 r"""The variational autoencoder: every image gets a distribution of codes, and codes get a prior.
 
-Kingma & Welling 2013 (arXiv:1312.6114); Rezende, Mohamed, Wierstra 2014 (arXiv:1401.4082). The model
-draws a code from the prior p(z) = N(0, I), then an image from p_theta(x|z). Its log-likelihood has
-no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) makes a lower bound of it, the ELBO:
+Kingma & Welling 2013 (arXiv:1312.6114); Rezende, Mohamed, Wierstra 2014 (arXiv:1401.4082). The
+model draws a code from the prior p(z) = N(0, I), then an image from p_theta(x|z). Its likelihood
+has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) makes a lower bound of it, the ELBO:
 
     log p_theta(x) >= E_{q(z|x)} log p_theta(x|z) - KL(q_phi(z|x) || p(z))
     KL = 1/2 sum_k (mu_k^2 + sigma_k^2 - log sigma_k^2 - 1)
@@ -14,8 +14,8 @@ tighter:
 
     log p_theta(x) >= E log 1/S sum_s p_theta(x|z_s) p(z_s) / q_phi(z_s|x)
 
-The weight beta of the KL is that of Higgins et al. 2017 (beta-VAE); free bits are those of Kingma et
-al. 2016 (arXiv:1606.04934).
+The weight beta of the KL is that of Higgins et al. 2017 (beta-VAE, ICLR); free bits are those of
+Kingma et al. 2016 (arXiv:1606.04934).
 """
 
 import math
