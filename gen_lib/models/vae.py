@@ -2,7 +2,7 @@ r"""The variational autoencoder: every image gets a distribution of codes, and c
 
 Kingma & Welling 2013 (arXiv:1312.6114); Rezende, Mohamed, Wierstra 2014 (arXiv:1401.4082). The
 model draws a code from the prior p(z) = N(0, I), then an image from p_theta(x|z). Its likelihood
-has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) makes a lower bound of it, the ELBO:
+has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) gives a lower bound, the ELBO:
 
     log p_theta(x) >= E_{q(z|x)} log p_theta(x|z) - KL(q_phi(z|x) || p(z))
     KL = 1/2 sum_k (mu_k^2 + sigma_k^2 - log sigma_k^2 - 1)
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
@@ -253,3 +253,21 @@ def log_normal(
     """log N(z; mu, sigma^2), summed over the units."""
     u = (z - mu) * (-log_sigma).exp()
     return -(0.5 * u**2 + log_sigma + 0.5 * math.log(2 * math.pi)).sum(dim=1)
+
+
+def active_units(mu: Float[Tensor, "n k"]) -> Bool[Tensor, "k"]:
+    """Whether a unit's mean varies with the image: a variance above 0.01 (Burda et al. 2015)."""
+    return mu.var(dim=0) > 0.01
+
+
+def slerp(a: Float[Tensor, "k"], b: Float[Tensor, "k"], t: float) -> Float[Tensor, "k"]:
+    """From a (t = 0) to b (t = 1) along the arc of a great circle, scaled from |a| to |b|.
+
+    Codes from N(0, I) in many dimensions lie near a sphere; a straight line between two of them
+    passes far inside it (White 2016, arXiv:1609.04468).
+    """
+    angle = torch.acos(torch.cosine_similarity(a, b, dim=0).clamp(-1, 1))
+    if angle.sin() < 1e-4:  # (nearly) on one line: there is no arc to prefer
+        return torch.lerp(a, b, t)
+    direction = ((1 - t) * angle).sin() * a / a.norm() + (t * angle).sin() * b / b.norm()
+    return direction / angle.sin() * torch.lerp(a.norm(), b.norm(), t)
