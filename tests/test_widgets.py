@@ -1,6 +1,7 @@
 """Widgets without a browser: a control moves, and picture, words and neighbours follow."""
 
 import io
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -123,6 +124,14 @@ def test_the_default_is_drawn_at_once_and_in_words(explorer):
     assert explorer.image.tooltip == words
     assert 20 < len(words) < 240
     assert words.endswith(".")
+
+
+@every_explorer
+def test_without_a_kernel_its_picture_is_seen_with_a_text(explorer):
+    data, metadata = explorer._repr_mimebundle_()
+    assert b64decode(data["image/png"]) == explorer.image.value
+    assert metadata["image/png"]["alt"] == explorer.describe(explorer.default)
+    assert "application/vnd.jupyter.widget-view+json" in data
 
 
 @pytest.mark.parametrize(("kind", "name", "value"), MOVES)

@@ -72,7 +72,9 @@ for k, color in enumerate(plots.CLASSES):
         axes[1].add_patch(Ellipse(mu.tolist(), *size.tolist(), color=color, alpha=0.5))
 for radius in (1, 2):
     axes[1].add_patch(plt.Circle((0, 0), radius, fill=False, color=plots.BASELINE))
-    axes[1].annotate(f"{radius}σ of the prior", (0, -radius), color=plots.BASELINE, va="top", ha="center")
+    axes[1].annotate(
+        f"{radius}σ of the prior", (0, -radius), color=plots.BASELINE, va="top", ha="center"
+    )
 plots.square(axes[1], 3.5)
 axes[0].set_title("Autoencoder: a point, anywhere")
 axes[1].set_title("VAE: a distribution, near the prior")
@@ -277,7 +279,10 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
 for ax, name, color in ((axes[0], "neg_elbo", plots.MODEL), (axes[1], "kl", plots.CODE)):
     ax.plot(plots.smooth(history.terms[name], 50), color=color)
     ax.set_xlabel("steps")
-for value, name in ((coin_flips, "coin flips: no model gets below"), (blind, "mean image, no code")):
+for value, name in (
+    (coin_flips, "coin flips: no model gets below"),
+    (blind, "mean image, no code"),
+):
     axes[0].axhline(value, color=plots.BASELINE, linestyle="--")
     axes[0].annotate(name, (840, value), ha="right", xytext=(0, 3), textcoords="offset points")
 axes[0].set(ylabel="negative ELBO in nats", ylim=(170, 420), title="The bound falls ...")
@@ -357,14 +362,18 @@ with torch.no_grad():
         "AE, z ~ N(0, I)": ae.decode(z_prior),
         "VAE, z ~ N(0, I)": vae.decode(z_prior),
     }
-figure = plots.image_rows(rows, "The VAE reconstructs a little worse, and its made-up codes give garments")
+figure = plots.image_rows(
+    rows, "The VAE reconstructs a little worse, and its made-up codes give garments"
+)
 plots.show(
     figure,
     "Five rows of ten images: test images, their reconstructions by the autoencoder and by the VAE, the "
     "latter smoother; images decoded from a standard normal by the autoencoder, shapeless, and by the VAE, "
     "blurred but mostly recognisable garments.",
 )
-errors = {name: mse(in_batches(model.reconstruct, x), x) for name, model in (("AE", ae), ("VAE", vae))}
+errors = {
+    name: mse(in_batches(model.reconstruct, x), x) for name, model in (("AE", ae), ("VAE", vae))
+}
 print("MSE of reconstructions:", {name: round(value, 4) for name, value in errors.items()})
 assert errors["AE"] < errors["VAE"] < 2 * errors["AE"]
 
@@ -416,7 +425,9 @@ def walk(model):
 
 walks = {"AE": walk(ae), "VAE": walk(vae)}
 figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.9))
-for (name, (entropy, changes)), color in zip(walks.items(), (plots.BASELINE, plots.MODEL), strict=True):
+for (name, (entropy, changes)), color in zip(
+    walks.items(), (plots.BASELINE, plots.MODEL), strict=True
+):
     axes[0].plot(places, entropy.mean(dim=0), "o-", color=color)
     axes[0].annotate(f" {name}", (0.5, entropy.mean(dim=0)[6]), color=color, va="bottom")
     share = torch.bincount(changes.long(), minlength=8)[:8] / len(changes)
@@ -429,7 +440,9 @@ for (name, (entropy, changes)), color in zip(walks.items(), (plots.BASELINE, plo
     )
 axes[0].set(xlabel="place on the path", ylabel="judge's entropy in nats", ylim=(0, None))
 axes[1].set(xlabel="changes of label on a path", ylabel="share of paths")
-plots.show(figure, "Left: the judge's entropy along straight paths. Right: changes of label per path.")
+plots.show(
+    figure, "Left: the judge's entropy along straight paths. Right: changes of label per path."
+)
 
 # %% [markdown]
 # ## Explore
@@ -511,7 +524,9 @@ here = likelihood_bounds(live, x[:2_000], samples=50)
 figures = cards["vae"]["figures"]
 print(f"{'nats per binarised test image':>32} {'neg. ELBO':>10} {'imp. weighted':>14}")
 print(f"{'mean image, no code':>32} {blind:10.1f} {'':>14}")
-print(f"{'VAE, live (2,000 images)':>32} {here.neg_elbo:10.1f} {here.neg_importance_weighted:14.1f}")
+print(
+    f"{'VAE, live (2,000 images)':>32} {here.neg_elbo:10.1f} {here.neg_importance_weighted:14.1f}"
+)
 shipped = figures["neg_elbo"], figures["neg_elbo_importance_weighted"]
 print(f"{'VAE, shipped':>32} {shipped[0]:10.1f} {shipped[1]:14.1f}")
 print(f"{'coin flips, the floor':>32} {coin_flips:10.1f}")
@@ -603,7 +618,9 @@ for beta, color in zip((1.0, 4.0, 16.0), (plots.DATA, plots.GENERATOR, plots.MOD
     kl = table[beta][1].sort(descending=True).values
     axes[1].plot(range(1, 17), kl, "o-", color=color, label=f"β = {beta:g}")
 axes[1].legend()
-axes[1].set(xlabel="unit, in order of its KL", ylabel="KL in nats", title="A high price shuts units down")
+axes[1].set(
+    xlabel="unit, in order of its KL", ylabel="KL in nats", title="A high price shuts units down"
+)
 plots.show(
     figure,
     "Left: distortion against rate of five models; from small to large beta the rate falls and the "

@@ -12,18 +12,23 @@ from playwright.sync_api import expect
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
+    BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, denoising, masked, sparse
+from gen_lib.widgets import autoencoder, denoising, masked, sparse, vae, vae_codes
 
 WIDGETS = {
     "latent": "from gen_lib.widgets.autoencoder import LatentExplorer\nLatentExplorer()",
     "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
     "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
     "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
+    "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
+    "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
+    "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
+    "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
     "quiz": "from gen_lib.widgets.quiz import Quiz\nQuiz('01_autoencoders')",
 }
 expect.set_options(timeout=1_000 * PATIENCE)
@@ -78,7 +83,11 @@ def lab_data(tmp_path_factory) -> Path:
         autoencoder.LATENT: DeepAutoencoder(latent_size=2),
         denoising.DENOISING: DenoisingAutoencoder(),
         masked.MASKED: MaskedAutoencoder(),
-    } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
+        vae.PLANE: BernoulliVAE(latent_size=2, width=16),
+        vae_codes.LARGE: BernoulliVAE(),
+    }
+    models |= {name: BernoulliVAE(width=16, beta=k) for k, name in vae.BETAS.items()}
+    models |= {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):
         shutil.copy(file, folder / "pretrained")
     for name, model in models.items():

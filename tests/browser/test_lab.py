@@ -24,7 +24,7 @@ NOTEBOOKS = [
     for path in sorted(build.HERE.glob("*.ipynb"))
     if has_widgets(nbformat.read(path, as_version=4))
 ]
-EXPLORERS = ("latent", "lambda", "noise", "mask")
+EXPLORERS = ("latent", "lambda", "noise", "mask", "prior", "units", "way", "beta")
 
 
 def shoot(page: Page, name: str) -> None:
