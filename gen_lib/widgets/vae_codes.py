@@ -175,12 +175,13 @@ class WayExplorer(Explorer[WayState]):
 
     @override
     def describe(self, state: WayState) -> str:
-        lengths = [self.along(state, kind, 0.5).norm() for kind in self.ways]
         ends = [self.codes[i].norm() for i in (state.first, state.second)]
+        straight, arc = (self.along(state, kind, 0.5).norm() for kind in self.ways)
         return (
-            f"The two codes are {ends[0]:.1f} and {ends[1]:.1f} from 0; halfway between them the "
-            f"straight way is {lengths[0]:.1f} from 0, the arc {lengths[1]:.1f}. Now on the way "
-            f"{state.kind}. Under each picture stands what the judge takes it for."
+            f"{state.position:.0%} of the way from {self._class(state.first)} to "
+            f"{self._class(state.second)}, {state.kind}. The codes are {ends[0]:.1f} and "
+            f"{ends[1]:.1f} from 0, halfway the straight way {straight:.1f} and the arc {arc:.1f}. "
+            "Below each picture: what the judge takes it for."
         )
 
     def along(self, state: WayState, kind: str, position: float) -> Float[Tensor, "k"]:
@@ -191,3 +192,6 @@ class WayExplorer(Explorer[WayState]):
         """Images decoded at equal steps along one of the ways."""
         z = [self.along(state, kind, i / (FRAMES - 1)) for i in range(FRAMES)]
         return in_batches(self.model.decode, torch.stack(z))
+
+    def _class(self, index: int) -> str:
+        return self.images.classes[int(self.images.test.labels[index])]
