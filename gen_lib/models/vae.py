@@ -87,6 +87,7 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         image_shape: (channels, height, width); height and width are multiples of 4.
         latent_size: number of units of the code, at least 1.
         width: channels of the networks' first layer.
+        hidden: size of the dense layer on either side of the code; 0 for none.
         beta: weight of the KL, >= 0; at 1 the loss is the negative ELBO.
         free_bits: nats that each unit may cost on average over a batch before the loss counts them.
     """
@@ -96,20 +97,26 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
         width: int = 32,
+        hidden: int = 128,
         beta: float = 1.0,
         free_bits: float = 0.0,
     ):
         k = positive("latent_size", latent_size)
         super().__init__(
-            image_shape=image_shape, latent_size=k, width=width, beta=beta, free_bits=free_bits
+            image_shape=image_shape,
+            latent_size=k,
+            width=width,
+            hidden=hidden,
+            beta=beta,
+            free_bits=free_bits,
         )
         if not (0 <= beta < math.inf and 0 <= free_bits < math.inf):
             raise InputError(
                 f"beta is {beta} and free_bits is {free_bits}: both must be 0 or positive numbers."
             )
         self.latent_size, self.beta, self.free_bits = k, beta, free_bits
-        self.encoder = conv_encoder(image_shape, 2 * k, width)
-        self.decoder = conv_decoder(image_shape, k, width)
+        self.encoder = conv_encoder(image_shape, 2 * k, width, hidden)
+        self.decoder = conv_decoder(image_shape, k, width, hidden)
 
     @abstractmethod
     def log_likelihood(
@@ -158,7 +165,7 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
 
     def players(self) -> dict[str, Player]:
         """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=2e-3)}
+        return {"model": Player(list(self.parameters()), lr=4e-3)}
 
     def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
         """One turn: descend -E log p(x|z) + beta KL; a unit's KL below free_bits counts as that."""
@@ -211,10 +218,11 @@ class GaussianVAE(VariationalAutoencoder):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
         width: int = 32,
+        hidden: int = 128,
         beta: float = 1.0,
         free_bits: float = 0.0,
     ):
-        super().__init__(image_shape, latent_size, width, beta, free_bits)
+        super().__init__(image_shape, latent_size, width, hidden, beta, free_bits)
         self.log_sigma_x = nn.Parameter(torch.tensor(0.5).log())
 
     @override

@@ -186,8 +186,8 @@ class BetaExplorer(Explorer[BetaState]):
         active = int(active_units(q.mu).sum())
         return (
             f"With β = {state.beta:g} a code costs {q.kl().sum(dim=1).mean():.1f} nats on average "
-            f"over {len(self.x):,} test images ({q.kl()[state.image].sum():.1f} for this one), and "
-            f"{active} of {q.mu.shape[1]} units are active."
+            f"over {len(self.x):,} test images ({q.kl()[state.image].sum():.1f} for image "
+            f"{state.image}), and {active} of {q.mu.shape[1]} units are active."
         )
 
 

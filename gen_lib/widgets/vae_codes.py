@@ -1,5 +1,6 @@
 """Explorers of chapter 03: the units of a code one by one, and the ways between two codes."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,13 +9,13 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from typing_extensions import override
 
-from gen_lib import InputError
+from gen_lib import InputError, plots
 from gen_lib.checkpoints import load_judge, load_pretrained
 from gen_lib.data import ImageSet, load
 from gen_lib.models.base import Classifies, in_batches
 from gen_lib.models.vae import BernoulliVAE, slerp
 from gen_lib.widgets.base import SHOWN, Explorer, Size, choice, index_slider, slider
-from gen_lib.widgets.drawing import FAINT, Canvas
+from gen_lib.widgets.drawing import FAINT, INK, Canvas
 from gen_lib.widgets.vae import posteriors
 
 LARGE = "vae"  # name of the shipped weights
@@ -142,7 +143,10 @@ class WayExplorer(Explorer[WayState]):
         self.images, self.judge = images or load("fashion_mnist"), judge or load_judge()
         self.x = self.images.test.x[:SHOWN]
         self.codes = in_batches(self.model.encode, self.x)
-        self.ways = {"straight": torch.lerp, "on an arc": slerp}
+        self.ways: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+            "straight": torch.lerp,
+            "on an arc": slerp,
+        }
         controls = {
             "first": index_slider("from test image", len(self.x) - 1),
             "second": index_slider("to test image", len(self.x) - 1),
@@ -165,10 +169,13 @@ class WayExplorer(Explorer[WayState]):
         for row, kind in enumerate(self.ways):
             top = 144 + 114 * row
             frames = self.strip(state, kind)
-            canvas.text(kind, 0, top + 40)
+            chosen = kind == state.kind
+            canvas.text(kind, 0, top + 34, plots.MODEL if chosen else INK)
             names = in_batches(self.judge.logits, frames).argmax(dim=1)
             for number, (image, name) in enumerate(zip(frames, names.tolist(), strict=True)):
                 left = 82 + 89 * number
+                if chosen and number == round(state.position * (FRAMES - 1)):
+                    canvas.box(left - 2, top - 2, left + 86, top + 86, plots.MODEL)
                 canvas.image(image, left, top, 3)
                 canvas.text(self.images.classes[name], left + 42, top + 88, FAINT, "ma", 12)
         return canvas.pixels()
@@ -178,8 +185,8 @@ class WayExplorer(Explorer[WayState]):
         ends = [self.codes[i].norm() for i in (state.first, state.second)]
         straight, arc = (self.along(state, kind, 0.5).norm() for kind in self.ways)
         return (
-            f"{state.position:.0%} of the way from {self._class(state.first)} to "
-            f"{self._class(state.second)}, {state.kind}. The codes are {ends[0]:.1f} and "
+            f"{state.position:.0%} of the way from image {state.first} ({self._class(state.first)}) "
+            f"to {state.second} ({self._class(state.second)}), {state.kind}. The codes are {ends[0]:.1f} and "
             f"{ends[1]:.1f} from 0, halfway the straight way {straight:.1f} and the arc {arc:.1f}. "
             "Below each picture: what the judge takes it for."
         )
