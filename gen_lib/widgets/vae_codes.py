@@ -182,13 +182,14 @@ class WayExplorer(Explorer[WayState]):
 
     @override
     def describe(self, state: WayState) -> str:
-        ends = [self.codes[i].norm() for i in (state.first, state.second)]
+        ends = (state.first, state.second)
+        first, second = (f"image {i} ({self._class(i)})" for i in ends)
+        a, b = (self.codes[i].norm() for i in ends)
         straight, arc = (self.along(state, kind, 0.5).norm() for kind in self.ways)
         return (
-            f"{state.position:.0%} of the way from image {state.first} ({self._class(state.first)}) "
-            f"to {state.second} ({self._class(state.second)}), {state.kind}. The codes are {ends[0]:.1f} and "
-            f"{ends[1]:.1f} from 0, halfway the straight way {straight:.1f} and the arc {arc:.1f}. "
-            "Below each picture: what the judge takes it for."
+            f"{state.position:.0%} of the way from {first} to {second}, {state.kind}. The codes are "
+            f"{a:.1f} and {b:.1f} from 0, halfway the straight way {straight:.1f} and the arc "
+            f"{arc:.1f}. Below each picture: what the judge takes it for."
         )
 
     def along(self, state: WayState, kind: str, position: float) -> Float[Tensor, "k"]:
