@@ -187,9 +187,9 @@ class WayExplorer(Explorer[WayState]):
         a, b = (self.codes[i].norm() for i in ends)
         straight, arc = (self.along(state, kind, 0.5).norm() for kind in self.ways)
         return (
-            f"{state.position:.0%} of the way from {first} to {second}, {state.kind}. The codes are "
-            f"{a:.1f} and {b:.1f} from 0, halfway the straight way {straight:.1f} and the arc "
-            f"{arc:.1f}. Below each picture: what the judge takes it for."
+            f"{state.position:.0%} of the way from {first} to {second}, {state.kind}. The codes "
+            f"are {a:.1f} and {b:.1f} from 0; halfway, the straight way is {straight:.1f} and the "
+            f"arc {arc:.1f} from 0. Below each picture: what the judge takes it for."
         )
 
     def along(self, state: WayState, kind: str, position: float) -> Float[Tensor, "k"]:
