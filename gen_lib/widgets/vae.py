@@ -157,7 +157,7 @@ class BetaExplorer(Explorer[BetaState]):
             "draw": index_slider("draw from the prior", 9),
         }
         default = BetaState(min(self.models, key=lambda k: abs(math.log(k))))
-        super().__init__(default, controls, Size(880, 380))
+        super().__init__(default, controls, Size(880, 336))
 
     @override
     def picture(self, state: BetaState) -> UInt8[np.ndarray, "height width 3"]:
