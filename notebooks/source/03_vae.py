@@ -54,7 +54,7 @@ print(clock.stated("03_vae"))
 # - Its loss **forces a predefined distribution** (사전 정의된 분포) on the codes: the **prior**
 #   $p(z) = \mathcal{N}(0, I)$. After training you draw z from the prior and decode it.
 #
-# Here are both with the same networks and a code of two numbers.
+# Here are both, with the same networks and a code of two numbers.
 
 # %% jupyter={"source_hidden": true}
 flat_ae = load_pretrained("conv-ae-2d", ConvAutoencoder)
@@ -207,10 +207,10 @@ assert ratio > 100
 
 # %%
 class VAE(nn.Module):
-    def __init__(self, k=16, width=16):
+    def __init__(self, k=16, width=16, hidden=64):
         super().__init__()
-        self.encoder = conv_encoder((1, 28, 28), 2 * k, width)
-        self.decoder = conv_decoder((1, 28, 28), k, width)
+        self.encoder = conv_encoder((1, 28, 28), 2 * k, width, hidden)
+        self.decoder = conv_decoder((1, 28, 28), k, width, hidden)
 
     def loss(self, x, generator):  # x: (N, 1, 28, 28), each -1 or 1
         mu, log_var = self.encoder(x).chunk(2, dim=1)  # (N, 16) each
@@ -230,7 +230,7 @@ class VAE(nn.Module):
 torch.manual_seed(0)
 mine = VAE()
 torch.manual_seed(0)
-theirs = BernoulliVAE(width=16)
+theirs = BernoulliVAE(width=16, hidden=64)
 batch = train.batch(0, 128)
 generator = seeded(1)
 loss = mine.loss(binarise(batch.images, generator), generator)
@@ -267,7 +267,7 @@ print(f"Same loss ({loss.item():.1f} nats per image) and same gradients.")
 
 # %%
 torch.manual_seed(0)
-live = BernoulliVAE(width=16)
+live = BernoulliVAE(width=16, hidden=64)
 history = fit(live, train, steps=900)
 
 p_white = (x + 1) / 2
@@ -324,7 +324,7 @@ for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
 
 # %%
 torch.manual_seed(0)
-gaussian = GaussianVAE(width=16)
+gaussian = GaussianVAE(width=16, hidden=64)
 fit(gaussian, train, steps=700)
 learnt = gaussian.log_sigma_x.exp().item()
 D = x[0].numel()
@@ -349,7 +349,8 @@ assert learnt < 0.5 * silent["squared error, summed over pixels: σ² = 1/2"]
 # %% [markdown]
 # ## Look
 #
-# The autoencoder and the VAE have the same convolutional networks and 16 numbers.
+# The autoencoder of chapter 01 and the VAE have the same convolutions and a code of 16 numbers; the VAE's
+# networks have one dense layer more on either side of it.
 
 # %%
 ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
@@ -512,10 +513,8 @@ BetaExplorer()
 # which is the ELBO for S = 1, never falls on average as S grows, and tends to log p(x).
 
 # %%
-x_few = binarise(x[:500], seeded(0))
-bound = {
-    S: -vae.importance_weighted(x_few, S, seeded(1)).mean().item() for S in (1, 4, 16, 64, 128)
-}
+x_few = binarise(x[:400], seeded(0))
+bound = {S: -vae.importance_weighted(x_few, S, seeded(1)).mean().item() for S in (1, 10, 100)}
 figure, ax = plt.subplots(figsize=(6.4, 2.7))
 ax.semilogx(list(bound), list(bound.values()), "o-", color=plots.MODEL)
 for S, value in bound.items():
@@ -524,14 +523,14 @@ ax.set_xticks(list(bound), list(bound))
 ax.set_xticks([], minor=True)
 ax.margins(y=0.25)
 ax.set(xlabel="codes per image S", ylabel="bound on -log p(x), nats")
-ax.set_title(f"128 codes for each image tighten the bound by {bound[1] - bound[128]:.1f} nats")
+ax.set_title(f"100 codes for each image tighten the bound by {bound[1] - bound[100]:.1f} nats")
 plots.show(
     figure,
-    "Upper bound on the negative log-likelihood of 500 test images against the number of codes: "
+    "Upper bound on the negative log-likelihood of 400 test images against the number of codes: "
     + ", ".join(f"{S}: {value:.1f}" for S, value in bound.items())
     + " nats.",
 )
-assert bound[1] > bound[4] > bound[16] > bound[64] > bound[128] - 0.05
+assert bound[1] > bound[10] > bound[100]
 
 # %% [markdown]
 # The shipped model's card holds both figures for all 10,000 test images; the live model is measured here.
@@ -677,7 +676,7 @@ for name, settings in {
     "the same, 1 nat per unit free": {"beta": 784.0, "free_bits": 1.0},
 }.items():
     torch.manual_seed(0)
-    model = BernoulliVAE(width=8, **settings)
+    model = BernoulliVAE(width=8, hidden=64, **settings)
     fit(model, train, steps=500, progress=False)
     with torch.no_grad():
         q = model.posterior(x_bw)
