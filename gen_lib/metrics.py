@@ -24,19 +24,12 @@ from gen_lib import InputError
 from gen_lib.checkpoints import load_judge
 from gen_lib.data import ImageSet
 from gen_lib.models.autoencoder import PCA, DenoisingAutoencoder, add_noise
-from gen_lib.models.base import (
-    BoundsLikelihood,
-    Classifies,
-    Model,
-    Reconstructs,
-    Samples,
-    in_batches,
-)
+from gen_lib.models.base import Classifies, Model, Reconstructs, Samples, in_batches
+from gen_lib.models.likelihood import BoundsLikelihood, likelihood_bounds
 from gen_lib.models.masked import MaskedAutoencoder, masked_loss
 
 N_FRECHET = 10_000
 N_NEIGHBOURS = 2_000  # the neighbour figures compare all pairs
-N_GAP = 1_000  # images on which the two bounds of the log-likelihood are compared
 
 
 class Quality(NamedTuple):
@@ -187,31 +180,6 @@ def linear_probe(train: Labelled, chosen_on: Labelled, test: Labelled) -> float:
             fit = LogisticRegression(C=C, max_iter=200).fit(x, train.labels)
             fits[fit.score(x_chosen, chosen_on.labels)] = fit
     return float(fits[max(fits)].score(x_test, test.labels))
-
-
-class Bounds(NamedTuple):
-    """Two upper bounds on -log p(x) in nats, means over the images."""
-
-    neg_elbo: float
-    """From one code for each image."""
-    neg_importance_weighted: float
-    """From many; the smaller, the tighter."""
-
-
-def likelihood_bounds(
-    model: BoundsLikelihood, x: Float[Tensor, "n c h w"], samples: int = 100, seed: int = 0
-) -> Bounds:
-    """Both bounds for images in [-1, 1], observed once with the seed.
-
-    The ELBO is a mean over all images. How much tighter the other bound is varies far less between
-    images than the bounds do: it is measured on the first 1,000 with ``samples`` codes each.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    x = model.observe(x, generator)
-    elbo = in_batches(lambda part: model.bound(part, generator), x)
-    tight = in_batches(lambda part: model.importance_weighted(part, samples, generator), x[:N_GAP])
-    gap = (tight - elbo[:N_GAP]).mean()
-    return Bounds(-elbo.mean().item(), -(elbo.mean() + gap).item())
 
 
 class Ruler:

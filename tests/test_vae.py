@@ -8,8 +8,9 @@ from torch import nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 from gen_lib import InputError
-from gen_lib.metrics import evaluate, likelihood_bounds
+from gen_lib.metrics import evaluate
 from gen_lib.models import BernoulliVAE, GaussianVAE
+from gen_lib.models.likelihood import likelihood_bounds
 from gen_lib.models.vae import Posterior, active_units, binarise, log_normal, slerp
 from gen_lib.training import fit
 
@@ -246,7 +247,7 @@ def test_the_code_of_an_image_is_the_mean_of_its_distribution(few):
 def test_a_vae_is_evaluated_as_decoder_sampler_and_likelihood(fashion, monkeypatch):
     from gen_lib.data import ImageSet
 
-    monkeypatch.setattr("gen_lib.metrics.N_GAP", 20)
+    monkeypatch.setattr("gen_lib.models.likelihood.N_GAP", 20)
     data = ImageSet("few", fashion.train.subset(300), fashion.test.subset(200), fashion.classes)
     torch.manual_seed(0)
     model = BernoulliVAE(width=4)

@@ -77,31 +77,6 @@ class Samples(ABC):
         """n new images in [-1, 1]."""
 
 
-class BoundsLikelihood(ABC):
-    """A model with lower bounds on the log-likelihood of what it takes for data."""
-
-    @abstractmethod
-    def observe(
-        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n c h w"]:
-        """What the model takes for data, made from images in [-1, 1]."""
-
-    @abstractmethod
-    def bound(
-        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n"]:
-        """The ELBO of observed images in nats, estimated with one code for each."""
-
-    @abstractmethod
-    def importance_weighted(
-        self,
-        x: Float[Tensor, "n c h w"],
-        samples: int = 100,
-        generator: torch.Generator | None = None,
-    ) -> Float[Tensor, "n"]:
-        """The tighter bound on log p(x) in nats, from several codes for each observed image."""
-
-
 class Classifies(ABC):
     """A model that names what it sees."""
 

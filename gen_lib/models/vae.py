@@ -31,15 +31,8 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import (
-    BoundsLikelihood,
-    Model,
-    Player,
-    Reconstructs,
-    Samples,
-    Turn,
-    positive,
-)
+from gen_lib.models.base import Model, Player, Reconstructs, Samples, Turn, positive
+from gen_lib.models.likelihood import BoundsLikelihood
 from gen_lib.nets.conv import conv_decoder, conv_encoder
 
 

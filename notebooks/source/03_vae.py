@@ -25,9 +25,10 @@ from torch.nn import functional as F
 from gen_lib import clock, plots
 from gen_lib.checkpoints import load_judge, load_pretrained, pretrained_folder, read_card
 from gen_lib.data import load
-from gen_lib.metrics import Ruler, likelihood_bounds, mse
+from gen_lib.metrics import Ruler, mse
 from gen_lib.models import BernoulliVAE, ConvAutoencoder, GaussianVAE
 from gen_lib.models.base import in_batches
+from gen_lib.models.likelihood import likelihood_bounds
 from gen_lib.models.vae import active_units, binarise
 from gen_lib.nets.conv import conv_decoder, conv_encoder
 from gen_lib.training import fit
