@@ -122,8 +122,8 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         return Posterior(*self.encoder(x).float().chunk(2, dim=1))
 
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Images in [-1, 1] to the means mu of their codes."""
-        return self.posterior(x).mu
+        """Images in [-1, 1], observed once with a fixed seed, to the means mu of their codes."""
+        return self.posterior(self.observe(x, torch.Generator(x.device).manual_seed(0))).mu
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
