@@ -47,6 +47,8 @@ class Mixture(DensityToy):
     def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
         squared = ((x[:, None] - self.means) ** 2).sum(dim=2)  # (n, modes)
         log_normal = -squared / (2 * self.sigma**2) - math.log(2 * math.pi * self.sigma**2)
+        # exp is slow where it underflows; what is e^80 times smaller than the largest adds nothing
+        log_normal = log_normal.clamp(min=log_normal.amax(dim=1, keepdim=True) - 80)
         return log_normal.logsumexp(dim=1) - math.log(len(self.means))
 
 

@@ -181,7 +181,7 @@ def choice(description: str, options: Sequence[Any]) -> widgets.Dropdown:
     return widgets.Dropdown(description=description, options=options, **_look())
 
 
-def steps(description: str, options: Sequence[tuple[str, float]]) -> widgets.SelectionSlider:
+def steps(description: str, options: Sequence[tuple[str, float | int]]) -> widgets.SelectionSlider:
     """A slider over a few given numbers, each with its label."""
     return widgets.SelectionSlider(description=description, options=options, **_look())
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -59,6 +60,13 @@ class Canvas:
         """A filled rectangle; right and bottom are just outside."""
         corners = (SCALE * left, SCALE * top, SCALE * right - 1, SCALE * bottom - 1)
         self.draw.rectangle(corners, fill=color)
+
+    def dots(
+        self, places: Float[Tensor, "n 2"], left: int, top: int, color: str, radius: float = 1.5
+    ) -> None:
+        """Small discs, their middles counted from (left, top)."""
+        for x, y in (SCALE * (places + torch.tensor([left, top]))).tolist():
+            self.draw.circle((x, y), SCALE * radius, fill=color)
 
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
         """What was drawn."""

@@ -45,6 +45,7 @@ class LambdaExplorer(Explorer[LambdaState]):
         self.models = dict(sorted(given.items()))
         self.x = (images or load("fashion_mnist")).test.x[:1_000]
         self.active = {k: _active(m, self.x) for k, m in self.models.items()}
+        self.features = {k: _as_images(m, self.x) for k, m in self.models.items()}
         controls = {
             "sparsity": steps("λ", [(f"{k:g}", k) for k in self.models]),
             "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
@@ -67,11 +68,10 @@ class LambdaExplorer(Explorer[LambdaState]):
             canvas.image(image, left, 20, 7)
         order = z[0].argsort(descending=True)[:12].tolist()
         strongest = [k for k in order if z[0, k] > 0]
-        features = model.features.detach().T.reshape(-1, *x.shape)
         canvas.text("what the strongest units add", 636, 0)
         for number, k in enumerate(strongest):
             row, column = divmod(number, 4)
-            canvas.image(features[k] / features[k].abs().max(), 636 + 61 * column, 20 + 67 * row, 2)
+            canvas.image(self.features[state.sparsity][k], 636 + 61 * column, 20 + 67 * row, 2)
         canvas.text("How many units are active: share of 1,000 test images", 0, 234)
         mine = int(self.active[state.sparsity][state.image])
         _histogram(canvas, self.active[state.sparsity], mine)
@@ -90,6 +90,12 @@ class LambdaExplorer(Explorer[LambdaState]):
 
 def _active(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Int64[Tensor, "n"]:
     return (in_batches(model.encode, x) > 0).sum(dim=1)
+
+
+def _as_images(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "k c h w"]:
+    """What each unit adds, scaled to reach -1 or 1."""
+    features = model.features.detach().T
+    return (features / features.abs().amax(dim=1, keepdim=True)).reshape(-1, *x.shape[1:])
 
 
 def _histogram(canvas: Canvas, counts: Int64[Tensor, "n"], mine: int) -> None:
