@@ -70,9 +70,9 @@ for k, color in enumerate(plots.CLASSES):
     axes[0].scatter(*z_few[mine].T, 14, color=color, marker=plots.MARKERS[k])
     for mu, log_var in zip(q_few.mu[mine], q_few.log_var[mine], strict=True):
         size = 4 * (0.5 * log_var).exp()  # two standard deviations each way
-        axes[1].add_patch(Ellipse(mu.tolist(), *size.tolist(), color=color, alpha=0.5))
+        axes[1].add_patch(Ellipse(mu.tolist(), *size.tolist(), color=color, alpha=0.4))
 for radius in (1, 2):
-    axes[1].add_patch(plt.Circle((0, 0), radius, fill=False, color=plots.BASELINE))
+    axes[1].add_patch(plt.Circle((0, 0), radius, fill=False, color=plots.BASELINE, zorder=3))
     axes[1].annotate(
         f"{radius}σ of the prior", (0, -radius), color=plots.BASELINE, va="top", ha="center"
     )
@@ -85,8 +85,8 @@ far = z_few.abs().max().item()
 plots.show(
     figure,
     f"Left: codes of 120 test images as points, up to {far:.0f} from zero, coloured by class. Right: the "
-    "same images under a VAE, each an ellipse of two standard deviations, most within two standard "
-    "deviations of the prior, whose circles are drawn.",
+    "same images under a VAE, each an ellipse of two standard deviations, nearly all within three "
+    "standard deviations of the prior; circles mark one and two.",
 )
 assert z_few.norm(dim=1).mean() > q_few.mu.norm(dim=1).mean()
 
@@ -391,7 +391,8 @@ figure.suptitle("Where the prior is, the VAE has put the garments", fontweight="
 plots.show(
     figure,
     "Two grids of 14 by 14 images decoded from the same square of codes. The autoencoder's shows a part of "
-    "its garments, drawn out and smeared; the VAE's passes through shoes, bags, trousers and tops.",
+    "its garments, drawn out; the VAE's has trousers at the upper left, shoes at the upper right, tops at "
+    "the lower left, bags in the lower middle and boots on the right, one kind blending into the next.",
 )
 
 # %% [markdown]
