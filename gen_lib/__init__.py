@@ -25,6 +25,11 @@ Notation, one letter for one thing in every notebook, docstring and figure:
 ``p_data``          the distribution that the data came from
 ``p_model``         the distribution that a model samples from
 ``mu``, ``Sigma``   a mean and a covariance
+``p(z)``            the prior of the codes, N(0, I)
+``q(z|x)``          the encoder's distribution of the code of x, N(mu, diag(sigma^2))
+``log_var``         log sigma^2 of it
+``eps``             standard normal noise: z = mu + sigma * eps
+``beta``            the weight of the KL in the loss of a variational autoencoder
 ==================  ======================================================================
 
 Images are float32 of shape (N, C, H, W) in [-1, 1] at every public interface of models, samplers

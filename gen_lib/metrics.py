@@ -25,6 +25,7 @@ from gen_lib.checkpoints import load_judge
 from gen_lib.data import ImageSet
 from gen_lib.models.autoencoder import PCA, DenoisingAutoencoder, add_noise
 from gen_lib.models.base import Classifies, Model, Reconstructs, Samples, in_batches
+from gen_lib.models.likelihood import BoundsLikelihood, likelihood_bounds
 from gen_lib.models.masked import MaskedAutoencoder, masked_loss
 
 N_FRECHET = 10_000
@@ -207,6 +208,8 @@ def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
         rows += _classification(model, images)
     if isinstance(model, Reconstructs):
         rows += _reconstruction(model, images)
+    if isinstance(model, BoundsLikelihood):
+        rows += _likelihood(model, images)
     if isinstance(model, DenoisingAutoencoder):
         rows += _denoising(model, images)
     if isinstance(model, MaskedAutoencoder):
@@ -249,6 +252,12 @@ def _masking(model: MaskedAutoencoder, images: ImageSet) -> list[Row]:
 def _row(figure: Callable[..., float], x: Tensor, outputs: dict[str, Tensor]) -> Row:
     value, *others = (figure(y, x) for y in outputs.values())
     return Row(figure.__name__, value, dict(zip(list(outputs)[1:], others, strict=True)))
+
+
+def _likelihood(model: BoundsLikelihood, images: ImageSet) -> list[Row]:
+    bounds = likelihood_bounds(model, images.test.x)
+    beside = {"importance_weighted": bounds.neg_importance_weighted}
+    return [Row("neg_elbo", bounds.neg_elbo, beside)]
 
 
 def _sampling(model: Samples, images: ImageSet, n: int) -> list[Row]:

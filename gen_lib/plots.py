@@ -126,7 +126,7 @@ def points(
 def field(ax: Axes, values: Float[Tensor, "n n"], limit: float = 3.0, **options) -> None:
     """A function of the plane, values[row, column] at (x = column, y = row), as a coloured map."""
     extent = (-limit, limit, -limit, limit)
-    ax.imshow(values, origin="lower", extent=extent, interpolation="bilinear", **options)
+    ax.imshow(values.numpy(), origin="lower", extent=extent, interpolation="bilinear", **options)
     square(ax, limit)
 
 

@@ -11,8 +11,10 @@ from PIL import Image
 from gen_lib import InputError
 from gen_lib.data import ImageSet, load_toy
 from gen_lib.models import (
+    BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
+    Judge,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
@@ -24,6 +26,8 @@ from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
 from gen_lib.widgets.sparse import LambdaExplorer
 from gen_lib.widgets.start_here import POINTS, KernelExplorer, fit, log_density
+from gen_lib.widgets.vae import BetaExplorer, PriorExplorer
+from gen_lib.widgets.vae_codes import UnitsExplorer, WayExplorer
 from gen_lib.widgets.words import Words
 
 
@@ -54,7 +58,23 @@ def kernels(images):
     return KernelExplorer()
 
 
-KINDS = (latent, price, noise, mask, kernels)
+def prior(images):
+    return PriorExplorer(BernoulliVAE(latent_size=2, width=4).eval(), images)
+
+
+def units(images):
+    return UnitsExplorer(BernoulliVAE(latent_size=6, width=4).eval(), images)
+
+
+def way(images):
+    return WayExplorer(BernoulliVAE(width=4).eval(), images, Judge().eval())
+
+
+def beta(images):
+    return BetaExplorer({k: BernoulliVAE(width=4, beta=k).eval() for k in (4.0, 1.0)}, images)
+
+
+KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -73,8 +93,20 @@ MOVES = [
     (kernels, "points", 50),
     (kernels, "source", "checkerboard"),
     (kernels, "draw", 1),
+    (prior, "z1", 1.0),
+    (prior, "z2", -1.0),
+    (units, "start", "draw from the prior"),
+    (units, "number", 3),
+    *((units, f"u{i}", 2.0) for i in range(1, 6)),
+    (way, "first", 5),
+    (way, "second", 5),
+    (way, "kind", "on an arc"),
+    (way, "position", 0.2),
+    (beta, "beta", 4.0),
+    (beta, "image", 3),
+    (beta, "draw", 1),
 ]
-ANOTHER = ("image", "first", "draw")  # controls that choose what is shown
+ANOTHER = ("image", "first", "number", "draw", "z1")  # controls that choose what is shown
 every_explorer = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -126,7 +158,7 @@ def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, va
 
 def test_every_control_is_moved_above():
     moved = {(kind, name) for kind, name, _ in MOVES}
-    assert len(moved) == 5 + 2 + 4 + 4 + 4
+    assert len(moved) == 5 + 2 + 4 + 4 + 4 + 2 + 7 + 4 + 3
 
 
 @every_explorer
@@ -144,14 +176,14 @@ def test_it_fits_the_page_and_keeps_its_size(explorer):
     assert (width, height) == tuple(drawing.SCALE * side for side in explorer.size)
     assert explorer.image.layout.width == f"{explorer.size.width}px"
     assert explorer.size.width <= WIDTH
-    another(explorer).value = 7
+    another(explorer).value = 1
     assert shown(explorer).shape == (height, width, 3)
 
 
 @every_explorer
 def test_the_picture_is_a_pure_function_of_the_state(explorer):
     first = explorer.picture(explorer.default)
-    another(explorer).value = 9
+    another(explorer).value = 1
     assert (explorer.picture(explorer.default) == first).all()
 
 
@@ -164,13 +196,13 @@ def test_what_goes_wrong_is_said_in_words(explorer, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(explorer, "picture", fail)
-        control.value = 5
+        control.value = 1
         assert explorer.image.tooltip == "The model is made of <cheese>."
         assert explorer.caption.text == explorer.image.tooltip
         assert explorer.caption.warning
         assert len(np.unique(shown(explorer))) > 5
         patch.setattr(explorer, "picture", lambda state: 1 / 0)
-        control.value = 6
+        control.value = 2
         assert "division by zero" in explorer.caption.text
     control.value = 0
     assert "cheese" not in explorer.caption.text
@@ -309,6 +341,51 @@ def test_narrow_kernels_win_on_their_own_points_only():
     narrow, good = (fit(KernelExplorer().default._replace(width=w)) for w in (0.01, 0.03))
     assert narrow.seen.mean() > good.seen.mean() > good.ceiling - 0.2
     assert narrow.held_out.mean() < good.held_out.mean() - 0.5
+
+
+def test_the_pad_of_a_prior_and_its_sliders_are_in_step(images):
+    explorer = prior(images)
+    assert (explorer.pad.x, explorer.pad.y) == (0.5, 0.5)
+    explorer.pad.set_state({"x": 0.25, "y": 1.0})
+    assert explorer.state == pytest.approx((-2.0, 4.0))
+    explorer.controls["z2"].value = 0.0
+    assert (explorer.pad.x, explorer.pad.y) == pytest.approx((0.25, 0.5))
+
+
+def test_the_densities_of_a_pad_are_those_of_torch(images):
+    explorer, z = prior(images), torch.tensor([[0.5, -0.3]])
+    with torch.no_grad():
+        normals = torch.distributions.Normal(explorer.q.mu, (explorer.q.log_var / 2).exp())
+        aggregated = normals.log_prob(z).sum(dim=1).exp().mean().item()
+        p = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum().exp().item()
+    assert explorer._densities(z) == pytest.approx((p, aggregated), rel=1e-3)
+
+
+def test_units_are_the_most_expensive_ones_and_the_others_stay_at_the_start(images):
+    explorer = units(images)
+    kl = explorer.kl.tolist()
+    assert [kl[k] for k in explorer.units] == sorted(kl, reverse=True)[:5]
+    explorer.controls["u2"].value = 3.0
+    z, start = explorer.code(explorer.state), explorer.codes["test image"][0]
+    assert z[explorer.units[1]] == 3.0
+    changed = (z - start).abs() > 0.06  # sliders go in steps
+    assert changed.nonzero().flatten().tolist() == [explorer.units[1]]
+
+
+def test_both_ways_lead_from_one_image_to_the_other(images):
+    explorer = way(images)
+    for kind in explorer.ways:
+        ends = explorer.strip(explorer.default, kind)[[0, -1]]
+        with torch.no_grad():
+            expected = explorer.model.decode(explorer.codes[[0, 2]])
+        torch.testing.assert_close(ends, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_explorers_of_codes_refuse_codes_of_another_size(images):
+    with pytest.raises(InputError, match="has 16 numbers"):
+        PriorExplorer(BernoulliVAE(width=4), images)
+    with pytest.raises(InputError, match="has 3 units"):
+        UnitsExplorer(BernoulliVAE(latent_size=3, width=4), images)
 
 
 def test_pad_and_patches_are_local():

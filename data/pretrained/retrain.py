@@ -23,6 +23,16 @@ RECIPES = {
     "denoising": "denoising --data fashion_mnist --steps 4000 --seed 0",
     "masked": "masked --data fashion_mnist --steps 12000 --seed 0",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
+    "conv-ae-2d": "conv-ae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
+    "--set width=16 --set hidden=64",
+    "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
+    "--set width=16 --set hidden=64",
+    "vae": "vae --data fashion_mnist --steps 5000 --seed 0",
+}
+RECIPES |= {
+    f"vae-beta-{beta}": "vae --data fashion_mnist --steps 1000 --seed 0 --set width=16 "
+    f"--set hidden=64 --set beta={beta}"
+    for beta in ("0.25", "1", "4", "16", "64")
 }
 
 

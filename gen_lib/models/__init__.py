@@ -11,6 +11,7 @@ from gen_lib.models.base import Model
 from gen_lib.models.cyclegan import CycleGAN
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
+from gen_lib.models.vae import BernoulliVAE, GaussianVAE
 
 KINDS = (
     LinearAutoencoder,
@@ -19,6 +20,8 @@ KINDS = (
     SparseAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
+    BernoulliVAE,
+    GaussianVAE,
     CycleGAN,
     Judge,
 )

@@ -113,6 +113,7 @@ class ConvAutoencoder(Autoencoder):
         image_shape: (channels, height, width); height and width are multiples of 4.
         latent_size: number of units of the code, at least 1.
         width: channels of the first layer.
+        hidden: size of a dense layer on either side of the code; 0 for none.
     """
 
     name = "conv-ae"
@@ -122,11 +123,19 @@ class ConvAutoencoder(Autoencoder):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
         width: int = 32,
+        hidden: int = 0,
     ):
         k = positive("latent_size", latent_size)
-        encoder, decoder = (f(image_shape, k, width) for f in (conv_encoder, conv_decoder))
-        config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
-        super().__init__(encoder, decoder, 2e-3, **config)
+        encoder, decoder = (f(image_shape, k, width, hidden) for f in (conv_encoder, conv_decoder))
+        super().__init__(
+            encoder,
+            decoder,
+            2e-3,
+            image_shape=image_shape,
+            latent_size=k,
+            width=width,
+            hidden=hidden,
+        )
 
 
 class SparseAutoencoder(Model, Reconstructs):

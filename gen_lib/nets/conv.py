@@ -8,18 +8,26 @@ Nearly all of a small network's speed comes from where it computes. Here the fir
 from torch import nn
 
 from gen_lib import InputError
+from gen_lib.nets.mlp import mlp
 
 
-def conv_encoder(image_shape: tuple[int, int, int], latent_size: int, width: int) -> nn.Sequential:
-    """Images (N, C, H, W), H and W multiples of 4, to vectors (N, latent_size)."""
-    body = conv_features(image_shape, width)
-    return nn.Sequential(*body, nn.Linear(feature_count(image_shape, width), latent_size))
+def conv_encoder(
+    image_shape: tuple[int, int, int], latent_size: int, width: int, hidden: int = 0
+) -> nn.Sequential:
+    """Images (N, C, H, W), H and W multiples of 4, to vectors (N, latent_size).
+
+    With ``hidden`` > 0 a dense layer of that size stands between the features and the vector.
+    """
+    sizes = [feature_count(image_shape, width), hidden, latent_size]
+    return nn.Sequential(*conv_features(image_shape, width), *mlp(*filter(None, sizes)))
 
 
-def conv_decoder(image_shape: tuple[int, int, int], latent_size: int, width: int) -> nn.Sequential:
-    """Vectors (N, latent_size) to images (N, C, H, W), H and W multiples of 4; unbounded values."""
-    body = conv_images(image_shape, width)
-    return nn.Sequential(nn.Linear(latent_size, feature_count(image_shape, width)), *body)
+def conv_decoder(
+    image_shape: tuple[int, int, int], latent_size: int, width: int, hidden: int = 0
+) -> nn.Sequential:
+    """The mirror of ``conv_encoder``: vectors to images of unbounded values."""
+    sizes = [latent_size, hidden, feature_count(image_shape, width)]
+    return nn.Sequential(*mlp(*filter(None, sizes)), *conv_images(image_shape, width))
 
 
 def conv_features(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:

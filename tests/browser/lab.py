@@ -20,12 +20,13 @@ from playwright.sync_api import Locator, Page
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
+    BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, denoising, masked, sparse
+from gen_lib.widgets import autoencoder, denoising, masked, sparse, vae, vae_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -44,6 +45,10 @@ EXPLORERS = {
     "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
     "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
     "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
+    "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
+    "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
+    "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
+    "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
 }
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -117,7 +122,10 @@ def write_data(folder: Path) -> None:
         autoencoder.LATENT: DeepAutoencoder(latent_size=2),
         denoising.DENOISING: DenoisingAutoencoder(),
         masked.MASKED: MaskedAutoencoder(),
+        vae.PLANE: BernoulliVAE(latent_size=2),
+        vae_codes.LARGE: BernoulliVAE(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
+    models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):
         shutil.copy(file, folder / "pretrained")
     for name, model in models.items():

@@ -1,0 +1,274 @@
+r"""The variational autoencoder: every image gets a distribution of codes, and codes get a prior.
+
+Kingma & Welling 2013 (arXiv:1312.6114); Rezende, Mohamed, Wierstra 2014 (arXiv:1401.4082). The
+model draws a code from the prior p(z) = N(0, I), then an image from p_theta(x|z). Its likelihood
+has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) gives a lower bound, the ELBO:
+
+    log p_theta(x) >= E_{q(z|x)} log p_theta(x|z) - KL(q_phi(z|x) || p(z))
+    KL = 1/2 sum_k (mu_k^2 + sigma_k^2 - log sigma_k^2 - 1)
+    z = mu + sigma * eps,   eps ~ N(0, I)
+
+All terms are sums over the pixels of an image and the units of its code, then means over the batch.
+With S codes for each image the bound of Burda, Grosse, Salakhutdinov 2015 (arXiv:1509.00519) is
+tighter:
+
+    log p_theta(x) >= E log 1/S sum_s p_theta(x|z_s) p(z_s) / q_phi(z_s|x)
+
+The weight beta of the KL is that of Higgins et al. 2017 (beta-VAE, ICLR); free bits are those of
+Kingma et al. 2016 (arXiv:1606.04934).
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from typing_extensions import override
+
+from gen_lib import InputError
+from gen_lib.data import Batch
+from gen_lib.models.base import Model, Player, Reconstructs, Samples, Turn, positive
+from gen_lib.models.likelihood import BoundsLikelihood
+from gen_lib.nets.conv import conv_decoder, conv_encoder
+
+
+class Posterior(NamedTuple):
+    """q_phi(z|x): an independent normal distribution for each unit of the code."""
+
+    mu: Float[Tensor, "n k"]
+    log_var: Float[Tensor, "n k"]
+    """log sigma^2, so that any real number is a valid output of the encoder."""
+
+    def draw(self, generator: torch.Generator | None = None) -> Float[Tensor, "n k"]:
+        """z = mu + sigma * eps: random, and yet a differentiable function of mu and log_var."""
+        eps = torch.randn(self.mu.shape, generator=generator, device=self.mu.device)
+        return self.mu + (0.5 * self.log_var).exp() * eps
+
+    def kl(self) -> Float[Tensor, "n k"]:
+        """KL(q(z|x) || N(0, I)) in nats, unit by unit."""
+        return 0.5 * (self.mu**2 + self.log_var.exp() - self.log_var - 1)
+
+    def log_prob(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n"]:
+        """log q(z|x)."""
+        return log_normal(z, self.mu, 0.5 * self.log_var)
+
+
+class Elbo(NamedTuple):
+    """The two terms of the bound, for each image, from one code drawn for it."""
+
+    log_likelihood: Float[Tensor, "n"]
+    """log p(x|z), in nats."""
+    kl: Float[Tensor, "n k"]
+    """What the code of an image costs, unit by unit, in nats."""
+
+    @property
+    def value(self) -> Float[Tensor, "n"]:
+        """log p(x|z) - KL, at most log p(x) on average."""
+        return self.log_likelihood - self.kl.sum(dim=1)
+
+
+class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
+    """Encoder to mu and log sigma^2, one code drawn from them, decoder; trained on the ELBO.
+
+    Subclasses choose p(x|z).
+
+    Args:
+        image_shape: (channels, height, width); height and width are multiples of 4.
+        latent_size: number of units of the code, at least 1.
+        width: channels of the networks' first layer.
+        hidden: size of the dense layer on either side of the code; 0 for none.
+        beta: weight of the KL, >= 0; at 1 the loss is the negative ELBO.
+        free_bits: nats that each unit may cost on average over a batch before the loss counts them.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 16,
+        width: int = 32,
+        hidden: int = 128,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+    ):
+        k = positive("latent_size", latent_size)
+        super().__init__(
+            image_shape=image_shape,
+            latent_size=k,
+            width=width,
+            hidden=hidden,
+            beta=beta,
+            free_bits=free_bits,
+        )
+        if not (0 <= beta < math.inf and 0 <= free_bits < math.inf):
+            raise InputError(
+                f"beta is {beta} and free_bits is {free_bits}: both must be 0 or positive numbers."
+            )
+        self.latent_size, self.beta, self.free_bits = k, beta, free_bits
+        self.encoder = conv_encoder(image_shape, 2 * k, width, hidden)
+        self.decoder = conv_decoder(image_shape, k, width, hidden)
+
+    @abstractmethod
+    def log_likelihood(
+        self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "n k"]
+    ) -> Float[Tensor, "n"]:
+        """log p(x|z) of observed images, summed over their pixels."""
+
+    def posterior(self, x: Float[Tensor, "n c h w"]) -> Posterior:
+        """q(z|x) of observed images."""
+        return Posterior(*self.encoder(x).float().chunk(2, dim=1))
+
+    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
+        """Images in [-1, 1], observed once with a fixed seed, to the means mu of their codes."""
+        return self.posterior(self.observe(x, torch.Generator(x.device).manual_seed(0))).mu
+
+    @torch.no_grad()
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+        """n new images: the means of p(x|z) for codes z from the prior."""
+        return self.decode(torch.randn(n, self.latent_size, generator=generator))
+
+    def elbo(self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None) -> Elbo:
+        """The terms of the bound for observed images."""
+        q = self.posterior(x)
+        return Elbo(self.log_likelihood(x, q.draw(generator)), q.kl())
+
+    @override
+    def bound(
+        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n"]:
+        return self.elbo(x, generator).value
+
+    @override
+    @torch.no_grad()
+    def importance_weighted(
+        self,
+        x: Float[Tensor, "n c h w"],
+        samples: int = 100,
+        generator: torch.Generator | None = None,
+    ) -> Float[Tensor, "n"]:
+        q, log_w = self.posterior(x), []
+        for _ in range(samples):
+            z = q.draw(generator)
+            prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
+            log_w.append(self.log_likelihood(x, z) + prior - q.log_prob(z))
+        return torch.stack(log_w).logsumexp(dim=0) - math.log(samples)
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=4e-3)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend -E log p(x|z) + beta KL; a unit's KL below free_bits counts as that."""
+        x = self.observe(batch.images, generator)
+        log_likelihood, kl = self.elbo(x, generator)
+        distortion, rate = -log_likelihood.mean(), kl.mean(dim=0)  # (), (k,)
+        loss = distortion + self.beta * rate.clamp(min=self.free_bits).sum()
+        terms = {"neg_elbo": distortion + rate.sum(), "distortion": distortion, "kl": rate.sum()}
+        yield Turn("model", loss, terms)
+
+
+class BernoulliVAE(VariationalAutoencoder):
+    """Black or white pixels: p(x|z) gives each its probability of being white.
+
+    Grey images are binarised anew whenever they are seen: a pixel in [-1, 1] becomes 1 with
+    probability (x + 1) / 2, else -1.
+    """
+
+    name = "vae"
+
+    @override
+    def observe(
+        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n c h w"]:
+        return binarise(x, generator)
+
+    @override
+    def log_likelihood(
+        self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "n k"]
+    ) -> Float[Tensor, "n"]:
+        logits = self.decoder(z).float()  # log p(white) / p(black)
+        return F.logsigmoid(x * logits).flatten(1).sum(dim=1)
+
+    def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
+        """Codes to the mean images of p(x|z): 2 p(white) - 1."""
+        return torch.tanh(0.5 * self.decoder(z))
+
+
+class GaussianVAE(VariationalAutoencoder):
+    """Grey pixels: p(x|z) = N(y(z), sigma_x^2 I), one learnt sigma_x for all pixels.
+
+    The sigma-VAE of Rybkin, Daniilidis, Levine 2020 (arXiv:2006.13202). A mean squared error with a
+    fixed weight is this model with sigma_x held fixed.
+    """
+
+    name = "gaussian-vae"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        latent_size: int = 16,
+        width: int = 32,
+        hidden: int = 128,
+        beta: float = 1.0,
+        free_bits: float = 0.0,
+    ):
+        super().__init__(image_shape, latent_size, width, hidden, beta, free_bits)
+        self.log_sigma_x = nn.Parameter(torch.tensor(0.5).log())
+
+    @override
+    def observe(
+        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "n c h w"]:
+        return x
+
+    @override
+    def log_likelihood(
+        self, x: Float[Tensor, "n c h w"], z: Float[Tensor, "n k"]
+    ) -> Float[Tensor, "n"]:
+        y = self.decoder(z).float()
+        return log_normal(x.flatten(1), y.flatten(1), self.log_sigma_x)
+
+    def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
+        """Codes to the mean images y(z), about [-1, 1]."""
+        return self.decoder(z)
+
+
+def binarise(
+    x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+) -> Float[Tensor, "n c h w"]:
+    """Black and white images, -1 or 1, whose mean is x in [-1, 1].
+
+    >>> binarise(torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)).flatten()
+    tensor([-1.,  1.])
+    """
+    u = torch.rand(x.shape, generator=generator, device=x.device)
+    return torch.where(u < (x + 1) / 2, 1.0, -1.0)
+
+
+def log_normal(
+    z: Float[Tensor, "n k"], mu: Float[Tensor, "n k"], log_sigma: Float[Tensor, "..."]
+) -> Float[Tensor, "n"]:
+    """log N(z; mu, sigma^2), summed over the units."""
+    u = (z - mu) * (-log_sigma).exp()
+    return -(0.5 * u**2 + log_sigma + 0.5 * math.log(2 * math.pi)).sum(dim=1)
+
+
+def active_units(mu: Float[Tensor, "n k"]) -> Bool[Tensor, "k"]:
+    """Whether a unit's mean varies with the image: a variance above 0.01 (Burda et al. 2015)."""
+    return mu.var(dim=0) > 0.01
+
+
+def slerp(a: Float[Tensor, "k"], b: Float[Tensor, "k"], t: float) -> Float[Tensor, "k"]:
+    """From a (t = 0) to b (t = 1) along the arc of a great circle, scaled from |a| to |b|.
+
+    Codes from N(0, I) in many dimensions lie near a sphere; a straight line between two of them
+    passes far inside it (White 2016, arXiv:1609.04468).
+    """
+    angle = torch.acos(torch.cosine_similarity(a, b, dim=0).clamp(-1, 1))
+    if angle.sin() < 1e-4:  # (nearly) on one line: there is no arc to prefer
+        return torch.lerp(a, b, t)
+    direction = ((1 - t) * angle).sin() * a / a.norm() + (t * angle).sin() * b / b.norm()
+    return direction / angle.sin() * torch.lerp(a.norm(), b.norm(), t)
