@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from gen_lib import InputError
 from gen_lib.checkpoints import load_judge
 from gen_lib.data import ImageSet
+from gen_lib.data.toys import Mixture
 from gen_lib.models.autoencoder import PCA
 from gen_lib.models.base import Classifies, Model, Reconstructs, Samples, in_batches
 
@@ -149,6 +150,30 @@ def nearest(x: Float[Tensor, "n *shape"], pool: Float[Tensor, "m *shape"]) -> Ne
     indices = torch.cat(parts)
     # cdist multiplies matrices, whose rounding would leave a copy at a distance above 0
     return Nearest(indices, (x - pool[indices]).flatten(1).norm(dim=1))
+
+
+class Modes(NamedTuple):
+    """Which modes of a mixture the samples reach."""
+
+    covered: int
+    """Number of modes that hold at least 1 % of all samples within 3 standard deviations."""
+    near: float
+    """Share of the samples within 3 standard deviations of some mode, in [0, 1]."""
+    shares: Float[Tensor, "modes"]
+    """Share of all samples within 3 standard deviations of each mode."""
+
+
+def modes(x: Float[Tensor, "n 2"], mixture: Mixture) -> Modes:
+    """How many modes of a mixture in the plane do the samples cover?
+
+    >>> two = Mixture("two", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), sigma=0.1)
+    >>> modes(torch.tensor([[1.1, 0.0], [0.5, 0.0]]), two)
+    Modes(covered=1, near=0.5, shares=tensor([0.0000, 0.5000]))
+    """
+    distance, mode = torch.cdist(x, mixture.means).min(dim=1)
+    near = mode[distance <= 3 * mixture.sigma]
+    shares = near.bincount(minlength=len(mixture.means)) / len(x)
+    return Modes(int((shares >= 0.01).sum()), len(near) / len(x), shares)
 
 
 class Ruler:

@@ -12,6 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gen_lib import InputError
+from gen_lib.data.images import Batch
 
 
 class Toy(ABC):
@@ -22,6 +23,11 @@ class Toy(ABC):
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """n independent points."""
+
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
+        """The minibatch of a training step: new points, as images of two channels, one pixel."""
+        points = self.sample(size, torch.Generator().manual_seed(seed * 1_000_003 + step))
+        return Batch(points[:, :, None, None], torch.zeros(size, dtype=torch.long))
 
 
 class DensityToy(Toy):

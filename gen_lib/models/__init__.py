@@ -8,6 +8,7 @@ from gen_lib.models.autoencoder import (
     SparseAutoencoder,
 )
 from gen_lib.models.base import Model
+from gen_lib.models.gan import GAN, PlaneGAN
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
 
@@ -18,6 +19,7 @@ KINDS = (
     SparseAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
+    GAN,
     Judge,
 )
 MODELS: dict[str, type[Model]] = {kind.name: kind for kind in KINDS}
