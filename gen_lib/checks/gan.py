@@ -170,7 +170,7 @@ def _check_calls(d: _Recorder, x: Tensor, fakes: Tensor) -> None:
     require(len(d.calls) > 0, "D was never called.")
     require(
         all(training for training, _ in d.calls),
-        "D was in the wrong mode: it was left in eval mode, in which dropout is off, batch norm and "
+        "D was in the wrong mode: it was left in eval mode, where dropout is off, batch norm and "
         "spectral norm stand still. Call D.train() first.",
     )
     seen = torch.cat([images for _, images in d.calls])
@@ -183,15 +183,15 @@ def _check_move(moved: list[Tensor], right: list[Tensor]) -> None:
     """moved and right: how D's weight and bias were changed, and the gradient of -V."""
     flat, wanted = (torch.cat([p.flatten() for p in part]).detach() for part in (moved, right))
     require(flat.abs().max() > 0, "D did not move: call backward() and then optimiser.step().")
-    require(
-        flat.abs().max() < 50,
-        "Old gradients were left in D: call optimiser.zero_grad() before backward().",
-    )
     for wrong, why in (
         (-wanted, "D went the wrong way: it descends -V. Or its labels are swapped: real is 1."),
         (64 * wanted, "D's loss is summed over the batch: average it."),
     ):
         require(not same(flat, wrong), why)
+    require(
+        flat.abs().max() < 50,
+        "Old gradients were left in D: call optimiser.zero_grad() before backward().",
+    )
     if same(flat, wanted) or same(flat, wanted / 2):
         return
     against = torch.dot(flat, wanted) < 0

@@ -8,7 +8,7 @@ from gen_lib.models.autoencoder import (
     SparseAutoencoder,
 )
 from gen_lib.models.base import Model
-from gen_lib.models.gan import GAN, PlaneGAN
+from gen_lib.models.gan import GAN
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
 

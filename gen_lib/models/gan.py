@@ -6,9 +6,9 @@ Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1, the lecture's objective:
 
 The discriminator's network gives the logit f, and D = 1 / (1 + e^-f) is the probability that x is
 real; so log D = -softplus(-f) and log(1 - D) = -softplus(f). For a fixed G the best discriminator
-is D*(x) = p_data(x) / (p_data(x) + p_model(x)), that is f* = log p_data - log p_model, and the value
-it reaches is V = 2 JSD(p_data, p_model) - log 4 (eqs. 2 and 6): the generator that minimises it
-makes p_model = p_data.
+is D*(x) = p_data(x) / (p_data(x) + p_model(x)), that is f* = log p_data - log p_model, and the
+value it reaches is V = 2 JSD(p_data, p_model) - log 4 (eqs. 2 and 6): the generator that minimises
+it makes p_model = p_data.
 
 What the players descend in practice (``LOSSES``), real and fake being logits:
 
@@ -205,7 +205,10 @@ class GAN(Adversarial):
         super().__init__(nn.Sequential(g, nn.Tanh()), d, game, **config)
 
 
-PLANE = Game()  # covers all modes of eight Gaussians
+PLANE = Game(loss="relativistic", penalty=0.01)
+"""Covers all eight Gaussians, whatever the seed."""
+COLLAPSE = {"loss": "non-saturating", "penalty": 0.0, "turns_g": 5}
+"""Rules that make the generator collapse: nothing tames D, and G moves five times as often."""
 
 
 class PlaneGAN(Adversarial):
@@ -213,22 +216,60 @@ class PlaneGAN(Adversarial):
 
     Args:
         latent_size: number of units of z.
-        width: units of each of the two hidden layers.
+        width: units of each of the three hidden layers.
         rules: what is to differ from ``PLANE``, by the names of ``Game``.
     """
 
     name = "plane-gan"
 
     def __init__(self, latent_size: int = 2, width: int = 128, **rules: Any):
-        g = mlp(positive("latent_size", latent_size), width, width, 2)
-        d = mlp(2, width, width, 1)
+        g = mlp(positive("latent_size", latent_size), width, width, width, 2)
+        d = mlp(2, width, width, width, 1)
         super().__init__(
-            nn.Sequential(g, nn.Unflatten(1, (2, 1, 1))),
-            nn.Sequential(nn.Flatten(), d),
+            _Precise(g, nn.Unflatten(1, (2, 1, 1))),
+            _Precise(nn.Flatten(), d),
             PLANE._replace(**rules),
             latent_size=latent_size,
             width=width,
         )
+
+
+class _Precise(nn.Sequential):
+    """Layers computed in float32, also where the training loop allows bfloat16.
+
+    So small a network gains no speed from it, and bfloat16 knows places near 2 to 0.016 only.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+class Scene(NamedTuple):
+    """A game in the plane at one moment."""
+
+    field: Float[Tensor, "n n"]
+    """D(x) on a grid over [-3, 3]^2, rows from below."""
+    samples: Float[Tensor, "m 2"]
+    """G(z) for given z."""
+    pull: Float[Tensor, "m 2"]
+    """Where G's loss sends each sample: minus its gradient there."""
+
+
+def scene(
+    model: Adversarial, z: Float[Tensor, "m latent"], x: Float[Tensor, "m 2"], n: int = 40
+) -> Scene:
+    """What the players do now: for the latent z, beside the real points x, the field n by n."""
+    ticks = torch.linspace(-3, 3, n)
+    grid = torch.cartesian_prod(ticks, ticks).flip(1)  # x changes fastest
+    with torch.no_grad():
+        field = model.logits(grid[:, :, None, None]).sigmoid().reshape(n, n)
+        real = model.logits(x[:, :, None, None])
+        samples = model.generate(z)
+    samples.requires_grad_()
+    loss = LOSSES[model.game.loss].generator(real, model.logits(samples))
+    (slope,) = torch.autograd.grad(len(z) * loss, samples)
+    return Scene(field, samples.detach().flatten(1), -slope.flatten(1))
 
 
 def _check(game: Game) -> None:
