@@ -100,6 +100,8 @@ class Game(NamedTuple):
     turns_g: int = 1
     """Turns of the generator in a training step."""
     turns_d: int = 1
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Of both optimisers: no momentum, since the opponent of a few turns ago is no guide."""
 
 
 class Adversarial(Model, Samples):
@@ -120,7 +122,7 @@ class Adversarial(Model, Samples):
 
     def logits(self, x: Float[Tensor, "n c h w"]) -> Logits:
         """f(x): above 0 where the discriminator takes x for real; D(x) is its sigmoid."""
-        return self.discriminator(x)[:, 0]
+        return self.discriminator(x)[:, 0].float()
 
     def noise(self, n: int, generator: torch.Generator | None) -> Float[Tensor, "n latent"]:
         """z ~ N(0, I)."""
@@ -133,9 +135,10 @@ class Adversarial(Model, Samples):
 
     def players(self) -> dict[str, Player]:
         """Two: each network is moved by its own optimiser."""
+        game = self.game
         return {
-            "discriminator": Player([*self.discriminator.parameters()], self.game.lr_d, BETAS),
-            "generator": Player([*self.generator.parameters()], self.game.lr_g, BETAS),
+            "discriminator": Player([*self.discriminator.parameters()], game.lr_d, game.betas),
+            "generator": Player([*self.generator.parameters()], game.lr_g, game.betas),
         }
 
     def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
@@ -147,25 +150,25 @@ class Adversarial(Model, Samples):
 
     def _discriminate(self, x: Tensor, generator: torch.Generator) -> Turn:
         fakes = self.generate(self.noise(len(x), generator)).detach()
-        images = torch.cat([x, fakes.to(x)]).requires_grad_(self.game.penalty > 0)
-        f = self.logits(images).float()
-        real, fake = f.chunk(2)
+        x, fakes = (  # tensors of their own, that a slope can be taken at
+            part.detach().float().requires_grad_(self.game.penalty > 0) for part in (x, fakes)
+        )
+        real, fake = self.logits(x), self.logits(fakes)
         loss = LOSSES[self.game.loss].discriminator(real, fake)
         terms = {"D": loss, "f_real": real.mean(), "f_fake": fake.mean()}
         if self.game.penalty:
-            slope = 2 * squared_slope(f, images)  # the mean over both halves is (R1 + R2) / 2
+            slope = squared_slope(real, x) + squared_slope(fake, fakes)  # R1 + R2
             loss, terms["slope"] = loss + self.game.penalty / 2 * slope, slope
         return Turn("discriminator", loss, terms)
 
     def _deceive(self, x: Tensor, generator: torch.Generator) -> Turn:
-        fake = self.logits(self.generate(self.noise(len(x), generator))).float()
-        real = self.logits(x).float() if self.game.loss == "relativistic" else fake.detach()
+        fake = self.logits(self.generate(self.noise(len(x), generator)))
+        real = self.logits(x) if self.game.loss == "relativistic" else fake.detach()
         loss = LOSSES[self.game.loss].generator(real, fake)
         return Turn("generator", loss, {"G": loss})
 
 
 WEIGHTED = (nn.Linear, nn.Conv2d)
-BETAS = (0.0, 0.99)  # no momentum: what the other player did a few turns ago is no guide
 
 
 class GAN(Adversarial):
@@ -182,6 +185,7 @@ class GAN(Adversarial):
         lr_d: learning rate of the discriminator.
         turns_g: turns of the generator in a training step.
         turns_d: turns of the discriminator in a training step.
+        betas: of both players' optimisers.
     """
 
     name = "gan"
@@ -190,16 +194,17 @@ class GAN(Adversarial):
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 64,
-        width: int = 48,
-        loss: str = "relativistic",
-        penalty: float = 1.0,
-        spectral: bool = False,
+        width: int = 32,
+        loss: str = "hinge",
+        penalty: float = 0.0,
+        spectral: bool = True,
         lr_g: float = 1e-3,
         lr_d: float = 1e-3,
         turns_g: int = 1,
         turns_d: int = 1,
+        betas: tuple[float, float] = (0.0, 0.99),
     ):
-        game = Game(loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d)
+        game = Game(loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d, betas)
         config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
         g = conv_decoder(image_shape, positive("latent_size", latent_size), width)
         d = conv_encoder(image_shape, 1, width)
