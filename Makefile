@@ -13,7 +13,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies weights bench lint lock clean
+.PHONY: help lab test test-quick notebooks studies weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -47,11 +47,14 @@ notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute wha
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
 
-weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, 15 minutes)
+weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, about an hour)
 	$(RUN) data/pretrained/retrain.py
 
 bench: $(STAMP) ## measure what is promised about speed (an idle machine)
 	$(RUN) tests/benchmarks/import_cost.py
+
+bench-widgets: $(STAMP) ## measure the time from key to picture of every widget (an idle machine, Chromium)
+	PYTHONPATH=tests/browser $(RUN) tests/benchmarks/widgets.py
 
 lint: $(STAMP) ## check style and types
 	$(LINT)

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from gen_lib import InputError
 from gen_lib.checkpoints import load_judge
 from gen_lib.data import ImageSet
-from gen_lib.data.toys import Mixture
-from gen_lib.models.autoencoder import PCA
+from gen_lib.models.autoencoder import PCA, DenoisingAutoencoder, add_noise
 from gen_lib.models.base import Classifies, Model, Reconstructs, Samples, in_batches
+from gen_lib.models.masked import MaskedAutoencoder, masked_loss
 
 N_FRECHET = 10_000
 N_NEIGHBOURS = 2_000  # the neighbour figures compare all pairs
@@ -152,28 +152,33 @@ def nearest(x: Float[Tensor, "n *shape"], pool: Float[Tensor, "m *shape"]) -> Ne
     return Nearest(indices, (x - pool[indices]).flatten(1).norm(dim=1))
 
 
-class Modes(NamedTuple):
-    """Which modes of a mixture the samples reach."""
+class Labelled(NamedTuple):
+    """Features of images, one row each, and the classes of these images."""
 
-    covered: int
-    """Number of modes that hold at least 1 % of all samples within 3 standard deviations."""
-    near: float
-    """Share of the samples within 3 standard deviations of some mode, in [0, 1]."""
-    shares: Float[Tensor, "modes"]
-    """Share of all samples within 3 standard deviations of each mode."""
+    features: Float[Tensor, "n features"]
+    labels: Int64[Tensor, "n"]
 
 
-def modes(x: Float[Tensor, "n 2"], mixture: Mixture) -> Modes:
-    """How many modes of a mixture in the plane do the samples cover?
+def linear_probe(train: Labelled, chosen_on: Labelled, test: Labelled) -> float:
+    """Test accuracy of a linear classifier of features (Alain & Bengio 2016, arXiv:1610.01644).
 
-    >>> two = Mixture("two", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), sigma=0.1)
-    >>> modes(torch.tensor([[1.1, 0.0], [0.5, 0.0]]), two)
-    Modes(covered=1, near=0.5, shares=tensor([0.0000, 0.5000]))
+    Logistic regression on standardised features; the strength of its L2 penalty is the one with the
+    best accuracy on ``chosen_on``, images that are neither in ``train`` nor in ``test``.
     """
-    distance, mode = torch.cdist(x, mixture.means).min(dim=1)
-    near = mode[distance <= 3 * mixture.sigma]
-    shares = near.bincount(minlength=len(mixture.means)) / len(x)
-    return Modes(int((shares >= 0.01).sum()), len(near) / len(x), shares)
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = train.features.mean(dim=0), train.features.std(dim=0) + 1e-3
+    x, x_chosen, x_test = (
+        ((part.features - mean) / scale).numpy() for part in (train, chosen_on, test)
+    )
+    fits: dict[float, LogisticRegression] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is a penalty as well
+        for C in (0.001, 0.01, 0.1, 1.0):
+            fit = LogisticRegression(C=C, max_iter=200).fit(x, train.labels)
+            fits[fit.score(x_chosen, chosen_on.labels)] = fit
+    return float(fits[max(fits)].score(x_test, test.labels))
 
 
 class Ruler:
@@ -231,6 +236,10 @@ def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
         rows += _classification(model, images)
     if isinstance(model, Reconstructs):
         rows += _reconstruction(model, images)
+    if isinstance(model, DenoisingAutoencoder):
+        rows += _denoising(model, images)
+    if isinstance(model, MaskedAutoencoder):
+        rows += _masking(model, images)
     if isinstance(model, Samples):
         rows += _sampling(model, images, n)
     return rows
@@ -245,12 +254,25 @@ def _classification(model: Classifies, images: ImageSet) -> list[Row]:
 def _reconstruction(model: Reconstructs, images: ImageSet) -> list[Row]:
     train, x = images.train.x, images.test.x
     latent_size = in_batches(model.encode, x[:2]).shape[1]
-    outputs = {
-        "": in_batches(model.reconstruct, x),
-        "pca": PCA.fit(train, latent_size).reconstruct(x),
-        "mean_image": train.mean(dim=0).expand_as(x),
-    }
+    outputs = {"": in_batches(model.reconstruct, x)}
+    if latent_size < x[0].numel():  # as many components as pixels would leave no error at all
+        outputs["pca"] = PCA.fit(train, latent_size).reconstruct(x)
+    outputs["mean_image"] = train.mean(dim=0).expand_as(x)
     return [_row(figure, x, outputs) for figure in (mse, psnr, ssim)]
+
+
+def _denoising(model: DenoisingAutoencoder, images: ImageSet) -> list[Row]:
+    x = images.test.x
+    noised = add_noise(x, model.sigma, model.dropped, torch.Generator().manual_seed(0))
+    value = psnr(in_batches(model.reconstruct, noised), x)
+    return [Row("denoised_psnr", value, {"noised": psnr(noised, x)})]
+
+
+def _masking(model: MaskedAutoencoder, images: ImageSet) -> list[Row]:
+    x, mean = images.test.x, images.train.x.mean(dim=0)
+    y, mask = model.fill(x, torch.Generator().manual_seed(0))
+    value, mean_image = (masked_loss(y, x, mask).item() for y in (y, mean.expand_as(x)))
+    return [Row("masked_mse", value, {"mean_image": mean_image})]
 
 
 def _row(figure: Callable[..., float], x: Tensor, outputs: dict[str, Tensor]) -> Row:

@@ -122,9 +122,15 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> float:
     notebook.metadata.language_info = LANGUAGE
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        if cell.cell_type == "code":  # without its kernel a widget is an error message
-            cell.outputs = [o for o in cell.outputs if WIDGET_VIEW not in o.get("data", {})]
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if _without_widget(o)]
     return minutes
+
+
+def _without_widget(output: NotebookNode) -> bool:
+    """Whether anything is left: without its kernel a widget is an error message, not its picture."""
+    data = output.get("data", {})
+    return data.pop(WIDGET_VIEW, None) is None or "image/png" in data
 
 
 def _master(source: Path) -> NotebookNode:

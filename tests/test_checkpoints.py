@@ -59,6 +59,15 @@ def test_what_is_saved_comes_back_bit_by_bit(tmp_path, make):
     assert all(torch.equal(value, state[name]) for name, value in again.state_dict().items())
 
 
+def test_weights_kept_in_half_precision_come_back_as_float32(tmp_path):
+    model, path = LinearAutoencoder((1, 4, 4), latent_size=3), tmp_path / "half.safetensors"
+    rounded = {name: value.half().float() for name, value in model.state_dict().items()}
+    save(model.half(), path)
+    again = load(path, LinearAutoencoder).state_dict()
+    assert all(value.dtype == torch.float32 for value in again.values())
+    assert all(torch.equal(value, rounded[name]) for name, value in again.items())
+
+
 def test_the_card_holds_the_facts_and_the_sha256_of_the_file(saved):
     card = read_card(saved)
     assert card == json.loads(saved.with_suffix(".json").read_text())

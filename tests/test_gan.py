@@ -9,8 +9,7 @@ from torch.distributions import Normal
 from torch.nn import functional as F
 
 from gen_lib import InputError
-from gen_lib.data import load_toy
-from gen_lib.metrics import modes
+from gen_lib.data import load_toy, modes
 from gen_lib.models.gan import (
     COLLAPSE,
     GAN,

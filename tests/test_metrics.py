@@ -9,6 +9,7 @@ from torch import nn
 from gen_lib import metrics
 from gen_lib.data import ImageSet, Split
 from gen_lib.metrics import (
+    Labelled,
     Quality,
     Ruler,
     class_histogram,
@@ -16,14 +17,15 @@ from gen_lib.metrics import (
     evaluate,
     frechet_distance,
     kernel_distance,
+    linear_probe,
     mse,
     nearest,
     precision_recall,
     psnr,
     ssim,
 )
-from gen_lib.models import Judge, LinearAutoencoder
-from gen_lib.models.autoencoder import PCA
+from gen_lib.models import DenoisingAutoencoder, Judge, LinearAutoencoder, MaskedAutoencoder
+from gen_lib.models.autoencoder import PCA, add_noise
 from gen_lib.models.base import Classifies, Model, Samples
 
 
@@ -256,6 +258,46 @@ def test_accuracy_is_the_share_of_right_names_beside_the_most_common_class():
     oracle.answers[:5] = (oracle.answers[:5] + 1) % 4
     (row,) = evaluate(oracle, data)
     assert row == ("accuracy", pytest.approx(0.75), {"one_class": pytest.approx(0.25)})
+
+
+def test_denoising_stands_beside_the_noised_images_and_not_beside_complete_pca():
+    data, model = small_set(), DenoisingAutoencoder((1, 16, 16), sigma=0.3).eval()
+    rows = {row.name: row for row in evaluate(model, data)}
+    assert list(rows["mse"].beside) == ["mean_image"]  # its code is larger than the image
+    noised = add_noise(data.test.x, 0.3, 0.0, torch.Generator().manual_seed(0))
+    expected = psnr(model.reconstruct(noised).detach(), data.test.x)
+    assert rows["denoised_psnr"].value == pytest.approx(expected, rel=1e-4)
+    assert rows["denoised_psnr"].beside == {"noised": pytest.approx(16.5, abs=0.2)}  # 4 / 0.3^2
+
+
+def test_masking_stands_beside_the_mean_image_on_the_same_patches():
+    data, model = small_set(), MaskedAutoencoder((1, 16, 16), width=16, depth=1).eval()
+    (row,) = evaluate(model, data)
+    assert row.name == "masked_mse"
+    noise_variance = data.test.x.var().item()  # the mean of noise predicts nothing
+    assert row.beside["mean_image"] == pytest.approx(noise_variance, rel=0.1)
+
+
+# The linear probe
+
+
+def two_clouds(n: int, gap: float, seed: int) -> Labelled:
+    labels = torch.arange(n) % 2
+    return Labelled(normal(n, 5, seed) + gap * labels[:, None], labels)
+
+
+def test_a_probe_reaches_the_best_possible_accuracy_and_chance_without_information():
+    parts = [two_clouds(n, 1.0, seed) for seed, n in enumerate((4_000, 500, 4_000))]
+    best = 0.5 * (1 + math.erf(math.sqrt(5) / 2 / math.sqrt(2)))  # of any rule: Phi(distance / 2)
+    assert linear_probe(*parts) == pytest.approx(best, abs=0.015)
+    parts = [two_clouds(n, 0.0, seed) for seed, n in enumerate((4_000, 500, 4_000))]
+    assert linear_probe(*parts) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_probe_does_not_depend_on_the_scale_of_a_feature():
+    parts = [two_clouds(200, 1.0, seed) for seed in range(3)]
+    scaled = [Labelled(p.features * torch.tensor([1, 5, 20, 100, 300]), p.labels) for p in parts]
+    assert linear_probe(*scaled) == pytest.approx(linear_probe(*parts), abs=0.02)
 
 
 class Sampler(Model, Samples):

@@ -7,7 +7,8 @@ from gen_lib import InputError
 from gen_lib.data import Batch
 from gen_lib.models import DenoisingAutoencoder, MaskedAutoencoder, SparseAutoencoder
 from gen_lib.models.autoencoder import add_noise
-from gen_lib.nets.vit import patchify, unpatchify
+from gen_lib.models.masked import masked_loss
+from gen_lib.nets.vit import Block, patchify, unpatchify
 from gen_lib.training import fit
 
 
@@ -49,6 +50,11 @@ def test_sparse_features_have_unit_length_so_that_scale_cannot_cheat_the_penalty
     torch.testing.assert_close(model.decode(model.encode(batch.images)), before)
 
 
+def test_every_unit_starts_reading_what_it_writes():
+    model = SparseAutoencoder()
+    torch.testing.assert_close(model.encoder.weight, model.features.T)
+
+
 def test_more_sparsity_leaves_fewer_active_units(few):
     active = []
     for sparsity in (0.01, 3.0):
@@ -76,6 +82,19 @@ def test_noise_has_the_standard_deviation_and_the_share_asked_for(generator):
     assert set(masked.unique().tolist()) == {-1.0, 0.0}
     assert (masked == -1).float().mean().item() == pytest.approx(0.3, abs=0.01)
     assert torch.equal(add_noise(x, 0.0, 0.0, generator), x)
+
+
+def test_denoising_features_are_the_means_of_each_channel_over_the_places(batch):
+    model = DenoisingAutoencoder(width=3)
+    channels = model.encoder[:-1](batch.images)  # (16, 6, 7, 7), before they become one vector
+    torch.testing.assert_close(model.features(batch.images), channels.mean(dim=(2, 3)))
+
+
+def test_attention_is_that_of_torch(generator):
+    block, qkv = Block(width=24, heads=4), torch.randn(5, 7, 72, generator=generator)
+    heads = qkv.reshape(5, 7, 3, 4, 6).permute(2, 0, 3, 1, 4)
+    theirs = torch.nn.functional.scaled_dot_product_attention(*heads)
+    torch.testing.assert_close(block.attend(qkv), theirs.transpose(1, 2).reshape(5, 7, 24))
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (2, 8, 12)])
@@ -115,6 +134,23 @@ def test_the_masked_loss_counts_masked_patches_alone_unless_told_otherwise(batch
     squared = patchify(model(batch.images, mask).y - batch.images, 4).square()
     torch.testing.assert_close(turn(model, batch).loss, squared[mask].mean())
     torch.testing.assert_close(turn(ablation, batch).loss, squared.mean())
+
+
+def test_many_images_are_filled_in_as_one_by_one(few):
+    torch.manual_seed(0)
+    model, x = MaskedAutoencoder(width=16, depth=1).eval(), few.x.repeat(3, 1, 1, 1)[:600]
+    y, mask = model.fill(x, torch.Generator().manual_seed(5))
+    assert torch.equal(mask, model.random_mask(600, torch.Generator().manual_seed(5)))
+    torch.testing.assert_close(y[550:560], model(x[550:560], mask[550:560]).y)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 12)])
+def test_the_error_of_hidden_patches_ignores_the_others(shape, generator):
+    x, y = torch.randn(2, 4, *shape, generator=generator)
+    mask = torch.rand(4, shape[1] * shape[2] // 16, generator=generator) < 0.5
+    patches = torch.where(mask[:, :, None], patchify(y, 4), 99.0)
+    expected = ((patches - patchify(x, 4))[mask] ** 2).mean()
+    torch.testing.assert_close(masked_loss(unpatchify(patches, shape), x, mask), expected)
 
 
 @pytest.mark.parametrize(

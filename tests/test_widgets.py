@@ -1,6 +1,7 @@
 """Widgets without a browser: a control moves, and picture, words and neighbours follow."""
 
 import io
+from base64 import b64decode
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import torch
 from PIL import Image
 
 from gen_lib import InputError
-from gen_lib.data import ImageSet
+from gen_lib.data import ImageSet, load_toy
 from gen_lib.models import (
+    GAN,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
@@ -18,10 +20,13 @@ from gen_lib.models import (
 from gen_lib.widgets import drawing
 from gen_lib.widgets.autoencoder import LatentExplorer
 from gen_lib.widgets.base import HEIGHT, WIDTH
+from gen_lib.widgets.collapse import CollapseLab
 from gen_lib.widgets.denoising import NoiseExplorer
+from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber
 from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
 from gen_lib.widgets.sparse import LambdaExplorer
+from gen_lib.widgets.start_here import POINTS, KernelExplorer, fit, log_density
 from gen_lib.widgets.words import Words
 
 
@@ -48,7 +53,34 @@ def mask(images):
     return MaskExplorer(MaskedAutoencoder(width=16, depth=1).eval(), images)
 
 
-KINDS = (latent, price, noise, mask)
+def kernels(images):
+    return KernelExplorer()
+
+
+def film(images):
+    rng, frames = np.random.default_rng(0), 12
+    games = {
+        name: Film(
+            np.arange(frames),
+            rng.integers(0, 256, (frames, 8, 8)).astype(np.uint8),
+            (radius * load_toy("eight_gaussians").sample(frames * 50).numpy()).reshape(-1, 50, 2),
+            rng.normal(size=(frames, 10, 2)),
+            rng.normal(size=(frames, 2)),
+        )
+        for name, radius in (("good", 1.0), ("bad", 0.5))
+    }
+    return TrainingScrubber(games)
+
+
+def walk(images):
+    return LatentWalk(GAN(width=4, latent_size=8).eval())
+
+
+def collapse(images):
+    return CollapseLab(last=40, batch_size=16)
+
+
+KINDS = (latent, price, noise, mask, kernels, film, walk, collapse)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -63,8 +95,25 @@ MOVES = [
     (mask, "draw", 3),
     (mask, "image", 3),
     (mask, "hidden", [0, 1, 2]),
+    (kernels, "width", 0.2),
+    (kernels, "points", 50),
+    (kernels, "source", "checkerboard"),
+    (kernels, "draw", 1),
+    (film, "game", "bad"),
+    (film, "frame", 3),
+    *((walk, name, value) for name, value in dict(start=5, end=5, position=0.5).items()),
+    (walk, "unit", 3),
+    (walk, "shift", 2.0),
+    *((collapse, name, value) for name, value in dict(loss="hinge", ratio="G 5 : D 1").items()),
+    *((collapse, name, value) for name, value in dict(rate=1e-4, penalty=0.0, seed=1).items()),
 ]
+ANOTHER = ("image", "first", "draw", "frame", "start", "seed")  # controls that choose what is shown
 every_explorer = pytest.mark.parametrize("kind", KINDS)
+
+
+def another(explorer):
+    """The control that chooses what is shown."""
+    return next(explorer.controls[name] for name in ANOTHER if name in explorer.controls)
 
 
 @pytest.fixture
@@ -87,6 +136,14 @@ def test_the_default_is_drawn_at_once_and_in_words(explorer):
     assert words.endswith(".")
 
 
+@every_explorer
+def test_without_a_kernel_its_picture_is_seen_with_a_text(explorer):
+    data, metadata = explorer._repr_mimebundle_()
+    assert b64decode(data["image/png"]) == explorer.image.value
+    assert metadata["image/png"]["alt"] == explorer.describe(explorer.default)
+    assert "application/vnd.jupyter.widget-view+json" in data
+
+
 @pytest.mark.parametrize(("kind", "name", "value"), MOVES)
 def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, value):
     before, words = explorer.image.value, explorer.image.tooltip
@@ -102,7 +159,7 @@ def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, va
 
 def test_every_control_is_moved_above():
     moved = {(kind, name) for kind, name, _ in MOVES}
-    assert len(moved) == 5 + 2 + 4 + 4
+    assert len(moved) == 5 + 2 + 4 + 4 + 4 + 2 + 5 + 5
 
 
 @every_explorer
@@ -120,20 +177,20 @@ def test_it_fits_the_page_and_keeps_its_size(explorer):
     assert (width, height) == tuple(drawing.SCALE * side for side in explorer.size)
     assert explorer.image.layout.width == f"{explorer.size.width}px"
     assert explorer.size.width <= WIDTH
-    explorer.controls["image" if "image" in explorer.controls else "first"].value = 7
+    another(explorer).value = 7
     assert shown(explorer).shape == (height, width, 3)
 
 
 @every_explorer
 def test_the_picture_is_a_pure_function_of_the_state(explorer):
     first = explorer.picture(explorer.default)
-    explorer.controls["image" if "image" in explorer.controls else "first"].value = 9
+    another(explorer).value = 9
     assert (explorer.picture(explorer.default) == first).all()
 
 
 @every_explorer
 def test_what_goes_wrong_is_said_in_words(explorer, monkeypatch):
-    control = explorer.controls["image" if "image" in explorer.controls else "first"]
+    control = another(explorer)
 
     def fail(state):
         raise InputError("The model is made of <cheese>.")
@@ -252,6 +309,41 @@ def test_the_picture_of_the_patches_follows(images):
     assert len(explorer.patches.value) == 24
 
 
+def test_a_kernel_density_is_a_gaussian_on_every_training_point():
+    model, seen, held_out, ceiling = fit(KernelExplorer().default)
+    x = torch.tensor([[2.0, 0.1], [0.0, 0.0]])  # among the data, and far from all of them
+    kernels = torch.distributions.Normal(model.means.double(), model.sigma)
+    density = kernels.log_prob(x[:, None]).sum(dim=2).exp().mean(dim=1)
+    assert torch.allclose(model.log_prob(x), density.log().float(), rtol=1e-4)
+    assert (len(seen), len(held_out)) == (POINTS[-1], 1_000)
+    assert held_out.mean() < ceiling
+
+
+def test_the_map_is_the_density_of_the_model_upside_up():
+    model = fit(KernelExplorer().default._replace(points=10, width=0.3)).model
+    side = 40
+    middle = (torch.arange(side) + 0.5) * 6 / side - 3
+    x = torch.stack(torch.meshgrid(middle, -middle, indexing="xy"), dim=-1).reshape(-1, 2)
+    right = model.log_prob(x).reshape(side, side)
+    near = right > -60
+    assert torch.allclose(log_density(model, side)[near], right[near], atol=1e-3)
+
+
+def test_fewer_points_are_the_first_of_the_same_draw_and_no_draw_is_the_held_out_one():
+    few, many = (fit(KernelExplorer().default._replace(points=n)).model.means for n in (25, 400))
+    assert torch.equal(few, many[:25])
+    x = load_toy("eight_gaussians").sample(4_000, torch.Generator().manual_seed(2))[:1_000]
+    for draw in range(10):
+        train = fit(KernelExplorer().default._replace(draw=draw)).model.means
+        assert torch.cdist(train, x, compute_mode="donot_use_mm_for_euclid_dist").min() > 0
+
+
+def test_narrow_kernels_win_on_their_own_points_only():
+    narrow, good = (fit(KernelExplorer().default._replace(width=w)) for w in (0.01, 0.03))
+    assert narrow.seen.mean() > good.seen.mean() > good.ceiling - 0.2
+    assert narrow.held_out.mean() < good.held_out.mean() - 0.5
+
+
 def test_pad_and_patches_are_local():
     for widget in (Pad(), Patches(), Words()):
         assert "export default" in widget._esm
@@ -266,6 +358,20 @@ def test_small_pixels_stay_pixels():
     block = 3 * drawing.SCALE
     large = canvas.pixels()[: 2 * block, : 2 * block, 0]
     assert (large == np.kron([[0, 255], [128, 0]], np.ones((block, block)))).all()
+
+
+def test_a_png_holds_the_pixels_it_was_made_of():
+    picture = np.random.default_rng(0).integers(0, 256, (37, 21, 3), dtype=np.uint8)
+    file = Image.open(io.BytesIO(drawing.png(picture)))
+    assert (file.format, file.mode, file.size) == ("PNG", "RGB", (21, 37))
+    assert (np.asarray(file) == picture).all()
+
+
+def test_dots_lie_where_they_belong():
+    canvas = drawing.Canvas(40, 20)
+    canvas.dots(torch.tensor([[5.0, 8.0]]), 10, 2, "black", radius=2.0)
+    row, column = np.nonzero(canvas.pixels()[..., 0] == 0)
+    assert (column.mean() / drawing.SCALE, row.mean() / drawing.SCALE) == pytest.approx((15, 10))
 
 
 def test_colours_stay_colours():

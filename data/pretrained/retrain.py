@@ -18,6 +18,12 @@ RECIPES = {
     "judge": "judge --data fashion_mnist --steps 12000 --seed 0",
     "deep-ae": "deep-ae --data fashion_mnist --steps 12000 --seed 0",
     "deep-ae-2d": "deep-ae --data fashion_mnist --steps 8000 --seed 0 --set latent_size=2",
+    "sparse-0.1": "sparse --data fashion_mnist --steps 4000 --seed 0 --set sparsity=0.1",
+    "sparse-0.3": "sparse --data fashion_mnist --steps 4000 --seed 0 --set sparsity=0.3",
+    "sparse-1": "sparse --data fashion_mnist --steps 4000 --seed 0 --set sparsity=1",
+    "sparse-3": "sparse --data fashion_mnist --steps 4000 --seed 0 --set sparsity=3",
+    "denoising": "denoising --data fashion_mnist --steps 4000 --seed 0",
+    "masked": "masked --data fashion_mnist --steps 12000 --seed 0",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
 }
 
@@ -35,10 +41,12 @@ def keep(run: Path, name: str) -> None:
     """Measure a finished run and ship it."""
     model, card = load(run / RUN_FILE, Model), read_card(run / RUN_FILE)
     target = pretrained_folder() / f"{name}.safetensors"
-    if name == "judge":
-        save(model, target)  # it measures itself
+    if name != "judge":
+        model.half()  # half the bytes; they are read back as float32, and measured so
+    save(model, target)
     images = load_data(card["data"])
-    figures = {k: round(v, 5) for k, v in cli.figures(evaluate(model, images)).items()}
+    rows = evaluate(load(target, Model), images)
+    figures = {k: round(v, 5) for k, v in cli.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
     judge = sha256(pretrained_folder() / "judge.safetensors")

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from gen_lib.checks.base import Misconception, exercise, number, require, require_none_of, same
-from gen_lib.data.toys import Mixture
-from gen_lib.metrics import modes
+from gen_lib.data.toys import Mixture, modes
 from gen_lib.models.gan import LOSSES, squared_slope, value
 
 

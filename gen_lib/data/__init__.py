@@ -1,7 +1,7 @@
 """What is x? Images and toys, with no network needed for what the course uses."""
 
 from gen_lib.data.images import Batch, ImageSet, Split, data_folder, load, to_float, to_uint8
-from gen_lib.data.toys import TOYS, DensityToy, Toy, load_toy
+from gen_lib.data.toys import TOYS, DensityToy, Toy, load_toy, modes
 
 __all__ = [
     "TOYS",
@@ -13,6 +13,7 @@ __all__ = [
     "data_folder",
     "load",
     "load_toy",
+    "modes",
     "to_float",
     "to_uint8",
 ]

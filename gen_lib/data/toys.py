@@ -5,6 +5,7 @@ Every toy can be sampled exactly; those whose density has a closed form also giv
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -53,7 +54,33 @@ class Mixture(DensityToy):
     def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
         squared = ((x[:, None] - self.means) ** 2).sum(dim=2)  # (n, modes)
         log_normal = -squared / (2 * self.sigma**2) - math.log(2 * math.pi * self.sigma**2)
+        # exp is slow where it underflows; what is e^80 times smaller than the largest adds nothing
+        log_normal = log_normal.clamp(min=log_normal.amax(dim=1, keepdim=True) - 80)
         return log_normal.logsumexp(dim=1) - math.log(len(self.means))
+
+
+class Modes(NamedTuple):
+    """Which modes of a mixture the samples reach."""
+
+    covered: int
+    """Number of modes that hold at least 1 % of all samples within 3 standard deviations."""
+    near: float
+    """Share of the samples within 3 standard deviations of some mode, in [0, 1]."""
+    shares: Float[Tensor, "modes"]
+    """Share of all samples within 3 standard deviations of each mode."""
+
+
+def modes(x: Float[Tensor, "n 2"], mixture: Mixture) -> Modes:
+    """How many modes of a mixture in the plane do the samples cover?
+
+    >>> two = Mixture("two", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), sigma=0.1)
+    >>> modes(torch.tensor([[1.1, 0.0], [0.5, 0.0]]), two)
+    Modes(covered=1, near=0.5, shares=tensor([0.0000, 0.5000]))
+    """
+    distance, mode = torch.cdist(x, mixture.means).min(dim=1)
+    near = mode[distance <= 3 * mixture.sigma]
+    shares = near.bincount(minlength=len(mixture.means)) / len(x)
+    return Modes(int((shares >= 0.01).sum()), len(near) / len(x), shares)
 
 
 class Checkerboard(DensityToy):

@@ -133,7 +133,8 @@ class SparseAutoencoder(Model, Reconstructs):
     """More units than pixels, few of them active: E(w) + lambda sum_k |z_k|.
 
     The code is z = relu(W_e x + b_e), and y = W_d z + b_d with columns of W_d of unit length;
-    without that, ever smaller codes with ever larger columns would cheat the penalty.
+    without that, ever smaller codes with ever larger columns would cheat the penalty. The encoder
+    starts as the decoder's transpose: from independent starts, more units die and fewer help.
 
     Args:
         image_shape: (channels, height, width).
@@ -155,7 +156,8 @@ class SparseAutoencoder(Model, Reconstructs):
         d, k = prod(image_shape), positive("latent_size", latent_size)
         self.image_shape, self.sparsity = image_shape, sparsity
         self.encoder = nn.Linear(d, k)
-        self.columns = nn.Parameter(torch.randn(d, k))
+        self.columns = nn.Parameter(nn.functional.normalize(torch.randn(d, k), dim=0))
+        self.encoder.weight.data = self.columns.data.T.clone()
         self.bias = nn.Parameter(torch.zeros(d))
 
     @property
@@ -173,7 +175,7 @@ class SparseAutoencoder(Model, Reconstructs):
 
     def players(self) -> dict[str, Player]:
         """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=1e-3)}
+        return {"model": Player(list(self.parameters()), lr=3e-3)}
 
     def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
         """One turn: descend E + lambda sum_k |z_k|, both per image."""
@@ -219,6 +221,10 @@ class DenoisingAutoencoder(Model, Reconstructs):
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
         """Images, clean or noised, to their features."""
         return self.encoder(x)
+
+    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels"]:
+        """The features averaged over the places of the image: what a linear probe reads."""
+        return self.encode(x).unflatten(1, (2 * self.config["width"], -1)).mean(dim=2)
 
     def decode(self, z: Float[Tensor, "n features"]) -> Float[Tensor, "n c h w"]:
         """Features to clean images, about [-1, 1]."""

@@ -52,8 +52,8 @@ class MaskedAutoencoder(Model):
         image_shape: tuple[int, int, int] = (1, 28, 28),
         mask_ratio: float = 0.8,
         patch: int = 4,
-        width: int = 96,
-        depth: int = 4,
+        width: int = 160,
+        depth: int = 3,
         all_patches: bool = False,
     ):
         super().__init__(
@@ -90,6 +90,13 @@ class MaskedAutoencoder(Model):
         tokens = tokens + self.place[:, : tokens.shape[2]]
         return Masked(unpatchify(self.predict(self.decoder(tokens)), self.image_shape), mask)
 
+    @torch.no_grad()
+    def fill(self, x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Masked:
+        """Hide patches at random and predict them, 500 images at a time to bound the memory."""
+        mask = self.random_mask(len(x), generator)
+        parts = zip(x.split(500), mask.split(500), strict=True)
+        return Masked(torch.cat([self(*part).y for part in parts]), mask)
+
     def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n width"]:
         """The codes of all patches, nothing masked, averaged: what a linear probe reads."""
         nothing = torch.zeros(len(x), self.patches, dtype=torch.bool, device=x.device)
@@ -108,10 +115,22 @@ class MaskedAutoencoder(Model):
         """One turn: descend the squared error of the masked patches."""
         mask = self.random_mask(len(batch.images), generator)
         y = self(batch.images, mask).y
-        squared = patchify(y - batch.images, self.patch).square()  # (n, patches, values)
-        masked = squared[mask].mean()
-        loss = squared.mean() if self.all_patches else masked
-        yield Turn("model", loss, {"masked_mse": masked, "visible_mse": squared[~mask].mean()})
+        masked = masked_loss(y, batch.images, mask)
+        visible = masked_loss(y, batch.images, ~mask)
+        loss = (y - batch.images).square().mean() if self.all_patches else masked
+        yield Turn("model", loss, {"masked_mse": masked, "visible_mse": visible})
+
+
+def masked_loss(
+    y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]
+) -> Float[Tensor, ""]:
+    """The mean squared error over all values of the patches where the mask is True.
+
+    >>> masked_loss(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), torch.eye(4)[:1].bool())
+    tensor(1.)
+    """
+    patch = round((x[0, 0].numel() / mask.shape[1]) ** 0.5)
+    return patchify(y - x, patch)[mask].square().mean()
 
 
 def count_hidden(mask_ratio: float, patches: int) -> int:

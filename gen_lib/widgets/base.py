@@ -6,6 +6,7 @@ saying in words what went wrong - is here.
 """
 
 from abc import ABC, abstractmethod
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -157,7 +158,10 @@ class Explorer(ABC, Generic[S]):
         return widgets.HBox([widgets.VBox(column) for column in columns])
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.box._repr_mimebundle_(**options)
+        """The widget, and for whoever has no kernel its picture with a text."""
+        picture = b64encode(self.image.value).decode()
+        bundle = self.box._repr_mimebundle_(**options) | {"image/png": picture}
+        return bundle, {"image/png": {"alt": self.caption.text, "width": self.size.width}}
 
 
 def slider(description: str, low: float, high: float, step: float) -> widgets.FloatSlider:
@@ -177,7 +181,7 @@ def choice(description: str, options: Sequence[Any]) -> widgets.Dropdown:
     return widgets.Dropdown(description=description, options=options, **_look())
 
 
-def steps(description: str, options: Sequence[tuple[str, float]]) -> widgets.SelectionSlider:
+def steps(description: str, options: Sequence[tuple[str, float | int]]) -> widgets.SelectionSlider:
     """A slider over a few given numbers, each with its label."""
     return widgets.SelectionSlider(description=description, options=options, **_look())
 

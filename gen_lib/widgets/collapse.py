@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from gen_lib import plots
 from gen_lib.data import load_toy
-from gen_lib.metrics import Modes, modes
+from gen_lib.data.toys import Modes, modes
 from gen_lib.models.gan import LOSSES, PlaneGAN, Scene, scene
 from gen_lib.training import NonFiniteLoss, training_steps
 from gen_lib.widgets.base import Explorer, Size, choice, steps
@@ -30,6 +30,7 @@ class Frames(widgets.DOMWidget):
     """A control that no one sees: how many pictures of games there have been."""
 
     value = traitlets.Int(0)
+    label = "pictures of games"
 
 
 class LabState(NamedTuple):
@@ -178,7 +179,7 @@ class CollapseLab(Explorer[LabState]):
         if self.trouble:
             return self.trouble
         if not self.moments:
-            return "Choose the rules and press Start: the game is played here, live."
+            return f"Press Start to play a game here, live, by these rules: {_words(state)}."
         now = self.moments[-1]
         return (
             f"Step {now.step:,} of {self.last:,}: the generator covers {now.found.covered} of 8 "

@@ -4,13 +4,15 @@ Everything is placed in the pixels of the page; a picture holds ``SCALE`` times 
 that its text is sharp on a dense screen. Matplotlib would need about 100 ms for each picture.
 """
 
-import io
+import struct
 import textwrap
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
@@ -60,16 +62,38 @@ class Canvas:
         corners = (SCALE * left, SCALE * top, SCALE * right - 1, SCALE * bottom - 1)
         self.draw.rectangle(corners, fill=color)
 
+    def dots(
+        self, places: Float[Tensor, "n 2"], left: int, top: int, color: str, radius: float = 1.5
+    ) -> None:
+        """Small discs, their middles counted from (left, top)."""
+        for x, y in (SCALE * (places + torch.tensor([left, top]))).tolist():
+            self.draw.circle((x, y), SCALE * radius, fill=color)
+
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
         """What was drawn."""
         return np.asarray(self.picture)
 
 
 def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """The bytes of a PNG file, packed lightly: speed counts here, size does not."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    """The bytes of a PNG file, packed lightly: speed counts here, size does not.
+
+    Every row holds its difference from the row above (the filter "up" of the format), which is zero
+    wherever pixels were enlarged. Pillow tries five filters on each row: it takes twice the time.
+    """
+    height, width, _ = picture.shape
+    rows = picture.reshape(height, -1)
+    lines = np.full((height, 1 + rows.shape[1]), 2, dtype=np.uint8)  # 2: the filter "up"
+    lines[0, 1:] = rows[0]
+    np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits of RGB
+        (b"IDAT", zlib.compress(lines.data, level=1)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 def card(words: str, width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:

@@ -13,8 +13,7 @@ from typing_extensions import override
 from gen_lib import InputError, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder
 from gen_lib.data import load_toy
-from gen_lib.data.toys import Mixture
-from gen_lib.metrics import modes
+from gen_lib.data.toys import Mixture, modes
 from gen_lib.models.base import in_batches
 from gen_lib.models.gan import GAN, Adversarial, between
 from gen_lib.widgets.base import Explorer, Size, choice, index_slider, slider

@@ -17,7 +17,7 @@ from gen_lib.models.base import in_batches
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, steps
 from gen_lib.widgets.drawing import FAINT, Canvas
 
-SPARSE = {0.03: "sparse-0.03", 0.1: "sparse-0.1", 0.3: "sparse-0.3", 1.0: "sparse-1"}
+SPARSE = {0.1: "sparse-0.1", 0.3: "sparse-0.3", 1.0: "sparse-1", 3.0: "sparse-3"}
 """lambda -> name of the shipped weights."""
 
 

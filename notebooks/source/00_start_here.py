@@ -24,6 +24,7 @@ from gen_lib import clock, plots
 from gen_lib.data import data_folder, load, load_toy
 from gen_lib.metrics import nearest
 from gen_lib.widgets.quiz import Quiz
+from gen_lib.widgets.start_here import KernelExplorer
 
 plots.use_style()
 print(clock.stated("00_start_here"))
@@ -274,6 +275,41 @@ plots.show(
     "kernel density eight wider spots; the autoregressive histogram eight blocky spots and a few "
     "stray samples far from them.",
 )
+
+# %% [markdown]
+# ## Explore: the width of the kernels
+#
+# The kernel density has one knob, and everything depends on it. Three widths give three different
+# models of the same points; the colour is log p_model(x), in nats, from -10 to 3.
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(8, 3.2), sharex=True, sharey=True)
+for ax, width in zip(axes, (0.02, 0.1, 0.5), strict=True):
+    log_p = KernelDensity(bandwidth=width).fit(train).score_samples(grid)
+    plots.field(ax, torch.tensor(log_p).reshape(150, 150), vmin=-10, vmax=3)
+    plots.points(ax, train, "white", size=0.3)
+    ax.set_title(f"width {width:g}", fontweight="normal")
+title = "Narrow kernels keep to the training points, wide ones fill the gaps"
+figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+plots.show(
+    figure,
+    "Three maps of log density with the 400 training points on them. Width 0.02: a thin bright rim "
+    "around each of the eight clusters, all else dark. Width 0.1: eight separate discs. Width 0.5: "
+    "nearly all of the map is bright, and the clusters no longer stand out.",
+)
+
+# %% [markdown]
+# The explorer begins with the map in the middle and scores it on the training points and on 1,000
+# held-out ones, point by point. Its points are new for every draw; the held-out ones stay.
+#
+# 1. Find the width with the best held-out score for 400 points. Which width does the *training* score
+#    recommend? Write both down: *Break it* draws the two curves.
+# 2. **Predict:** with 50 points in place of 400, is the best width larger or smaller? Then try it.
+# 3. Take 25 points and width 0.05, and go from draw 1 to draw 2. What has happened to the score, and
+#    where on the map is the cause? Which width is best now, and would you call it a good model?
+
+# %% tags=["widget"]
+KernelExplorer()
 
 # %% [markdown]
 # ## Measure: held-out log-likelihood

@@ -26,8 +26,8 @@ from torch.nn.functional import logsigmoid
 from gen_lib import clock, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, read_card
 from gen_lib.checks.gan import check_value
-from gen_lib.data import load, load_toy
-from gen_lib.metrics import Ruler, class_histogram, modes, nearest
+from gen_lib.data import load, load_toy, modes
+from gen_lib.metrics import Ruler, class_histogram, nearest
 from gen_lib.models import GAN
 from gen_lib.models.gan import COLLAPSE, PlaneGAN, between, scene
 from gen_lib.nets.mlp import mlp
@@ -234,7 +234,9 @@ plots.show(
 )
 caught = (probability - 0.01).abs().argmin()
 factor = (g_other[caught] / g_saturating[caught]).abs().item()
-print(f"at D(G(z)) = {probability[caught]:.3f} the non-saturating gradient is {factor:.0f} times larger")
+print(
+    f"at D(G(z)) = {probability[caught]:.3f} the non-saturating gradient is {factor:.0f} times larger"
+)
 assert 80 < factor < 120
 
 # %% [markdown]
@@ -257,8 +259,9 @@ library = PlaneGAN(loss="non-saturating", penalty=0.0)
 G, D = library.generator, library.discriminator
 batch = toy.batch(0, 256)
 noise = torch.Generator().manual_seed(1)
-mine = turn_of_d(G, D, batch.images, library.noise(256, noise)), turn_of_g(
-    G, D, library.noise(256, noise)
+mine = (
+    turn_of_d(G, D, batch.images, library.noise(256, noise)),
+    turn_of_g(G, D, library.noise(256, noise)),
 )
 theirs = [turn.loss for turn in library.turns(batch, torch.Generator().manual_seed(1))]
 for ours, other, net in zip(mine, theirs, (D, G), strict=True):
@@ -492,7 +495,9 @@ ax.set_xlabel("per cent of the samples (dashed: of the data)")
 ax.set_title(f"All ten classes are there; the rarest has {100 * share.min():.1f} %")
 plots.show(
     figure,
-    "Bars of the share of each class: " + ", ".join(f"{k} {v:.1f}" for k, v in shares.items()) + ".",
+    "Bars of the share of each class: "
+    + ", ".join(f"{k} {v:.1f}" for k, v in shares.items())
+    + ".",
 )
 assert share.min() > 0.02
 
@@ -503,7 +508,9 @@ assert share.min() > 0.02
 near = nearest(drawn["gan"][:10], train.x)
 pairs = {"sample": drawn["gan"][:10], "nearest": train.x[near.indices]}
 figure = plots.image_rows(pairs, "Alike, but no copies")
-plots.show(figure, "Ten samples above their nearest training images: similar shapes, other details.")
+plots.show(
+    figure, "Ten samples above their nearest training images: similar shapes, other details."
+)
 real = nearest(test.x[:200], train.x).distance
 fake = nearest(drawn["gan"][:200], train.x).distance
 print(f"median distance to the nearest training image: samples {fake.median():.1f}, ", end="")
@@ -589,7 +596,8 @@ for name, rows_of in itertools.groupby(games, key=lambda row: row["recipe"]):
     inside = min(float(row["near"]) for row in rows_of)
     print(f"{name:>34}: modes covered {covered}; at least {inside:.0%} of samples near one")
 default, collapse = (
-    [row for row in games if row["recipe"].startswith(word)] for word in ("relativistic", "collapse")
+    [row for row in games if row["recipe"].startswith(word)]
+    for word in ("relativistic", "collapse")
 )
 assert all(int(row["modes"]) == 8 for row in default)
 assert sum(int(row["modes"]) <= 4 for row in collapse) >= 4

@@ -13,8 +13,7 @@ import torch
 
 from gen_lib.checkpoints import pretrained_folder
 from gen_lib.clock import machine
-from gen_lib.data import load_toy
-from gen_lib.metrics import modes
+from gen_lib.data import load_toy, modes
 from gen_lib.models.gan import COLLAPSE, PlaneGAN, scene
 from gen_lib.training import training_steps
 

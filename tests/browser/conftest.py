@@ -1,31 +1,22 @@
 """A Chromium, or a reason why there is none; one JupyterLab for all browser tests."""
 
 import os
-import shutil
 from pathlib import Path
 
-import nbformat
 import pytest
-import torch
-from lab import CHROMIUM_ARGS, LAPTOP, PATIENCE, ROOT, chromium, running_lab
+from lab import (
+    CHROMIUM_ARGS,
+    EXPLORERS,
+    LAPTOP,
+    PATIENCE,
+    chromium,
+    running_lab,
+    write_data,
+    write_notebooks,
+)
 from playwright.sync_api import expect
 
-from gen_lib.checkpoints import save
-from gen_lib.models import (
-    DeepAutoencoder,
-    DenoisingAutoencoder,
-    MaskedAutoencoder,
-    SparseAutoencoder,
-)
-from gen_lib.widgets import autoencoder, denoising, masked, sparse
-
-WIDGETS = {
-    "latent": "from gen_lib.widgets.autoencoder import LatentExplorer\nLatentExplorer()",
-    "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
-    "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
-    "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
-    "quiz": "from gen_lib.widgets.quiz import Quiz\nQuiz('01_autoencoders')",
-}
+QUIZ = "from gen_lib.widgets.quiz import Quiz\nQuiz('01_autoencoders')"
 expect.set_options(timeout=1_000 * PATIENCE)
 
 
@@ -59,32 +50,15 @@ def base_url():
 def lab_folder(tmp_path_factory) -> Path:
     """What the server shows: one notebook per widget."""
     folder = tmp_path_factory.mktemp("notebooks")
-    for name, code in WIDGETS.items():
-        cells = [nbformat.v4.new_code_cell(source) for source in ("import gen_lib", code)]
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-        nbformat.write(notebook, folder / f"{name}.ipynb")
+    write_notebooks(folder, EXPLORERS | {"quiz": QUIZ})
     return folder
 
 
 @pytest.fixture(scope="session")
 def lab_data(tmp_path_factory) -> Path:
-    """The shipped data; weights that are not shipped yet are replaced by untrained ones."""
+    """The data and weights that the notebooks load."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "FashionMNIST").symlink_to(ROOT / "data" / "FashionMNIST")
-    (folder / "pretrained").mkdir()
-    torch.manual_seed(0)
-    models = {
-        autoencoder.LATENT: DeepAutoencoder(latent_size=2),
-        denoising.DENOISING: DenoisingAutoencoder(),
-        masked.MASKED: MaskedAutoencoder(),
-    } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
-    for file in (ROOT / "data" / "pretrained").glob("*.*"):
-        shutil.copy(file, folder / "pretrained")
-    for name, model in models.items():
-        path = folder / "pretrained" / f"{name}.safetensors"
-        if not path.is_file():
-            save(model, path)
+    write_data(folder)
     return folder
 
 

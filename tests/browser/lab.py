@@ -9,13 +9,24 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
+import torch
 from nbformat import NotebookNode
 from playwright.sync_api import Locator, Page
+
+from gen_lib.checkpoints import save
+from gen_lib.models import (
+    GAN,
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    MaskedAutoencoder,
+    SparseAutoencoder,
+)
+from gen_lib.widgets import autoencoder, denoising, gan, masked, sparse
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -28,6 +39,16 @@ CHROMIUM_ARGS = [
 ]
 PATIENCE = 30  # seconds to wait for what should come within a tenth of one, on a busy machine
 LAPTOP = {"width": 1366, "height": 768}
+EXPLORERS = {
+    "kernels": "from gen_lib.widgets.start_here import KernelExplorer\nKernelExplorer()",
+    "latent": "from gen_lib.widgets.autoencoder import LatentExplorer\nLatentExplorer()",
+    "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
+    "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
+    "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
+    "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
+    "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
+    "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
+}
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
 
@@ -80,6 +101,34 @@ def _wait_for(address: str, server: subprocess.Popen, log: str) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise RuntimeError(f"JupyterLab does not answer:\n{Path(log).read_text()[-3000:]}")
+
+
+def write_notebooks(folder: Path, codes: Mapping[str, str]) -> None:
+    """One notebook per widget, named by it, that shows it in its second cell."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    for name, code in codes.items():
+        cells = [nbformat.v4.new_code_cell(source) for source in ("import gen_lib", code)]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+def write_data(folder: Path) -> None:
+    """The shipped data; weights that are not shipped yet are replaced by untrained ones."""
+    (folder / "FashionMNIST").symlink_to(ROOT / "data" / "FashionMNIST")
+    (folder / "pretrained").mkdir()
+    torch.manual_seed(0)
+    models = {
+        autoencoder.LATENT: DeepAutoencoder(latent_size=2),
+        denoising.DENOISING: DenoisingAutoencoder(),
+        masked.MASKED: MaskedAutoencoder(),
+        gan.SHIPPED: GAN(),
+    } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
+    for file in (ROOT / "data" / "pretrained").glob("*.*"):
+        shutil.copy(file, folder / "pretrained")
+    for name, model in models.items():
+        path = folder / "pretrained" / f"{name}.safetensors"
+        if not path.is_file():
+            save(model, path)
 
 
 def only_widgets(notebook: NotebookNode) -> NotebookNode:
@@ -146,6 +195,12 @@ def settle(widget: Locator) -> bytes:
     while (now := pixels(widget)) != before:
         before = now
     return now
+
+
+def at_the_end(handle: Locator) -> bool:
+    """Is a slider at its largest value?"""
+    now, most = (handle.get_attribute(f"aria-value{name}") for name in ("now", "max"))
+    return now == most
 
 
 def press(handle: Locator, *keys: str) -> None:

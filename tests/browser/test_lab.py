@@ -6,7 +6,9 @@ import build
 import nbformat
 import pytest
 from lab import (
+    EXPLORERS,
     SCREENSHOTS,
+    at_the_end,
     drag,
     has_widgets,
     only_widgets,
@@ -24,7 +26,6 @@ NOTEBOOKS = [
     for path in sorted(build.HERE.glob("*.ipynb"))
     if has_widgets(nbformat.read(path, as_version=4))
 ]
-EXPLORERS = ("latent", "lambda", "noise", "mask")
 
 
 def shoot(page: Page, name: str) -> None:
@@ -48,7 +49,7 @@ def move_everything(explorer: Locator) -> None:
         name, place = row.locator(".widget-label").inner_text(), (0.05 + 0.06 * number, 0.5)
         track, handle = row.locator(".noUi-target"), row.locator(".noUi-handle")
         before = settle(explorer)
-        drag(page, handle, (0.5, 0.5), (4.5, 0.5))
+        drag(page, handle, (0.5, 0.5), (-3.5 if at_the_end(handle) else 4.5, 0.5))
         wait_for_change(explorer, before, f"{name} dragged")
         before = settle(explorer)
         drag(page, track, place, place)
