@@ -17,12 +17,13 @@ from gen_lib.models import (
     MaskedAutoencoder,
     SparseAutoencoder,
 )
+from gen_lib.training import NonFiniteLoss
 from gen_lib.widgets import drawing
 from gen_lib.widgets.autoencoder import LatentExplorer
 from gen_lib.widgets.base import HEIGHT, WIDTH
 from gen_lib.widgets.collapse import CollapseLab
 from gen_lib.widgets.denoising import NoiseExplorer
-from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber
+from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber, load_films
 from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
 from gen_lib.widgets.sparse import LambdaExplorer
@@ -382,3 +383,112 @@ def test_colours_stay_colours():
 
 def test_text_is_large_enough():
     assert drawing.TEXT * 72 / 96 >= 9
+
+
+def test_a_film_counts_the_modes_of_every_frame(images):
+    explorer = film(images)
+    explorer.controls["game"].value = "good"
+    assert "8 of 8 modes" in explorer.image.tooltip
+    explorer.controls["game"].value = "bad"
+    assert "0 of 8 modes" in explorer.image.tooltip
+
+
+def test_playing_a_film_moves_its_frame(images):
+    explorer = film(images)
+    explorer.player.value = 9
+    assert explorer.state.frame == 9
+
+
+def test_a_missing_film_is_said_in_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEN_LIB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_films()
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained" / "gan-plane.npz").write_bytes(b"no film")
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_films()
+
+
+def test_the_walk_goes_from_one_code_to_the_other_and_random_chooses_others(images):
+    explorer = walk(images)
+    for position, end in ((0.0, explorer.codes[4]), (1.0, explorer.codes[9])):
+        state = explorer.default._replace(start=4, end=9)
+        assert torch.allclose(explorer.code(state, position)[0], end, atol=1e-6)
+    shifted = explorer.code(explorer.default._replace(unit=2, shift=1.5), 0.0)[0]
+    assert (shifted - explorer.codes[0])[2].item() == pytest.approx(1.5)
+    before = explorer.state
+    explorer.random_button.click()
+    assert explorer.state.start != before.start
+    assert explorer.state.end != before.end
+
+
+def finished(explorer):
+    """The laboratory once its game has ended."""
+    explorer._thread.join(60)
+    assert not explorer.running
+    return explorer
+
+
+def test_a_game_is_played_in_the_background_and_ends(images):
+    explorer = collapse(images)
+    assert explorer.stop_button.disabled
+    explorer.start_button.click()
+    finished(explorer)
+    assert explorer.moments[-1].step == 40
+    assert "Step 40 of 40" in explorer.caption.text
+    assert (shown(explorer) == explorer.picture(explorer.state)).all()
+    assert explorer.stop_button.disabled
+    assert not explorer.start_button.disabled
+
+
+def test_the_laboratory_is_stopped_and_started_ten_times():
+    explorer, threads = CollapseLab(last=10**6, batch_size=16), []
+    for _ in range(10):
+        explorer.start()
+        assert explorer.running
+        threads.append(explorer._thread)
+        explorer.stop()
+        assert not explorer.running
+    assert len(set(threads)) == 10
+    assert not any(thread.is_alive() for thread in threads)
+    assert not explorer.start_button.disabled
+
+
+def test_starting_again_ends_the_game_before(images):
+    explorer = CollapseLab(last=10**6, batch_size=16)
+    explorer.start()
+    first = explorer._thread
+    explorer.controls["loss"].value = "hinge"
+    explorer.start()
+    assert not first.is_alive()
+    assert explorer.rules.startswith("hinge")
+    explorer.reset_button.click()
+    assert not explorer.running
+    assert explorer.moments == []
+    assert explorer.state == explorer.default
+
+
+def test_a_game_repeats_itself_and_the_rules_count(images):
+    def samples(**rules):
+        explorer = collapse(images)
+        for name, value in rules.items():
+            explorer.controls[name].value = value
+        explorer.start()
+        return finished(explorer).moments[-1].scene.samples
+
+    assert torch.equal(samples(), samples())
+    for rules in ({"seed": 1}, {"loss": "hinge"}, {"penalty": 1.0}, {"ratio": "G 1 : D 5"}):
+        assert not torch.equal(samples(), samples(**rules))
+
+
+def test_a_game_that_diverges_is_said_in_words(images, monkeypatch):
+    def diverge(*args, **kwargs):
+        raise NonFiniteLoss("The loss is nan.")
+        yield
+
+    monkeypatch.setattr("gen_lib.widgets.collapse.training_steps", diverge)
+    explorer = collapse(images)
+    explorer.start()
+    finished(explorer)
+    assert explorer.caption.text == "The loss is nan."
+    assert not explorer.start_button.disabled

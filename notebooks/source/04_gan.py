@@ -299,14 +299,14 @@ def dirac(together, penalty=0.0, rate=0.2, rounds=400):
 games = {
     "together: outwards": dirac(together=True),
     "in turn: round and round": dirac(together=False),
-    "in turn, R1: inwards": dirac(together=False, penalty=0.3),
+    "in turn, R1: inwards": dirac(together=False, penalty=0.1),
 }
 figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.0), sharey=True)
 for ax, (name, path) in zip(axes, games.items(), strict=True):
     ax.plot(path[:, 0], path[:, 1], color=plots.MODEL, linewidth=0.8)
     ax.plot(0, 0, "o", color=plots.DATA)
     ax.plot(*path[-1], "s", color="black")
-    ax.set(title=name, xlabel="θ, what G says", aspect="equal", xlim=(-2.6, 2.6), ylim=(-2.6, 2.6))
+    ax.set(title=name, xlabel="θ, what G says", aspect="equal", xlim=(-3.4, 3.4), ylim=(-3.4, 3.4))
 axes[0].set_ylabel("ψ, D's slope")
 plots.show(
     figure,
@@ -476,7 +476,7 @@ print(f"{'':>12} {'Fréchet':>8} {'x floor':>8} {'precision':>10} {'recall':>7} 
 for name, figures in quality.items():
     multiple = figures.frechet / quality["real images"].frechet
     print(
-        f"{name:>12} {figures.frechet:8.2f} {multiple:8.0f} {figures.precision:10.2f} "
+        f"{name:>12} {figures.frechet:8.3f} {multiple:8.0f} {figures.precision:10.2f} "
         f"{figures.recall:7.2f} {figures.coverage:9.2f}"
     )
 frechet = [quality[name].frechet for name in names]
@@ -548,7 +548,7 @@ with open("studies/gan_seeds.csv") as file:
 for row in table:
     print(
         f"{row['recipe']:>28}, seed {row['seed']}: {row['steps']:>5} steps, Fréchet "
-        f"{float(row['frechet']):6.2f}, rarest class {100 * float(row['rarest']):4.1f} %"
+        f"{float(row["frechet"]):6.3f}, rarest class {100 * float(row['rarest']):4.1f} %"
     )
 ours = [row for row in table if row["recipe"] == "default"]
 assert len(ours) >= 3
