@@ -140,10 +140,11 @@ def _grid(side: int) -> Float[Tensor, "modes 2"]:
     return torch.cartesian_prod(ticks, ticks)
 
 
+EIGHT_GAUSSIANS = Mixture("eight_gaussians", _circle(8, radius=2.0), sigma=0.05)
 TOYS: dict[str, Toy] = {
     toy.name: toy
     for toy in (
-        Mixture("eight_gaussians", _circle(8, radius=2.0), sigma=0.05),
+        EIGHT_GAUSSIANS,
         Mixture("grid", _grid(5), sigma=0.05),
         TwoMoons(),
         SwissRoll(),

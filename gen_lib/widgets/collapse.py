@@ -3,7 +3,7 @@
 import threading
 import time
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import ipywidgets as widgets
 import numpy as np
@@ -13,8 +13,7 @@ from jaxtyping import UInt8
 from typing_extensions import override
 
 from gen_lib import plots
-from gen_lib.data import load_toy
-from gen_lib.data.toys import Modes, modes
+from gen_lib.data.toys import EIGHT_GAUSSIANS, Modes, modes
 from gen_lib.models.gan import LOSSES, PlaneGAN, Scene, scene
 from gen_lib.training import NonFiniteLoss, training_steps
 from gen_lib.widgets.base import Explorer, Size, choice, steps
@@ -62,7 +61,7 @@ class CollapseLab(Explorer[LabState]):
 
     def __init__(self, last: int = 3_000, batch_size: int = 256):
         self.last, self.batch_size = last, batch_size
-        self.toy = load_toy("eight_gaussians")
+        self.toy = EIGHT_GAUSSIANS
         self.moments: list[Moment] = []
         self.rules, self.trouble = "", ""
         self._stop, self._thread = threading.Event(), threading.Thread()
@@ -189,9 +188,9 @@ class CollapseLab(Explorer[LabState]):
 
 def _game(state: LabState) -> PlaneGAN:
     turns_g, turns_d = RATIOS[state.ratio]
-    rates = {"lr_g": state.rate, "lr_d": state.rate}
-    turns = {"turns_g": turns_g, "turns_d": turns_d}
-    return PlaneGAN(loss=state.loss, penalty=state.penalty, **rates, **turns)
+    rules: dict[str, Any] = {"lr_g": state.rate, "lr_d": state.rate}
+    rules |= {"turns_g": turns_g, "turns_d": turns_d}
+    return PlaneGAN(loss=state.loss, penalty=state.penalty, **rules)
 
 
 def _words(state: LabState) -> str:

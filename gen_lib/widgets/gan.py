@@ -12,8 +12,7 @@ from typing_extensions import override
 
 from gen_lib import InputError, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder
-from gen_lib.data import load_toy
-from gen_lib.data.toys import Mixture, modes
+from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, modes
 from gen_lib.models.base import in_batches
 from gen_lib.models.gan import GAN, Adversarial, between
 from gen_lib.widgets.base import Explorer, Size, choice, index_slider, slider
@@ -77,7 +76,7 @@ class TrainingScrubber(Explorer[FilmState]):
 
     def __init__(self, films: Mapping[str, Film] | None = None, mixture: Mixture | None = None):
         self.films = dict(films or load_films())
-        self.mixture = mixture or load_toy("eight_gaussians")
+        self.mixture = mixture or EIGHT_GAUSSIANS
         self.found = {name: self._count(film) for name, film in self.films.items()}
         last = min(len(film.steps) for film in self.films.values()) - 1
         controls = {

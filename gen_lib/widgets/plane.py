@@ -44,15 +44,15 @@ def draw_pull(
     """Arrows from the first samples to where they are pulled; the strongest is the longest."""
     longest = np.linalg.norm(pull, axis=1).max() + 1e-12
     for start, way in zip(points, ARROW * pull / longest, strict=False):
-        tail, head = _place(start, side), _place(start + way, side)
+        tail, head = _place(start.tolist(), side), _place((start + way).tolist(), side)
         canvas.draw.line((*tail, *head), fill=INK, width=SCALE)
 
 
 def draw_curve(
     canvas: Canvas,
-    values: Sequence[float],
+    values: Sequence[float | int],
     box: tuple[int, int, int, int],
-    limits: tuple[float, float],
+    limits: tuple[float | int, float | int],
     color: str,
     marked: int | None = None,
 ) -> None:

@@ -548,7 +548,7 @@ with open("studies/gan_seeds.csv") as file:
 for row in table:
     print(
         f"{row['recipe']:>28}, seed {row['seed']}: {row['steps']:>5} steps, Fréchet "
-        f"{float(row["frechet"]):6.3f}, rarest class {100 * float(row['rarest']):4.1f} %"
+        f"{float(row['frechet']):6.3f}, rarest class {100 * float(row['rarest']):4.1f} %"
     )
 ours = [row for row in table if row["recipe"] == "default"]
 assert len(ours) >= 3
