@@ -68,7 +68,9 @@ class CollapseLab(Explorer[LabState]):
         controls = {
             "loss": choice("loss", list(LOSSES)),
             "ratio": choice("turns", list(RATIOS)),
-            "rate": steps("learning rate", [(f"{r:g}", r) for r in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)]),
+            "rate": steps(
+                "learning rate of D", [(f"{r:g}", r) for r in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)]
+            ),
             "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "seed": steps("seed", [(str(k), k) for k in range(5)]),
             "frame": Frames(),
@@ -188,13 +190,12 @@ class CollapseLab(Explorer[LabState]):
 
 def _game(state: LabState) -> PlaneGAN:
     turns_g, turns_d = RATIOS[state.ratio]
-    rules: dict[str, Any] = {"lr_g": state.rate, "lr_d": state.rate}
-    rules |= {"turns_g": turns_g, "turns_d": turns_d}
+    rules: dict[str, Any] = {"turns_g": turns_g, "turns_d": turns_d, "lr_d": state.rate}
     return PlaneGAN(loss=state.loss, penalty=state.penalty, **rules)
 
 
 def _words(state: LabState) -> str:
     return (
-        f"{state.loss}, turns {state.ratio}, rate {state.rate:g}, penalty {state.penalty:g}, "
+        f"{state.loss}, turns {state.ratio}, D at {state.rate:g}, penalty {state.penalty:g}, "
         f"seed {state.seed}"
     )

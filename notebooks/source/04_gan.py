@@ -446,7 +446,7 @@ assert abs(half["straight line"].var() - 0.5) < 0.02
 # **A game, played back.** The figure of the eight Gaussians above shows five of its moments. Drag *frame*,
 # or press play, and change the rules.
 #
-# 1. With the collapse rules: do the samples rest on one mode, or do they travel?
+# 1. With the rules of the collapse: do the samples rest on one mode, or do they travel?
 # 2. Watch the two losses while modes are lost. Could you tell the loss of modes from them?
 # 3. Where do the arrows point in the first frames, and what does D look like there?
 
@@ -556,17 +556,17 @@ assert len(ours) >= 3
 # %% [markdown]
 # ## Break it: mode collapse
 #
-# Let G take five turns for each of D's, and let nothing tame D. Within five turns G can run to the place
-# that D believes most at the moment; D answers; G runs on. **Predict:** how many of the eight modes will
-# 10,000 samples cover?
+# Let G learn ten times as fast as D, and let nothing tame D. Long before D has answered, G has run to the
+# place that D believes most at the moment; D answers; G runs on. **Predict:** how many of the eight modes
+# will 10,000 samples cover?
 
 # %%
-broken_rounds = 800
+broken_rounds = 1_000
 torch.manual_seed(0)
 broken = PlaneGAN(**COLLAPSE)
 last = {}
 for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
-    if record.step in (200, 400, 600, broken_rounds):
+    if record.step in (300, 500, 750, broken_rounds):
         last[record.step] = scene(broken, z_plane, x_plane)
 figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
 for ax, (step, now) in zip(axes, last.items(), strict=True):
@@ -584,8 +584,8 @@ assert lost.covered <= 4
 # %% [markdown]
 # **Symptom:** varied latent codes, one picture. **Number:** the modes covered. **Cause:** the order of
 # the game. The theory asks for min over G of max over D: D answers fully before G moves. If G moves
-# often, it plays max-min: the best answer to a *fixed* D is a single point. **Repair:** tame D's slope
-# and let the players take turns. Five seeds each, and the other rules once (`notebooks/studies/gan_modes.py`):
+# faster, it plays max-min: the best answer to a *fixed* D is a single point. **Repair:** give both the same
+# rate, and tame D's slope. Five seeds each, and the other rules once (`notebooks/studies/gan_modes.py`):
 
 # %%
 with open("studies/gan_modes.csv") as file:
@@ -607,8 +607,8 @@ assert sum(int(row["modes"]) <= 4 for row in collapse) >= 4
 # once.
 #
 # 1. From the default, change one rule at a time until modes are lost. Which alone suffices?
-# 2. Keep G at five turns and raise the penalty: from which value on do the modes come back?
-# 3. Set the penalty to 1. All samples are between the modes: why?
+# 2. Slow D down to a tenth (1e-4) without a penalty, then raise the penalty. Which value helps, if any?
+# 3. Set the penalty to 1. Where do the samples lie, and why? Look at the pink field.
 
 # %% tags=["widget"]
 CollapseLab()
