@@ -26,7 +26,7 @@ RECIPES = {
     "masked": "masked --data fashion_mnist --steps 12000 --seed 0",
     "gan-300": "gan --data fashion_mnist --steps 300 --batch-size 64 --seed 0",
     "gan-1000": "gan --data fashion_mnist --steps 1000 --batch-size 64 --seed 0",
-    "gan": "gan --data fashion_mnist --steps 3000 --batch-size 64 --seed 0",
+    "gan": "gan --data fashion_mnist --steps 6000 --batch-size 64 --seed 0",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
 }
 
