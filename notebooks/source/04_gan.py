@@ -193,7 +193,7 @@ plots.show(
     "The Jensen-Shannon divergence rises from 0 and is flat at log 2 from a distance of about 4 on.",
 )
 print(f"slope at distance 1: {slope[10]:.3f}; at distance 6: {slope[60]:.1e}")
-assert (far[-1] - math.log(2)).abs() < 1e-6
+assert (far[-1] - math.log(2)).abs() < 1e-4
 assert slope[60] < 1e-6 < slope[10]
 
 # %% [markdown]
