@@ -153,7 +153,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.9))
 axes[0].plot(x, p_x, color=plots.DATA)
 axes[0].plot(x, q_x, color=plots.GENERATOR)
 axes[0].text(-2, 0.345, "p, the data", color=plots.DATA, ha="center")
-axes[0].text(0.5, 0.28, "q, the samples", color=plots.GENERATOR, ha="center")
+axes[0].text(-0.05, 0.29, "q, the samples", color=plots.GENERATOR, ha="center")
 axes[0].set(xlim=(-5, 6), ylim=(0, 0.39), title="Two densities ...", xlabel="x")
 axes[1].plot(x, d_x, color="black", linestyle="--")
 axes[1].plot(x, f.sigmoid(), color=plots.DISCRIMINATOR)
@@ -223,8 +223,8 @@ probability = f_fake.detach().sigmoid()
 figure, ax = plt.subplots(figsize=(6.8, 2.7))
 ax.plot(probability, g_saturating.abs(), color=plots.BASELINE)
 ax.plot(probability, g_other.abs(), color=plots.GENERATOR)
-ax.text(0.97, 0.86, "saturating", ha="right", color="#555555")
-ax.text(0.03, 0.84, "non-saturating", color="#8a5f00")
+ax.text(0.97, 0.74, "saturating", ha="right", color="#555555")
+ax.text(0.03, 0.7, "non-saturating", color="#8a5f00")
 ax.set(xlabel="D(G(z))", ylabel="|d loss / d f|", xlim=(0, 1), ylim=(0, 1.02))
 ax.set_title("Where D catches the fakes (left), only one loss still pulls")
 plots.show(
@@ -301,7 +301,7 @@ games = {
     "in turn: round and round": dirac(together=False),
     "in turn, R1: inwards": dirac(together=False, penalty=0.1),
 }
-figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.0), sharey=True)
+figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.5), sharey=True)
 for ax, (name, path) in zip(axes, games.items(), strict=True):
     ax.plot(path[:, 0], path[:, 1], color=plots.MODEL, linewidth=0.8)
     ax.plot(0, 0, "o", color=plots.DATA)
