@@ -24,6 +24,7 @@ Notation, one letter for one thing in every notebook, docstring and figure:
 ``E``               the lecture's loss, E(w) = 1/2 sum_n ||y(x_n, w) - x_n||^2
 ``p_data``          the distribution that the data came from
 ``p_model``         the distribution that a model samples from
+``G``, ``D``, ``f``   a generator, x = G(z); a discriminator, D(x) in [0, 1]; its logit f(x)
 ``mu``, ``Sigma``   a mean and a covariance
 ``p(z)``            the prior of the codes, N(0, I)
 ``q(z|x)``          the encoder's distribution of the code of x, N(mu, diag(sigma^2))

@@ -11,6 +11,7 @@ from PIL import Image
 from gen_lib import InputError
 from gen_lib.data import ImageSet, load_toy
 from gen_lib.models import (
+    GAN,
     BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
@@ -18,10 +19,13 @@ from gen_lib.models import (
     MaskedAutoencoder,
     SparseAutoencoder,
 )
+from gen_lib.training import NonFiniteLoss
 from gen_lib.widgets import drawing
 from gen_lib.widgets.autoencoder import LatentExplorer
 from gen_lib.widgets.base import HEIGHT, WIDTH
+from gen_lib.widgets.collapse import CollapseLab
 from gen_lib.widgets.denoising import NoiseExplorer
+from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber, load_films
 from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
 from gen_lib.widgets.sparse import LambdaExplorer
@@ -74,7 +78,30 @@ def beta(images):
     return BetaExplorer({k: BernoulliVAE(width=4, beta=k).eval() for k in (4.0, 1.0)}, images)
 
 
-KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta)
+def film(images):
+    rng, frames = np.random.default_rng(0), 12
+    games = {
+        name: Film(
+            np.arange(frames),
+            rng.integers(0, 256, (frames, 8, 8)).astype(np.uint8),
+            (radius * load_toy("eight_gaussians").sample(frames * 50).numpy()).reshape(-1, 50, 2),
+            rng.normal(size=(frames, 10, 2)),
+            rng.normal(size=(frames, 2)),
+        )
+        for name, radius in (("good", 1.0), ("bad", 0.5))
+    }
+    return TrainingScrubber(games)
+
+
+def walk(images):
+    return LatentWalk(GAN(width=4, latent_size=8).eval())
+
+
+def collapse(images):
+    return CollapseLab(last=40, batch_size=16)
+
+
+KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -105,8 +132,16 @@ MOVES = [
     (beta, "beta", 4.0),
     (beta, "image", 3),
     (beta, "draw", 1),
+    (film, "game", "bad"),
+    (film, "frame", 3),
+    *((walk, name, value) for name, value in dict(start=5, end=5, position=0.5).items()),
+    (walk, "unit", 3),
+    (walk, "shift", 2.0),
+    *((collapse, name, value) for name, value in dict(loss="hinge", ratio="G 5 : D 1").items()),
+    *((collapse, name, value) for name, value in dict(rate=1e-4, penalty=0.0, seed=1).items()),
 ]
-ANOTHER = ("image", "first", "number", "draw", "z1")  # controls that choose what is shown
+# controls that choose what is shown
+ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1")
 every_explorer = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -158,7 +193,7 @@ def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, va
 
 def test_every_control_is_moved_above():
     moved = {(kind, name) for kind, name, _ in MOVES}
-    assert len(moved) == 5 + 2 + 4 + 4 + 4 + 2 + 7 + 4 + 3
+    assert len(moved) == 5 + 2 + 4 + 4 + 4 + 2 + 7 + 4 + 3 + 2 + 5 + 5
 
 
 @every_explorer
@@ -426,3 +461,112 @@ def test_colours_stay_colours():
 
 def test_text_is_large_enough():
     assert drawing.TEXT * 72 / 96 >= 9
+
+
+def test_a_film_counts_the_modes_of_every_frame(images):
+    explorer = film(images)
+    explorer.controls["game"].value = "good"
+    assert "8 of 8 modes" in explorer.image.tooltip
+    explorer.controls["game"].value = "bad"
+    assert "0 of 8 modes" in explorer.image.tooltip
+
+
+def test_playing_a_film_moves_its_frame(images):
+    explorer = film(images)
+    explorer.player.value = 9
+    assert explorer.state.frame == 9
+
+
+def test_a_missing_film_is_said_in_words(tmp_path, monkeypatch):
+    monkeypatch.setenv("GEN_LIB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_films()
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained" / "gan-plane.npz").write_bytes(b"no film")
+    with pytest.raises(InputError, match="missing or damaged"):
+        load_films()
+
+
+def test_the_walk_goes_from_one_code_to_the_other_and_random_chooses_others(images):
+    explorer = walk(images)
+    for position, end in ((0.0, explorer.codes[4]), (1.0, explorer.codes[9])):
+        state = explorer.default._replace(start=4, end=9)
+        assert torch.allclose(explorer.code(state, position)[0], end, atol=1e-6)
+    shifted = explorer.code(explorer.default._replace(unit=2, shift=1.5), 0.0)[0]
+    assert (shifted - explorer.codes[0])[2].item() == pytest.approx(1.5)
+    before = explorer.state
+    explorer.random_button.click()
+    assert explorer.state.start != before.start
+    assert explorer.state.end != before.end
+
+
+def finished(explorer):
+    """The laboratory once its game has ended."""
+    explorer._thread.join(60)
+    assert not explorer.running
+    return explorer
+
+
+def test_a_game_is_played_in_the_background_and_ends(images):
+    explorer = collapse(images)
+    assert explorer.stop_button.disabled
+    explorer.start_button.click()
+    finished(explorer)
+    assert explorer.moments[-1].step == 40
+    assert "Step 40 of 40" in explorer.caption.text
+    assert (shown(explorer) == explorer.picture(explorer.state)).all()
+    assert explorer.stop_button.disabled
+    assert not explorer.start_button.disabled
+
+
+def test_the_laboratory_is_stopped_and_started_ten_times():
+    explorer, threads = CollapseLab(last=10**6, batch_size=16), []
+    for _ in range(10):
+        explorer.start()
+        assert explorer.running
+        threads.append(explorer._thread)
+        explorer.stop()
+        assert not explorer.running
+    assert len(set(threads)) == 10
+    assert not any(thread.is_alive() for thread in threads)
+    assert not explorer.start_button.disabled
+
+
+def test_starting_again_ends_the_game_before(images):
+    explorer = CollapseLab(last=10**6, batch_size=16)
+    explorer.start()
+    first = explorer._thread
+    explorer.controls["loss"].value = "hinge"
+    explorer.start()
+    assert not first.is_alive()
+    assert explorer.rules.startswith("hinge")
+    explorer.reset_button.click()
+    assert not explorer.running
+    assert explorer.moments == []
+    assert explorer.state == explorer.default
+
+
+def test_a_game_repeats_itself_and_the_rules_count(images):
+    def samples(**rules):
+        explorer = collapse(images)
+        for name, value in rules.items():
+            explorer.controls[name].value = value
+        explorer.start()
+        return finished(explorer).moments[-1].scene.samples
+
+    assert torch.equal(samples(), samples())
+    for rules in ({"seed": 1}, {"loss": "hinge"}, {"penalty": 1.0}, {"ratio": "G 1 : D 5"}):
+        assert not torch.equal(samples(), samples(**rules))
+
+
+def test_a_game_that_diverges_is_said_in_words(images, monkeypatch):
+    def diverge(*args, **kwargs):
+        raise NonFiniteLoss("The loss is nan.")
+        yield
+
+    monkeypatch.setattr("gen_lib.widgets.collapse.training_steps", diverge)
+    explorer = collapse(images)
+    explorer.start()
+    finished(explorer)
+    assert explorer.caption.text == "The loss is nan."
+    assert not explorer.start_button.disabled

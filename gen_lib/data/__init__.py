@@ -2,7 +2,7 @@
 
 from gen_lib.data.domains import DOMAIN_SETS, Domain, DomainSet, TwoDomains, load_domains
 from gen_lib.data.images import Batch, ImageSet, Split, data_folder, load, to_float, to_uint8
-from gen_lib.data.toys import TOYS, DensityToy, Toy, load_toy
+from gen_lib.data.toys import TOYS, DensityToy, Toy, load_toy, modes
 
 __all__ = [
     "DOMAIN_SETS",
@@ -19,6 +19,7 @@ __all__ = [
     "load",
     "load_domains",
     "load_toy",
+    "modes",
     "to_float",
     "to_uint8",
 ]

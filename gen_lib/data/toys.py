@@ -5,6 +5,7 @@ Every toy can be sampled exactly; those whose density has a closed form also giv
 
 import math
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from gen_lib import InputError
+from gen_lib.data.images import Batch
 
 
 class Toy(ABC):
@@ -22,6 +24,11 @@ class Toy(ABC):
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """n independent points."""
+
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
+        """The minibatch of a training step: new points, as images of two channels, one pixel."""
+        points = self.sample(size, torch.Generator().manual_seed(seed * 1_000_003 + step))
+        return Batch(points[:, :, None, None], torch.zeros(size, dtype=torch.long))
 
 
 class DensityToy(Toy):
@@ -50,6 +57,30 @@ class Mixture(DensityToy):
         # exp is slow where it underflows; what is e^80 times smaller than the largest adds nothing
         log_normal = log_normal.clamp(min=log_normal.amax(dim=1, keepdim=True) - 80)
         return log_normal.logsumexp(dim=1) - math.log(len(self.means))
+
+
+class Modes(NamedTuple):
+    """Which modes of a mixture the samples reach."""
+
+    covered: int
+    """Number of modes that hold at least 1 % of all samples within 3 standard deviations."""
+    near: float
+    """Share of the samples within 3 standard deviations of some mode, in [0, 1]."""
+    shares: Float[Tensor, "modes"]
+    """Share of all samples within 3 standard deviations of each mode."""
+
+
+def modes(x: Float[Tensor, "n 2"], mixture: Mixture) -> Modes:
+    """How many modes of a mixture in the plane do the samples cover?
+
+    >>> two = Mixture("two", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), sigma=0.1)
+    >>> modes(torch.tensor([[1.1, 0.0], [0.5, 0.0]]), two)
+    Modes(covered=1, near=0.5, shares=tensor([0.0000, 0.5000]))
+    """
+    distance, mode = torch.cdist(x, mixture.means).min(dim=1)
+    near = mode[distance <= 3 * mixture.sigma]
+    shares = near.bincount(minlength=len(mixture.means)) / len(x)
+    return Modes(int((shares >= 0.01).sum()), len(near) / len(x), shares)
 
 
 class Checkerboard(DensityToy):
@@ -109,10 +140,11 @@ def _grid(side: int) -> Float[Tensor, "modes 2"]:
     return torch.cartesian_prod(ticks, ticks)
 
 
+EIGHT_GAUSSIANS = Mixture("eight_gaussians", _circle(8, radius=2.0), sigma=0.05)
 TOYS: dict[str, Toy] = {
     toy.name: toy
     for toy in (
-        Mixture("eight_gaussians", _circle(8, radius=2.0), sigma=0.05),
+        EIGHT_GAUSSIANS,
         Mixture("grid", _grid(5), sigma=0.05),
         TwoMoons(),
         SwissRoll(),

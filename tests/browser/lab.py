@@ -20,13 +20,14 @@ from playwright.sync_api import Locator, Page
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
+    GAN,
     BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, denoising, masked, sparse, vae, vae_codes
+from gen_lib.widgets import autoencoder, denoising, gan, masked, sparse, vae, vae_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -44,6 +45,8 @@ EXPLORERS = {
     "latent": "from gen_lib.widgets.autoencoder import LatentExplorer\nLatentExplorer()",
     "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
     "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
+    "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
+    "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
     "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
     "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
     "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
@@ -124,6 +127,7 @@ def write_data(folder: Path) -> None:
         masked.MASKED: MaskedAutoencoder(),
         vae.PLANE: BernoulliVAE(latent_size=2),
         vae_codes.LARGE: BernoulliVAE(),
+        gan.SHIPPED: GAN(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):
