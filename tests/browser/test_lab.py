@@ -155,13 +155,6 @@ def test_the_laboratory_is_stopped_and_started_ten_times(quiet_page, lab):
     shoot(quiet_page, "collapse_stopped")
 
 
-def test_a_film_plays(quiet_page, lab):
-    explorer = opened(quiet_page, lab, "film")
-    before = settle(explorer)
-    explorer.get_by_role("button", name="Play").first.click()
-    wait_for_change(explorer, before, "film played")
-
-
 def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
     open_and_run(quiet_page, lab, "quiz.ipynb")
     quiz = quiet_page.locator(".gen-quiz")
