@@ -265,12 +265,12 @@ print(f"Same loss ({loss.item():.1f} nats per image) and same gradients.")
 # %% [markdown]
 # ## Train
 #
-# 900 steps, live, at the library's defaults for a small network.
+# 700 steps, live, at the library's defaults for a small network.
 
 # %%
 torch.manual_seed(0)
 live = BernoulliVAE(width=16, hidden=64)
-history = fit(live, train, steps=900)
+history = fit(live, train, steps=700)
 
 p_white = (x + 1) / 2
 coin_flips = Bernoulli(p_white).entropy().flatten(1).sum(dim=1).mean().item()
@@ -286,7 +286,7 @@ for value, name in (
     (blind, "mean image, no code"),
 ):
     axes[0].axhline(value, color=plots.BASELINE, linestyle="--")
-    axes[0].annotate(name, (840, value), ha="right", xytext=(0, 3), textcoords="offset points")
+    axes[0].annotate(name, (640, value), ha="right", xytext=(0, 3), textcoords="offset points")
 axes[0].set(ylabel="negative ELBO in nats", ylim=(170, 420), title="The bound falls ...")
 axes[1].set(ylabel="KL in nats", title="... while the code is put to use")
 plots.show(
@@ -573,12 +573,12 @@ ruler, n = Ruler(images), 10_000
 
 
 def mixture(model):
-    z = in_batches(model.encode, train.x[:20_000])
+    z = in_batches(model.encode, train.x[:10_000])
     fitted = GaussianMixture(32, max_iter=60, tol=1e-2, random_state=0).fit(z.double().numpy())
     return torch.tensor(fitted.sample(n)[0]).float()
 
 
-z_train = in_batches(ae.encode, train.x[:20_000])
+z_train = in_batches(ae.encode, train.x[:10_000])
 one_gaussian = torch.distributions.MultivariateNormal(z_train.mean(dim=0), z_train.T.cov())
 with torch.random.fork_rng():
     torch.manual_seed(0)
