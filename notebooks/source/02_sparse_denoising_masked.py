@@ -217,8 +217,7 @@ plots.show(
 
 # %%
 for name in (*SPARSE.values(), "denoising", "masked"):
-    card = read_card(pretrained_folder() / f"{name}.safetensors")
-    print(f"{card['command']}   ({card['minutes']} minutes)")
+    print(read_card(pretrained_folder() / f"{name}.safetensors")["command"])
 
 # %% [markdown]
 # ## Look

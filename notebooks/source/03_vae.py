@@ -311,7 +311,7 @@ ae = load_pretrained("conv-ae", ConvAutoencoder)
 cards = {}
 for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
     cards[name] = read_card(pretrained_folder() / f"{name}.safetensors")
-    print(f"{cards[name]['command']}   ({cards[name]['minutes']} minutes)")
+    print(cards[name]["command"])
 
 # %% [markdown]
 # ### A Gaussian likelihood, and what "just use the MSE" assumes
@@ -684,7 +684,7 @@ for name, settings in {
 }.items():
     torch.manual_seed(0)
     model = BernoulliVAE(width=8, hidden=64, **settings)
-    fit(model, train, steps=400, progress=False)
+    fit(model, train, steps=500, progress=False)
     with torch.no_grad():
         q = model.posterior(x_bw)
         distortion = -model.log_likelihood(x_bw, q.draw(seeded(1))).mean().item()

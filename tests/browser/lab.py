@@ -20,14 +20,13 @@ from playwright.sync_api import Locator, Page
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
-    GAN,
     BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, denoising, gan, masked, sparse, vae, vae_codes
+from gen_lib.widgets import autoencoder, denoising, masked, sparse, vae, vae_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -45,8 +44,6 @@ EXPLORERS = {
     "latent": "from gen_lib.widgets.autoencoder import LatentExplorer\nLatentExplorer()",
     "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
     "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
-    "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
-    "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
     "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
     "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
     "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
@@ -127,7 +124,6 @@ def write_data(folder: Path) -> None:
         masked.MASKED: MaskedAutoencoder(),
         vae.PLANE: BernoulliVAE(latent_size=2),
         vae_codes.LARGE: BernoulliVAE(),
-        gan.SHIPPED: GAN(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):
@@ -175,12 +171,21 @@ def open_and_run(page: Page, address: str, name: str, minutes: float = 3) -> Non
     )
 
 
-def pixels(widget: Locator) -> bytes:
-    """What is seen of the widget's pictures."""
-    return b"".join(picture.screenshot() for picture in widget.locator(".widget-image").all())
+PIXELS = """async (picture) => {
+    await picture.decode().catch(() => {});  // it may be exchanged for the next one meanwhile
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [picture.naturalWidth, picture.naturalHeight];
+    canvas.getContext("2d").drawImage(picture, 0, 0);
+    return canvas.toDataURL();
+}"""
 
 
-def wait_until(widget: Locator, wanted: Callable[[bytes], bool], what: str) -> bytes:
+def pixels(widget: Locator) -> str:
+    """The widget's pictures as the browser has decoded them, wherever the page is scrolled to."""
+    return "".join(picture.evaluate(PIXELS) for picture in widget.locator(".widget-image").all())
+
+
+def wait_until(widget: Locator, wanted: Callable[[str], bool], what: str) -> str:
     """The widget's pixels once they are as wanted."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -190,14 +195,14 @@ def wait_until(widget: Locator, wanted: Callable[[bytes], bool], what: str) -> b
     raise AssertionError(f"{what}: the picture is not as expected after {PATIENCE} s")
 
 
-def wait_for_change(widget: Locator, before: bytes, what: str) -> bytes:
+def wait_for_change(widget: Locator, before: str, what: str) -> str:
     """The widget's pixels once they differ from those before."""
     return wait_until(widget, lambda now: now != before, what)
 
 
-def settle(widget: Locator) -> bytes:
+def settle(widget: Locator) -> str:
     """The widget's pixels once they no longer change."""
-    before = b""
+    before = ""
     widget.page.wait_for_timeout(100)
     while (now := pixels(widget)) != before:
         before = now

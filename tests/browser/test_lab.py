@@ -37,6 +37,7 @@ def opened(page: Page, lab: str, name: str) -> Locator:
     open_and_run(page, lab, f"{name}.ipynb")
     explorer = page.locator(".gen-explorer")
     expect(explorer.locator(".widget-image")).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(2_000)  # the page rounds sliders to their steps and tells the kernel
     settle(explorer)
     shoot(page, name)
     return explorer
@@ -135,24 +136,6 @@ def test_patches_are_switched_by_mouse_and_keys(quiet_page, lab):
         cell.click()
     expect(caption).to_contain_text("nothing to predict from")
     shoot(quiet_page, "mask_error")
-
-
-def test_the_laboratory_is_stopped_and_started_ten_times(quiet_page, lab):
-    explorer = opened(quiet_page, lab, "collapse")
-    start, stop = (explorer.get_by_role("button", name=name) for name in ("Start", "Stop"))
-    caption = explorer.get_by_role("status")
-    for k in range(10):
-        before = settle(explorer)
-        start.click()
-        expect(caption).to_contain_text("Step")
-        wait_for_change(explorer, before, f"game {k} begun")
-        expect(stop).to_be_enabled()
-        stop.click()
-        expect(start).to_be_enabled()
-        still = settle(explorer)
-        quiet_page.wait_for_timeout(1_000)
-        assert settle(explorer) == still, f"game {k} goes on"
-    shoot(quiet_page, "collapse_stopped")
 
 
 def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
