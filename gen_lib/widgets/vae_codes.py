@@ -56,8 +56,7 @@ class UnitsExplorer(Explorer[UnitsState]):
         self.kl = q.kl().mean(dim=0)
         self.units = self.kl.argsort(descending=True)[:UNITS].tolist()
         drawn = torch.randn(SHOWN, size, generator=torch.Generator().manual_seed(0))
-        codes = {"test image": q.mu[:SHOWN], "draw from the prior": drawn}
-        self.codes = {k: z.mul(10).round() / 10 for k, z in codes.items()}  # the sliders' steps
+        self.codes = {"test image": q.mu[:SHOWN], "draw from the prior": drawn}
         last = min(SHOWN, len(x)) - 1
         controls = {"start": choice("start", list(self.codes)), "number": index_slider("No.", last)}
         controls |= {
@@ -113,8 +112,7 @@ class UnitsExplorer(Explorer[UnitsState]):
         return z
 
     def _values(self, start: str, number: int) -> list[float]:
-        values = self.codes[start][number, self.units].clamp(-LIMIT, LIMIT).tolist()
-        return [round(value, 1) for value in values]
+        return self.codes[start][number, self.units].clamp(-LIMIT, LIMIT).tolist()
 
 
 class WayState(NamedTuple):
