@@ -69,7 +69,7 @@ def train(options: argparse.Namespace) -> None:
         raise InputError(f"{out} exists and is not empty: choose another --out, or remove it.")
     _check_writable(out)
     kind = MODELS[options.model]
-    images = load_domains(options.data) if issubclass(kind, Translates) else load(options.data)
+    images = _training_images(options.data, kind)
     torch.manual_seed(options.seed)
     model = _build(options, images)
     history = fit(
@@ -153,7 +153,18 @@ def measure(model: Model, data: str, n: int = N_FRECHET) -> list[Row]:
     """The figures of a model on the test images of a data set, or of two domains."""
     if isinstance(model, Translates):
         return evaluate_translation(model, load_domains(data, size=model.config["image_shape"][1]))
-    return evaluate(model, load(data), n)
+    return evaluate(model, _load_images(data), n)
+
+
+def _training_images(data: str, kind: type[Model]) -> ImageSet | DomainSet:
+    if issubclass(kind, Translates):
+        return load_domains(data, paired=kind.needs_pairs)
+    return _load_images(data)
+
+
+def _load_images(data: str) -> ImageSet:
+    """A set of images by name, or two domains as one set of two classes."""
+    return load_domains(data).labelled if data in DOMAIN_SETS else load(data)
 
 
 def _data_of(options: argparse.Namespace, model: Model) -> str:

@@ -4,6 +4,9 @@ A translation is compared with the picture that it should have become, which tra
 Three baselines stand beside it: the *identity* (the source itself), its *blur* (which alone lowers
 L1, since it hedges), and *colour*, a transfer that gives each channel the mean and the standard
 deviation that it has in the other domain (Reinhard et al. 2001, there in a space of their own).
+
+Of emoji, a classifier of the two styles says as well how many translations it takes for the target
+style, and how far their features are from those of true pictures of it (the Fréchet distance).
 """
 
 from collections.abc import Callable
@@ -15,11 +18,15 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gen_lib import InputError
+from gen_lib.checkpoints import load_pretrained
 from gen_lib.data import DomainSet
-from gen_lib.metrics import Row, psnr, ssim
-from gen_lib.models.base import Model, Translates, in_batches
+from gen_lib.data.domains import A, B
+from gen_lib.metrics import Row, frechet_distance, psnr, ssim
+from gen_lib.models.base import Classifies, Model, Translates, in_batches
+from gen_lib.models.judge import Judge
 
 Images = Float[Tensor, "n c h w"]
+STYLE_JUDGE = "style-judge"  # shipped; it tells emoji of A from those of B
 
 
 def l1(y: Images, x: Images) -> float:
@@ -51,6 +58,16 @@ def colour_transfer(
         for v in (source, target)
     )
     return ((x - mean_s) / std_s * std_t + mean_t).clamp(-1, 1)
+
+
+def style_share(judge: Classifies, y: Images, domain: int) -> float:
+    """Share of the images, in [0, 1], that a classifier of the domains A and B calls ``domain``."""
+    return (in_batches(judge.logits, y).argmax(dim=1) == domain).float().mean().item()
+
+
+def style_distance(judge: Classifies, y: Images, target: Images) -> float:
+    """Fréchet distance between the features of two sets of images."""
+    return frechet_distance(*(in_batches(judge.features, images) for images in (y, target)))
 
 
 def evaluate_translation(model: Model, domains: DomainSet) -> list[Row]:
@@ -86,10 +103,27 @@ def _towards(to: Literal["A", "B"], model: Translates, domains: DomainSet) -> li
         "blur": blur(x),
         "colour": colour_transfer(x, before.x, after.x),
     }
-    bases = source.bases
+    of_bases = {name: output[source.bases] for name, output in outputs.items()}
     rows = [_row(figure, to, outputs, y) for figure in (psnr, l1, ssim)]
-    of_bases = {name: output[bases] for name, output in outputs.items()}
-    return [*rows, _row(retrieval, to, of_bases, y[bases])]
+    rows.append(_row(retrieval, to, of_bases, y[source.bases]))
+    if domains.name == "emoji":
+        rows += _style(to, outputs, y, after.x)
+    return rows
+
+
+def _style(to: str, outputs: dict[str, Tensor], truth: Tensor, seen: Tensor) -> list[Row]:
+    """What a classifier of the styles says, also of true pictures: held-out ones, and ``seen``."""
+    judge, domain = load_pretrained(STYLE_JUDGE, Judge), {"A": A, "B": B}[to]
+    order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
+    shares = {n: style_share(judge, y, domain) for n, y in (outputs | {"truth": truth}).items()}
+    distances = {
+        name: style_distance(judge, y, truth)
+        for name, y in (outputs | {"floor": seen[order[: len(truth)]]}).items()
+    }
+    return [
+        Row(f"{name}_to_{to.lower()}", figures.pop(""), figures)
+        for name, figures in (("style", shares), ("frechet", distances))
+    ]
 
 
 def _row(

@@ -18,7 +18,16 @@ from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import seasons
-from gen_lib.data.images import Batch, data_folder, minibatch, picture_files, read_picture, to_float
+from gen_lib.data.images import (
+    Batch,
+    ImageSet,
+    Split,
+    data_folder,
+    minibatch,
+    picture_files,
+    read_picture,
+    to_float,
+)
 
 DOMAIN_SETS = ("seasons", "emoji")
 A, B = 0, 1  # the labels of a batch's images
@@ -98,6 +107,18 @@ class DomainSet:
         """(channels, height, width)."""
         channels, height, width = self.train.a.images.shape[1:]
         return channels, height, width
+
+    @property
+    def labelled(self) -> ImageSet:
+        """Both domains as one set of images of two classes, which a classifier can learn."""
+        train, test = (
+            Split(
+                torch.cat([half.a.images, half.b.images]),
+                torch.cat([torch.full((len(half.a),), A), torch.full((len(half.b),), B)]),
+            )
+            for half in (self.train, self.test)
+        )
+        return ImageSet(self.name, train, test, self.classes)
 
 
 def load_domains(name: str, size: int = 32, paired: bool = False) -> DomainSet:

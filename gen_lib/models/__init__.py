@@ -12,6 +12,7 @@ from gen_lib.models.cyclegan import CycleGAN
 from gen_lib.models.gan import GAN
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
+from gen_lib.models.paired import PairedTranslator
 from gen_lib.models.vae import BernoulliVAE, GaussianVAE
 
 KINDS = (
@@ -24,6 +25,7 @@ KINDS = (
     BernoulliVAE,
     GaussianVAE,
     CycleGAN,
+    PairedTranslator,
     GAN,
     Judge,
 )

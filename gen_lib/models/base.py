@@ -85,6 +85,9 @@ class Samples(ABC):
 class Translates(ABC):
     """A model that shows an image of one domain as it would look in the other."""
 
+    needs_pairs: ClassVar[bool] = False
+    """Whether it learns from true pairs, which unpaired training does without."""
+
     @abstractmethod
     def translate(
         self, x: Float[Tensor, "n c h w"], to: Literal["A", "B"]

@@ -40,13 +40,20 @@ class Judge(Model, Classifies):
     Args:
         image_shape: (channels, height, width).
         classes: number of classes.
+        background: the value around the images, which training moves into sight, in [-1, 1].
     """
 
     name = "judge"
     num_features = 128
 
-    def __init__(self, image_shape: tuple[int, int, int] = (1, 28, 28), classes: int = 10):
-        super().__init__(image_shape=image_shape, classes=classes)
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        classes: int = 10,
+        background: float = -1.0,
+    ):
+        super().__init__(image_shape=image_shape, classes=classes, background=background)
+        self.background = background
         self.body = nn.Sequential(
             nn.Conv2d(image_shape[0], 32, 3, padding=1, bias=False),  # (N, 32, H, W)
             nn.BatchNorm2d(32),
@@ -76,17 +83,19 @@ class Judge(Model, Classifies):
 
     def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
         """One turn: cross-entropy with smoothed labels on shifted and mirrored images."""
-        logits = self.logits(_jitter(batch.images, generator))
+        logits = self.logits(_jitter(batch.images, self.background, generator))
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=0.1)
         accuracy = (logits.argmax(dim=1) == batch.labels).float().mean()
         yield Turn("model", loss, {"cross_entropy": loss, "accuracy": accuracy})
 
 
-def _jitter(x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, "n c h w"]:
+def _jitter(
+    x: Float[Tensor, "n c h w"], background: float, generator: torch.Generator
+) -> Float[Tensor, "n c h w"]:
     """Mirror half of the images, and shift each by up to 2 pixels both ways."""
     (n, _, height, width), device = x.shape, x.device
     mirrored = torch.rand(n, 1, 1, 1, generator=generator, device=device) < 0.5
-    x = F.pad(torch.where(mirrored, x.flip(3), x), (2, 2, 2, 2), value=-1.0)
+    x = F.pad(torch.where(mirrored, x.flip(3), x), (2, 2, 2, 2), value=background)
     shift = torch.randint(5, (2, n, 1), generator=generator, device=device)
     rows = shift[0] + torch.arange(height, device=device)  # (n, h)
     columns = shift[1] + torch.arange(width, device=device)  # (n, w)
