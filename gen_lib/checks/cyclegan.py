@@ -17,7 +17,7 @@ class _Networks:
         torch.manual_seed(0)
         self.g, self.f = (nn.Conv2d(2, 2, 3, padding=1) for _ in "GF")
         self.d_x, self.d_y = (nn.Conv2d(2, 1, 2, stride=2) for _ in "XY")
-        self.x, self.y = torch.rand(3, 2, 6, 6) - 1, torch.rand(4, 2, 6, 6)
+        self.x, self.y = torch.rand(3, 2, 6, 6) - 1, torch.rand(3, 2, 6, 6)
 
     def cycle(self) -> Tensor:
         return distance(self.f(self.g(self.x)), self.x) + distance(self.g(self.f(self.y)), self.y)
@@ -59,8 +59,8 @@ def check_cycle_loss(loss: Callable) -> str:
         (there, "Only one direction: the cycle of y is missing, so G need not undo F."),
         (back, "Only one direction: the cycle of x is missing, so F need not undo G."),
         (right / 2, "This is the mean of both directions: add them."),
-        (72 * there + 72 * back, "It is summed over the pixels: take their mean."),
-        (3 * 72 * there + 4 * 72 * back, "It is summed over all images and pixels: take the mean."),
+        (72 * right, "It is summed over the pixels: take their mean."),
+        (3 * 72 * right, "It is summed over all images and pixels: take the mean."),
         (n.identity(), "That is the identity loss: each image must pass through both generators."),
     )
     require(same(got, right), "Not E |F(G(x)) - x| + E |G(F(y)) - y|.")
@@ -146,8 +146,8 @@ def _check_discriminator(
     """real and fake: those of the right domain, then those of the other one."""
     right = discriminator_loss(d(real[0]), d(fake[0]))
     swapped = (
-        f"{name} looks at the wrong domain: D_X tells x from F(y), which are both of A; D_Y tells y "
-        "from G(x)."
+        f"{name} looks at the wrong domain: D_X tells x from F(y), both of A, and D_Y tells y from "
+        "G(x), both of B."
     )
     require_none_of(
         got,
@@ -166,7 +166,7 @@ def _check_discriminator(
         wrong = [entropy(d(v), torch.full_like(d(v), t)) for v, t in ((real[0], 1), (fake[0], 0))]
         require(
             not same(got, factor * (wrong[0] + wrong[1])),
-            "That is chapter 04's loss, a cross entropy: here the verdicts are compared by squares.",
+            "That is chapter 04's loss, a cross entropy: here verdicts are compared by squares.",
         )
     require(same(got, right), f"{name}'s loss is not 1/2 E (D(real) - 1)^2 + 1/2 E D(fake)^2.")
 
@@ -195,7 +195,9 @@ def check_exchange(exchange: Callable) -> str:
         old < 800,
         "The pool never returns the newest image: half of what D sees should be of today.",
     )
-    require(abs(old / 800 - 0.5) < 0.08, f"An older image comes out in {old / 8:.0f} % of calls: half.")
+    require(
+        abs(old / 800 - 0.5) < 0.08, f"An older image comes out in {old / 8:.0f} % of calls: half."
+    )
     require(min(map(float, pool)) > 400, "The oldest images stay: choose the place at random.")
     return "kept until full; then half of the calls swap the new image for a random older one."
 
@@ -261,7 +263,10 @@ def _wrong_turns(n: _Networks) -> list[tuple[Tensor, str]]:
         (adversarial + 3 * cycle, "The identity loss is missing."),
         (adversarial + 2 * identity, "The cycle loss is missing."),
         (3 * cycle + 2 * identity, "The adversarial loss is missing: nothing asks for B's style."),
-        (adversarial + 2 * cycle + 3 * identity, "The weights of cycle and identity are exchanged."),
+        (
+            adversarial + 2 * cycle + 3 * identity,
+            "The weights of cycle and identity are exchanged.",
+        ),
         (adversarial + cycle + identity, "The weights cycle and identity are not used."),
         (adversarial / 2 + 3 * cycle + 2 * identity, "The 1/2 belongs to the discriminators."),
     ]
