@@ -17,8 +17,8 @@ from gen_lib.cli import main
 from gen_lib.data import load as load_data
 from gen_lib.data import load_domains, to_uint8
 from gen_lib.metrics import Row
-from gen_lib.models import MODELS, CycleGAN, DeepAutoencoder
-from gen_lib.models.base import Model, Samples
+from gen_lib.models import MODELS, CycleGAN, DeepAutoencoder, Judge
+from gen_lib.models.base import Model, Samples, Translates
 
 
 @pytest.fixture
@@ -111,7 +111,9 @@ def domains(tmp_path):
     return str(tmp_path / "domains")
 
 
-@pytest.mark.parametrize("model", [name for name in MODELS if name != "cyclegan"])
+@pytest.mark.parametrize(
+    "model", [n for n, kind in MODELS.items() if not issubclass(kind, Translates)]
+)
 def test_every_model_trains_on_a_folder_of_pictures(tmp_path, pictures, model):
     run(
         "train",
@@ -140,6 +142,28 @@ def test_a_translator_trains_on_a_folder_of_two_domains(translating_run):
     rows = history(translating_run)
     assert [row["step"] for row in rows] == ["1", "2"]
     assert {"G", "cycle", "D_X", "D_Y"} <= set(rows[0])
+
+
+def test_the_ceiling_trains_on_pairs_and_refuses_a_folder_without(tmp_path, domains, capsys):
+    out = tmp_path / "run"
+    words = ["train", "paired", "--data", domains, "--steps", 2, "--set", "width=4"]
+    assert main([*map(str, words), "--out", str(out)]) == 2
+    assert "hold no pairs" in capsys.readouterr().err
+    for left_over in ("6.png", "7.png"):
+        (tmp_path / "domains" / "trainA" / left_over).unlink()
+    run(*words, "--out", out)
+    assert {"to_a", "to_b"} <= set(history(out)[0])
+
+
+def test_a_classifier_learns_two_domains_as_two_classes(tmp_path):
+    out = tmp_path / "run"
+    run("train", "judge", "--data", "emoji", "--steps", 1, "--set", "background=1", "--out", out)
+    judge = load(out / "model.safetensors", Judge)
+    assert judge.config["image_shape"] == (3, 32, 32)
+    assert judge.config["classes"] == 2
+    assert judge.background == 1
+    run("evaluate", out, "--data", "emoji", "--json", tmp_path / "x.json")
+    assert json.loads((tmp_path / "x.json").read_text())["accuracy_one_class"] == 0.5
 
 
 @pytest.mark.parametrize(("to", "source", "target"), [("B", "a", "b"), ("A", "b", "a")])

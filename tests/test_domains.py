@@ -11,7 +11,15 @@ import torch
 from PIL import Image
 
 from gen_lib import InputError
-from gen_lib.data import DomainSet, data_folder, domains, load_domains, seasons, to_uint8
+from gen_lib.data import (
+    DomainSet,
+    data_folder,
+    domains,
+    load_domains,
+    load_pairs,
+    seasons,
+    to_uint8,
+)
 from gen_lib.data.domains import SEASONS
 from gen_lib.data.shapes import NUMBERS, Canvas, Dice, box, disc, line, triangle, wave
 
@@ -408,3 +416,30 @@ def test_a_damaged_emoji_file_is_named_with_its_remedy(tmp_path, monkeypatch, na
     damage(tmp_path / "emoji" / name)
     with pytest.raises(InputError, match=rf"{name} is {words}: restore it with `git checkout"):
         load_domains("emoji")
+
+
+# Pairs alone, and both domains as classes
+
+
+@pytest.mark.parametrize("name", ["seasons", "emoji"])
+def test_the_pairs_alone_are_those_of_the_whole_set(name, landscapes, emoji):
+    whole = {"seasons": landscapes, "emoji": emoji}[name].test
+    pairs = load_pairs(name)
+    assert pairs.paired
+    assert torch.equal(pairs.a.images, whole.a.images)
+    assert torch.equal(pairs.b.images, whole.b.images)
+    assert pairs.a.captions == whole.a.captions
+
+
+def test_the_pairs_alone_refuse_what_the_whole_set_refuses():
+    for name, size, words in (("seasons", 0, "size is 0"), ("mars", 32, "no pair of domains")):
+        with pytest.raises(InputError, match=words):
+            load_pairs(name, size)
+
+
+def test_two_domains_are_two_classes(emoji):
+    images = emoji.labelled
+    assert images.classes == ("noto", "twemoji")
+    assert images.test.labels.bincount().tolist() == [len(emoji.test.a), len(emoji.test.b)]
+    assert torch.equal(images.train.images[images.train.labels == 0], emoji.train.a.images)
+    assert torch.equal(images.train.images[images.train.labels == 1], emoji.train.b.images)

@@ -14,6 +14,7 @@ from gen_lib.models.cyclegan import (
     discriminator_loss,
     distance,
 )
+from gen_lib.models.paired import PairedTranslator
 from gen_lib.nets.patchgan import Residual, patch_discriminator, translator
 from gen_lib.training import fit, training_steps
 
@@ -274,3 +275,28 @@ def test_it_learns_to_brighten_without_pairs(grey_and_bright):
     assert distance(g_x, true) < distance(x, true) / 3
     assert distance(model.f(y), y - 120 / 127.5) < distance(x, true) / 3
     assert distance(back, x) < distance(x, true) / 4
+
+
+# The ceiling
+
+
+def test_the_ceiling_descends_the_distances_to_the_true_partners():
+    model = PairedTranslator(SHAPE, width=4, blocks=1)
+    model.g, model.f = Plus(2.0), Plus(-1.0)
+    x, y = torch.ones(2, *SHAPE), torch.full((2, *SHAPE), 4.0)
+    (turn,) = model.turns(batch_of(x, y), torch.Generator())
+    assert turn.loss.item() == (4 - 3) + (3 - 1)
+    assert {name: v.item() for name, v in turn.terms.items()} == {"to_b": 1, "to_a": 2}
+
+
+def test_the_ceiling_has_the_generators_of_the_cyclegan_and_learns_what_pairs_say(grey_and_bright):
+    x = grey_and_bright.a
+    negatives = TwoDomains(x, Domain(255 - x.images, x.captions), True)
+    torch.manual_seed(0)
+    model = PairedTranslator(SHAPE, width=8, blocks=1)
+    same = CycleGAN(SHAPE, width=8, blocks=1)
+    assert [p.shape for p in model.g.parameters()] == [p.shape for p in same.g.parameters()]
+    fit(model, negatives, steps=200, batch_size=8, progress=False)
+    with torch.no_grad():
+        g_x = model.translate(x.x, to="B")
+    assert distance(g_x, -x.x) < distance(x.x, -x.x) / 4

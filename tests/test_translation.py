@@ -8,8 +8,16 @@ from typing_extensions import override
 from gen_lib import InputError
 from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
 from gen_lib.models import LinearAutoencoder
-from gen_lib.models.base import Model, Translates
-from gen_lib.translation import blur, colour_transfer, evaluate_translation, l1, retrieval
+from gen_lib.models.base import Classifies, Model, Translates
+from gen_lib.translation import (
+    blur,
+    colour_transfer,
+    evaluate_translation,
+    l1,
+    retrieval,
+    style_distance,
+    style_share,
+)
 
 SHAPE = (3, 12, 12)
 
@@ -125,6 +133,29 @@ def test_retrieval_is_among_bases_only(negatives):
     same = DomainSet("doubled", negatives.train, pairs, ("A", "B"))
     rows = {row.name: row.value for row in evaluate_translation(Times(-1.0, -1.0), same)}
     assert rows["retrieval_to_b"] == rows["retrieval_to_a"] == 1
+
+
+class Bright(Classifies):
+    """Calls bright images class 1; its features are two pixels."""
+
+    def logits(self, x):
+        mean = x.mean(dim=(1, 2, 3))
+        return torch.stack([-mean, mean], dim=1)
+
+    def features(self, x):
+        return x[:, 0, 0, :2]
+
+
+def test_style_is_the_share_that_a_classifier_calls_the_target():
+    x = torch.cat([images(6) + 3, images(2) - 3])
+    assert style_share(Bright(), x, 1) == 6 / 8
+    assert style_share(Bright(), x, 0) == 2 / 8
+
+
+def test_the_distance_of_styles_of_shifted_images_is_the_square_of_the_shift():
+    x = images(500)
+    assert style_distance(Bright(), x, x) == pytest.approx(0, abs=1e-3)
+    assert style_distance(Bright(), x + 0.5, x) == pytest.approx(2 * 0.25, rel=1e-2)
 
 
 def test_what_cannot_be_measured_is_named(negatives):

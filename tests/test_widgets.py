@@ -2,6 +2,7 @@
 
 import io
 from base64 import b64decode
+from functools import cache
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from PIL import Image
 
 from gen_lib import InputError
-from gen_lib.data import ImageSet, load_toy
+from gen_lib.data import ImageSet, load_pairs, load_toy
+from gen_lib.metrics import psnr
 from gen_lib.models import (
     GAN,
     BernoulliVAE,
@@ -19,11 +21,13 @@ from gen_lib.models import (
     MaskedAutoencoder,
     SparseAutoencoder,
 )
+from gen_lib.models.base import Translates
 from gen_lib.training import NonFiniteLoss
 from gen_lib.widgets import drawing
 from gen_lib.widgets.autoencoder import LatentExplorer
 from gen_lib.widgets.base import HEIGHT, WIDTH
 from gen_lib.widgets.collapse import CollapseLab
+from gen_lib.widgets.cyclegan import MixerExplorer, TranslatorExplorer, there_and_back
 from gen_lib.widgets.denoising import NoiseExplorer
 from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber, load_films
 from gen_lib.widgets.masked import MaskExplorer
@@ -101,7 +105,35 @@ def collapse(images):
     return CollapseLab(last=40, batch_size=16)
 
 
+@cache
+def pairs(name):
+    return load_pairs(name)
+
+
+def translating(images):
+    model = Plus(0.5, -0.25)
+    return TranslatorExplorer(
+        {"seasons": model, "emoji": model}, {name: pairs(name) for name in ("seasons", "emoji")}
+    )
+
+
+def mixer(images):
+    weights = [(c, i) for c in (10.0, 0.0) for i in (1.0, 5.0)]
+    return MixerExplorer({(c, i): Plus(c / 10, -i / 10) for c, i in weights}, pairs("seasons"))
+
+
+class Plus(Translates):
+    """Towards B one number is added, towards A another."""
+
+    def __init__(self, to_b, to_a):
+        self.add = {"A": to_a, "B": to_b}
+
+    def translate(self, x, to):
+        return x + self.add[to]
+
+
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
+KINDS += (translating, mixer)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -139,6 +171,13 @@ MOVES = [
     (walk, "shift", 2.0),
     *((collapse, name, value) for name, value in dict(loss="hinge", ratio="G 5 : D 1").items()),
     *((collapse, name, value) for name, value in dict(rate=1e-4, penalty=0.0, seed=1).items()),
+    (translating, "way", "Twemoji to Noto"),
+    (translating, "image", 3),
+    (translating, "noise", 0.1),
+    (mixer, "cycle", 0.0),
+    (mixer, "identity", 1.0),
+    (mixer, "way", "winter to summer"),
+    (mixer, "image", 3),
 ]
 # controls that choose what is shown
 ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1")
@@ -193,7 +232,7 @@ def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, va
 
 def test_every_control_is_moved_above():
     moved = {(kind, name) for kind, name, _ in MOVES}
-    assert len(moved) == 5 + 2 + 4 + 4 + 4 + 2 + 7 + 4 + 3 + 2 + 5 + 5
+    assert len(moved) == 5 + 2 + 4 + 4 + 4 + 2 + 7 + 4 + 3 + 2 + 5 + 5 + 3 + 4
 
 
 @every_explorer
@@ -570,3 +609,27 @@ def test_a_game_that_diverges_is_said_in_words(images, monkeypatch):
     finished(explorer)
     assert explorer.caption.text == "The loss is nan."
     assert not explorer.start_button.disabled
+
+
+def test_there_and_back_are_the_two_translations_and_noise_comes_between_them():
+    explorer = translating(None)
+    way = explorer.ends["winter to summer"]
+    t = there_and_back(Plus(0.5, -0.25), way, 2)
+    torch.testing.assert_close(t.g_x, (way.x[2] - 0.25).clamp(-1, 1))
+    torch.testing.assert_close(t.back, (t.g_x + 0.5).clamp(-1, 1))
+    assert torch.equal(t.y, pairs("seasons").a.x[10])  # every fifth of 500 pictures is shown
+    noised = there_and_back(Plus(0.0, 0.0), way, 2, noise=0.1)
+    assert 0.05 < (noised.g_x - way.x[2]).std() < 0.1  # clipped to the range of images
+    assert torch.equal(noised.back, noised.g_x)
+
+
+def test_the_tables_of_the_mixer_are_means_over_the_shown_pictures():
+    explorer = mixer(None)
+    e = explorer.ends["summer to winter"]
+    there, back = explorer.figures[(10.0, 5.0), "summer to winter"]
+    assert there == pytest.approx(psnr((e.x + 1).clamp(-1, 1), e.y))
+    assert back == pytest.approx(psnr(((e.x + 1).clamp(-1, 1) - 0.5).clamp(-1, 1), e.x))
+    words = explorer.image.tooltip
+    assert explorer.state[:2] == (10.0, 5.0)
+    assert f"{there:.1f} dB against their true" in words
+    assert f"{back:.1f} dB back again" in words

@@ -11,6 +11,7 @@ from pathlib import Path
 from gen_lib import cli
 from gen_lib.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save, sha256
 from gen_lib.models.base import Model
+from gen_lib.widgets.cyclegan import MIXED
 
 RECIPES = {
     "judge": "judge --data fashion_mnist --steps 12000 --seed 0",
@@ -31,6 +32,18 @@ RECIPES = {
     "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
     "vae": "vae --data fashion_mnist --steps 12000 --seed 0",
+}
+RECIPES |= {
+    "style-judge": "judge --data emoji --steps 500 --batch-size 64 --seed 0 --set background=1",
+    "cyclegan-seasons": "cyclegan --data seasons --steps 2000 --seed 0",
+    "cyclegan-emoji": "cyclegan --data emoji --steps 2500 --seed 0",
+    "paired-seasons": "paired --data seasons --steps 2000 --seed 0",
+    "paired-emoji": "paired --data emoji --steps 2000 --seed 0",
+}
+RECIPES |= {
+    name: "cyclegan --data seasons --steps 400 --seed 0 --set width=16 --set width_d=16 "
+    f"--set cycle={cycle:g} --set identity={identity:g}"
+    for (cycle, identity), name in MIXED.items()
 }
 RECIPES |= {
     f"vae-beta-{beta}": "vae --data fashion_mnist --steps 1000 --seed 0 --set width=16 "

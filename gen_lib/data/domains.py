@@ -148,6 +148,17 @@ def load_domains(name: str, size: int = 32, paired: bool = False) -> DomainSet:
     )
 
 
+def load_pairs(name: str, size: int = 32) -> TwoDomains:
+    """The held-out pictures alone, for whoever trains nothing: seasons are then drawn at once.
+
+    Arguments and errors are those of ``load_domains``.
+    """
+    if name == "seasons" and size >= 1:
+        scenes = SEASONS["test"]
+        return TwoDomains(_season(scenes, False, size), _season(scenes, True, size), True)
+    return load_domains(name, size).test
+
+
 def _seasons(size: int, paired: bool) -> DomainSet:
     if size < 1:
         raise InputError(f"size is {size}: it must be a whole number of at least 1.")

@@ -122,13 +122,13 @@ class CycleGAN(Model, Translates):
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (3, 32, 32),
-        width: int = 48,
+        width: int = 32,
         blocks: int = 4,
-        width_d: int = 48,
+        width_d: int = 32,
         cycle: float = 3.0,
         identity: float = 1.0,
         pool: int = 256,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
     ):
         config = {"width": width, "blocks": blocks, "width_d": width_d, "cycle": cycle}
         super().__init__(image_shape=image_shape, **config, identity=identity, pool=pool, lr=lr)
@@ -139,6 +139,7 @@ class CycleGAN(Model, Translates):
         self.g, self.f = (translator(image_shape, width, blocks) for _ in "GF")
         self.d_x, self.d_y = (patch_discriminator(image_shape, width_d) for _ in "XY")
         self.pool_x, self.pool_y = ImagePool(pool), ImagePool(pool)
+        self.to(memory_format=torch.channels_last)  # a step takes 5/6 of the time on a CPU
 
     @override
     def translate(self, x: Images, to: Literal["A", "B"]) -> Images:

@@ -40,13 +40,14 @@ class PairedTranslator(Model, Translates):
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (3, 32, 32),
-        width: int = 48,
+        width: int = 32,
         blocks: int = 4,
         lr: float = 3e-3,
     ):
         super().__init__(image_shape=image_shape, width=width, blocks=blocks, lr=lr)
         self.lr = lr
         self.g, self.f = (translator(image_shape, width, blocks) for _ in "GF")
+        self.to(memory_format=torch.channels_last)
 
     @override
     def translate(

@@ -54,8 +54,8 @@ class NoiseExplorer(Explorer[NoiseState]):
         canvas = Canvas(*self.size)
         for number, (label, image, note) in enumerate(
             (
-                ("input: x with noise", noised, _decibels(noised, x)),
-                ("output y", y, _decibels(y, x)),
+                ("input: x with noise", noised, decibels(noised, x)),
+                ("output y", y, decibels(y, x)),
                 ("target: the clean x", x, ""),
                 ("still wrong: |y − x|", (y - x).abs() - 1, ""),
             )
@@ -73,7 +73,7 @@ class NoiseExplorer(Explorer[NoiseState]):
             if state.kind == "Gaussian"
             else f"masking noise on {state.level:.0%} of the pixels"
         )
-        before, after = _decibels(noised, x), _decibels(y, x)
+        before, after = decibels(noised, x), decibels(y, x)
         return f"With {what} the PSNR of the input is {before}, that of the output {after}."
 
     def run(self, state: NoiseState) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,6 +84,7 @@ class NoiseExplorer(Explorer[NoiseState]):
         return x, noised, in_batches(self.model.reconstruct, noised)
 
 
-def _decibels(y: Tensor, x: Tensor) -> str:
+def decibels(y: Tensor, x: Tensor) -> str:
+    """The PSNR of y against x in words."""
     value = psnr(y, x)
     return f"{value:.1f} dB" if math.isfinite(value) else "∞ dB (no error)"

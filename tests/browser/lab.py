@@ -21,12 +21,13 @@ from playwright.sync_api import Locator, Page
 from gen_lib.checkpoints import save
 from gen_lib.models import (
     BernoulliVAE,
+    CycleGAN,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, denoising, masked, sparse, vae, vae_codes
+from gen_lib.widgets import autoencoder, cyclegan, denoising, masked, sparse, vae, vae_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -48,6 +49,8 @@ EXPLORERS = {
     "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
     "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
     "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
+    "translator": "from gen_lib.widgets.cyclegan import TranslatorExplorer\nTranslatorExplorer()",
+    "mixer": "from gen_lib.widgets.cyclegan import MixerExplorer\nMixerExplorer()",
     "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
 }
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
@@ -115,7 +118,8 @@ def write_notebooks(folder: Path, codes: Mapping[str, str]) -> None:
 
 def write_data(folder: Path) -> None:
     """The shipped data; weights that are not shipped yet are replaced by untrained ones."""
-    (folder / "FashionMNIST").symlink_to(ROOT / "data" / "FashionMNIST")
+    for name in ("FashionMNIST", "emoji"):
+        (folder / name).symlink_to(ROOT / "data" / name)
     (folder / "pretrained").mkdir()
     torch.manual_seed(0)
     models = {
@@ -126,6 +130,8 @@ def write_data(folder: Path) -> None:
         vae_codes.LARGE: BernoulliVAE(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
+    names = (*cyclegan.SHIPPED.values(), *cyclegan.MIXED.values())
+    models |= {name: CycleGAN(width=8, blocks=1) for name in names}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):
         shutil.copy(file, folder / "pretrained")
     for name, model in models.items():
