@@ -421,6 +421,19 @@ def test_a_damaged_emoji_file_is_named_with_its_remedy(tmp_path, monkeypatch, na
 # Pairs alone, and both domains as classes
 
 
+def test_below_the_horizon_lies_snow_and_above_it_never_meadow():
+    scenes = range(10_000, 10_200)
+    winter, summer = (seasons.draw(scenes, season) / 255 for season in (True, False))
+    rows = torch.arange(32) + 0.5
+    below = rows > seasons.horizon(scenes)[:, None] + 7.3  # (n, rows)
+    above = rows < seasons.horizon(scenes)[:, None] - 11.5
+    snow = (winter.amin(dim=1) > 0.7).float().mean(dim=2)  # share of each row
+    green = (summer[:, 1] > summer[:, 2] + 0.1).float().mean(dim=2)
+    assert snow[below].mean() > 0.6
+    assert green[below].mean() > 0.7
+    assert green[above].mean() < 0.1
+
+
 @pytest.mark.parametrize("name", ["seasons", "emoji"])
 def test_the_pairs_alone_are_those_of_the_whole_set(name, landscapes, emoji):
     whole = {"seasons": landscapes, "emoji": emoji}[name].test

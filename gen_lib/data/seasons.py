@@ -8,7 +8,7 @@ figure of the chapter is measured on it: a test holds its sha256.
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gen_lib.data.shapes import (
@@ -44,11 +44,20 @@ def draw(scenes: range, winter: bool, size: int = SIDE) -> UInt8[Tensor, "n 3 si
     return torch.from_numpy(picture)
 
 
+def horizon(scenes: range) -> Float[Tensor, "n"]:
+    """The height of the horizon in each scene, counted downwards in 32 units a side."""
+    return torch.from_numpy(_horizon(Dice(scenes))[:, 0, 0]).float()
+
+
+def _horizon(dice: Dice) -> np.ndarray:
+    return dice(14.0, 18.0)
+
+
 def _scene(canvas: Canvas, dice: Dice, winter: bool) -> None:
-    horizon = dice(14.0, 18.0)
-    _sky(canvas, dice, winter, horizon)
-    _mountains(canvas, dice, winter, horizon)
-    ground = _hills(canvas, dice, winter, horizon)
+    level = _horizon(dice)
+    _sky(canvas, dice, winter, level)
+    _mountains(canvas, dice, winter, level)
+    ground = _hills(canvas, dice, winter, level)
     side = np.where(dice() < 0.5, 1, -1)  # of the house; water opposite
     house, shift = 16 + side * dice(3.0, 9.0), dice(0.0, 32.0)
     flooded = _water(canvas, dice, winter, 16 - side * dice(3.0, 9.0), ground)
