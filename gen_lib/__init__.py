@@ -25,6 +25,8 @@ Notation, one letter for one thing in every notebook, docstring and figure:
 ``p_data``          the distribution that the data came from
 ``p_model``         the distribution that a model samples from
 ``G``, ``D``, ``f``   a generator, x = G(z); a discriminator, D(x) in [0, 1]; its logit f(x)
+``x``, ``y``         of two domains A and B; ``G`` translates x to B, ``F`` translates y to A
+``D_X``, ``D_Y``     what tells x from F(y), what tells y from G(x); one verdict a patch
 ``mu``, ``Sigma``   a mean and a covariance
 ``p(z)``            the prior of the codes, N(0, I)
 ``q(z|x)``          the encoder's distribution of the code of x, N(mu, diag(sigma^2))

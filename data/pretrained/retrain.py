@@ -41,8 +41,8 @@ RECIPES |= {
     "paired-emoji": "paired --data emoji --steps 2000 --seed 0",
 }
 RECIPES |= {
-    name: "cyclegan --data seasons --steps 400 --seed 0 --set width=16 --set width_d=16 "
-    f"--set cycle={cycle:g} --set identity={identity:g}"
+    name: "cyclegan --data seasons --steps 400 --batch-size 8 --seed 0 --set width=16 "
+    f"--set width_d=16 --set cycle={cycle:g} --set identity={identity:g}"
     for (cycle, identity), name in MIXED.items()
 }
 RECIPES |= {

@@ -44,18 +44,21 @@ def check_cycle_loss(loss: Callable) -> str:
     got, right = _one_number(loss(n.g, n.f, n.x, n.y)), n.cycle()
     there, back = distance(n.f(n.g(n.x)), n.x), distance(n.g(n.f(n.y)), n.y)
     swapped = distance(n.g(n.f(n.x)), n.x), distance(n.f(n.g(n.y)), n.y)
-    squares = nn.functional.mse_loss
-    roots = squares(n.f(n.g(n.x)), n.x), squares(n.g(n.f(n.y)), n.y)
+    mse = nn.functional.mse_loss
+    squared = mse(n.f(n.g(n.x)), n.x), mse(n.g(n.f(n.y)), n.y)
     why_swapped = (
         "The cycle starts with the wrong generator: G takes x and F takes y, so the cycles are "
         "F(G(x)) and G(F(y)), not F(G(y))."
     )
     require_none_of(
         got,
-        (sum(swapped), why_swapped),
+        (swapped[0] + swapped[1], why_swapped),
         (there + swapped[1], why_swapped),
         (swapped[0] + back, why_swapped),
-        (sum(roots), "The differences are squared (L2): that blurs. Take absolute values (L1)."),
+        (
+            squared[0] + squared[1],
+            "The differences are squared (L2): that blurs. Take absolute values (L1).",
+        ),
         (there, "Only one direction: the cycle of y is missing, so G need not undo F."),
         (back, "Only one direction: the cycle of x is missing, so F need not undo G."),
         (right / 2, "This is the mean of both directions: add them."),
@@ -178,7 +181,8 @@ def _absolute(real: Tensor, fake: Tensor) -> Tensor:
 @exercise
 def check_exchange(exchange: Callable) -> str:
     """exchange(pool, new, size, generator): one image in, one out; the list holds ``size``."""
-    generator, pool = torch.Generator().manual_seed(0), []
+    generator = torch.Generator().manual_seed(0)
+    pool: list[Tensor] = []
     for k in range(20):
         out = _image_out(exchange(pool, torch.tensor([float(k)]), 20, generator))
         require(out == k, "Until the pool is full, what goes in comes out again, and is kept.")

@@ -27,7 +27,7 @@ MIXED = {
     for identity in (0.0, 1.0, 10.0)
 }
 """(lambda_cycle, lambda_identity) -> name of the shipped weights."""
-WAYS = {
+WAYS: dict[str, tuple[str, Literal["A", "B"]]] = {
     "summer to winter": ("seasons", "B"),
     "winter to summer": ("seasons", "A"),
     "Noto to Twemoji": ("emoji", "B"),
@@ -110,16 +110,11 @@ class TranslatorExplorer(Explorer[TranslatorState]):
         t = self.translated(state)
         x, y, g, f = "xyGF" if self.ends[state.way].to == "B" else "yxFG"
         canvas = Canvas(*self.size)
-        for row, pictures in enumerate(
-            (
-                {x: t.x, f"{g}({x})": t.g_x, f"the true {y}": t.y, "off by": gap(t.g_x, t.y)},
-                {"": None, f"{f}({g}({x}))": t.back, x: t.x, "off by": gap(t.back, t.x)},
-            )
-        ):
-            for left, (title, image) in zip(COLUMNS, pictures.items(), strict=True):
-                canvas.text(title, left, 196 * row)
-                if image is not None:
-                    canvas.image(image, left, 196 * row + 20, 5)
+        draw_rows(
+            canvas,
+            {x: t.x, f"{g}({x})": t.g_x, f"the true {y}": t.y, "off by": gap(t.g_x, t.y)},
+            {"": None, f"{f}({g}({x}))": t.back, x: t.x, "off by": gap(t.back, t.x)},
+        )
         canvas.text("and back", 160, 280, FAINT, "ra")
         return canvas.pixels()
 
@@ -153,6 +148,15 @@ def there_and_back(model: Translates, e: Ends, image: int, noise: float = 0.0) -
 def gap(a: Float[Tensor, "c h w"], b: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
     """|a - b| as an image: black where they agree."""
     return (a - b).abs() - 1
+
+
+def draw_rows(canvas: Canvas, *rows: Mapping[str, Tensor | None]) -> None:
+    """Rows of titled images; None leaves a place empty."""
+    for row, pictures in enumerate(rows):
+        for left, (title, image) in zip(COLUMNS, pictures.items(), strict=False):
+            canvas.text(title, left, 196 * row)
+            if image is not None:
+                canvas.image(image, left, 196 * row + 20, 5)
 
 
 class MixerState(NamedTuple):
@@ -199,22 +203,19 @@ class MixerExplorer(Explorer[MixerState]):
             "way": choice("translate", list(self.ends)),
             "image": index_slider("picture", len(given.a.x[:SHOWN]) - 1),
         }
-        middle = [values[len(values) // 2] for values in self.weights]
-        super().__init__(MixerState(*middle, next(iter(self.ends))), controls, Size(880, 384))
+        cycle, identity = (values[len(values) // 2] for values in self.weights)
+        default = MixerState(cycle, identity, next(iter(self.ends)))
+        super().__init__(default, controls, Size(880, 384))
 
     @override
     def picture(self, state: MixerState) -> UInt8[np.ndarray, "height width 3"]:
         t = self.translated(state)
         canvas = Canvas(*self.size)
-        for row, pictures in enumerate(
-            (
-                {"from": t.x, "translated": t.g_x, "and back": t.back},
-                {"the true partner": t.y, "off by": gap(t.g_x, t.y), "off by ": gap(t.back, t.x)},
-            )
-        ):
-            for left, (title, image) in zip(COLUMNS, pictures.items(), strict=False):
-                canvas.text(title, left, 196 * row)
-                canvas.image(image, left, 196 * row + 20, 5)
+        draw_rows(
+            canvas,
+            {"from": t.x, "translated": t.g_x, "and back": t.back},
+            {"the true partner": t.y, "off by": gap(t.g_x, t.y), "off by ": gap(t.back, t.x)},
+        )
         self._table(canvas, "PSNR against the true partner, in dB", 0, state)
         self._table(canvas, "PSNR back again, in dB", 1, state)
         return canvas.pixels()

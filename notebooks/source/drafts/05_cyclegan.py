@@ -18,14 +18,14 @@ from matplotlib.patches import FancyArrowPatch
 
 from gen_lib import clock, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, read_card
-from gen_lib.data import Batch, load_domains, load_pairs, seasons
+from gen_lib.data import load_domains, seasons
 from gen_lib.data.domains import SEASONS
-from gen_lib.metrics import psnr, ssim
+from gen_lib.metrics import psnr
 from gen_lib.models import CycleGAN, PairedTranslator
 from gen_lib.models.base import in_batches
 from gen_lib.training import training_steps
 from gen_lib.translation import colour_transfer, evaluate_translation
-from gen_lib.widgets.cyclegan import MIXED, MixerExplorer, TranslatorExplorer
+from gen_lib.widgets.cyclegan import MixerExplorer, TranslatorExplorer
 from gen_lib.widgets.quiz import Quiz
 
 plots.use_style()
@@ -240,7 +240,9 @@ plots.curves(
     colors=(plots.MODEL, plots.GENERATOR),
 )
 ax.axhline(before["to winter"], color=plots.BASELINE, linestyle="--")
-ax.annotate(" untranslated", (curve["step"][-1], before["to winter"]), color=plots.BASELINE, va="bottom")
+ax.annotate(
+    " untranslated", (curve["step"][-1], before["to winter"]), color=plots.BASELINE, va="bottom"
+)
 ax.set(xlabel="step", ylabel="PSNR against the true partner, dB")
 ax.set_title("Nobody shows it the partners, and it comes nearer to them")
 plots.show(
@@ -343,7 +345,9 @@ for to in "ba":
     row, top = found[f"psnr_to_{to}"], ceiling[f"psnr_to_{to}"].value
     best = max(row.beside.values())
     closed[to] = (row.value - best) / (top - best)
-    print(f"towards {to.upper()}: {closed[to]:.0%} of the gap from the best baseline to the ceiling")
+    print(
+        f"towards {to.upper()}: {closed[to]:.0%} of the gap from the best baseline to the ceiling"
+    )
     assert best < row.value < top
 
 # %% [markdown]
@@ -368,7 +372,12 @@ def colour_error(y, target, rows):
 best_colour = colour_transfer(x_test, train.a.x, train.b.x)
 ceiling_model = load_pretrained("paired-seasons", PairedTranslator)
 ceiling_g, _ = there_and_back(ceiling_model, x_test, "B")
-outputs = {"untranslated": x_test, "colour transfer": best_colour, "G(x)": g_x, "ceiling": ceiling_g}
+outputs = {
+    "untranslated": x_test,
+    "colour transfer": best_colour,
+    "G(x)": g_x,
+    "ceiling": ceiling_g,
+}
 print(f"{'':>16}", *(f"{name:>18}" for name in regions))
 errors = {}
 for name, output in outputs.items():
@@ -404,7 +413,9 @@ judged = read_card(pretrained_folder() / "style-judge.safetensors")["figures"]["
 print(f"the classifier is right on {judged:.1%} of held-out originals")
 emoji_found = figures("cyclegan-emoji", CycleGAN, emoji)
 emoji_top = figures("paired-emoji", PairedTranslator, emoji)
-print(f"{'':>15} {'untransl.':>9} {'blur':>7} {'colour':>7} {'CycleGAN':>9} {'ceiling':>8} {'truth':>7}")
+print(
+    f"{'':>15} {'untransl.':>9} {'blur':>7} {'colour':>7} {'CycleGAN':>9} {'ceiling':>8} {'truth':>7}"
+)
 for name, row in emoji_found.items():
     others = [row.beside[k] for k in ("identity", "blur", "colour")]
     truth = row.beside.get("truth", row.beside.get("floor"))
@@ -428,7 +439,9 @@ with open("studies/cyclegan_ablations.csv") as file:
 print(f"{'':>14} {'to winter':>10} {'to summer':>10} {'x, back':>8} {'y, back':>8}")
 for row in table:
     values = [float(row[k]) for k in ("psnr_to_b", "psnr_to_a", "back_to_a", "back_to_b")]
-    print(f"{row['variant']:>14} {values[0]:10.2f} {values[1]:10.2f} {values[2]:8.2f} {values[3]:8.2f}")
+    print(
+        f"{row['variant']:>14} {values[0]:10.2f} {values[1]:10.2f} {values[2]:8.2f} {values[3]:8.2f}"
+    )
 study = {row["variant"]: row for row in table}
 
 # %% [markdown]
@@ -561,6 +574,7 @@ check_identity_loss(identity_loss)
 # %% tags=["exercise"]
 def discriminator_losses(D_X, D_Y, x, y, g_x, f_y):
     """D_X's loss and D_Y's, each 1/2 E (D(real) - 1)^2 + 1/2 E D(fake)^2."""
+
     # Hint: of which domain is F(y)?
     # solution
     def least_squares(D, real, fake):
