@@ -26,7 +26,8 @@ from gen_lib.checkpoints import (
     weights_file,
 )
 from gen_lib.clock import machine
-from gen_lib.data import DOMAIN_SETS, TOYS, DomainSet, ImageSet, load, load_domains, to_uint8
+from gen_lib.data import DOMAIN_SETS, TOYS, DomainSet, ImageSet, load_domains, to_uint8
+from gen_lib.data.domains import load_classes
 from gen_lib.data.images import TORCHVISION_SETS
 from gen_lib.metrics import N_FRECHET, Row, evaluate
 from gen_lib.models import MODELS
@@ -69,7 +70,11 @@ def train(options: argparse.Namespace) -> None:
         raise InputError(f"{out} exists and is not empty: choose another --out, or remove it.")
     _check_writable(out)
     kind = MODELS[options.model]
-    images = _training_images(options.data, kind)
+    images: ImageSet | DomainSet
+    if issubclass(kind, Translates):
+        images = load_domains(options.data, paired=kind.needs_pairs)
+    else:
+        images = load_classes(options.data)
     torch.manual_seed(options.seed)
     model = _build(options, images)
     history = fit(
@@ -153,18 +158,7 @@ def measure(model: Model, data: str, n: int = N_FRECHET) -> list[Row]:
     """The figures of a model on the test images of a data set, or of two domains."""
     if isinstance(model, Translates):
         return evaluate_translation(model, load_domains(data, size=model.config["image_shape"][1]))
-    return evaluate(model, _load_images(data), n)
-
-
-def _training_images(data: str, kind: type[Model]) -> ImageSet | DomainSet:
-    if issubclass(kind, Translates):
-        return load_domains(data, paired=kind.needs_pairs)
-    return _load_images(data)
-
-
-def _load_images(data: str) -> ImageSet:
-    """A set of images by name, or two domains as one set of two classes."""
-    return load_domains(data).labelled if data in DOMAIN_SETS else load(data)
+    return evaluate(model, load_classes(data), n)
 
 
 def _data_of(options: argparse.Namespace, model: Model) -> str:

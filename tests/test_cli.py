@@ -253,7 +253,7 @@ def test_an_interrupted_training_writes_nothing(tmp_path, pictures, monkeypatch,
 
 @pytest.fixture
 def trained(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(cli, "load", lambda name: load_data(name, size=16))
+    monkeypatch.setattr(cli, "load_classes", lambda name: load_data(name, size=16))
     run("train", "ae", "--data", pictures, "--steps", 1, "--out", tmp_path / "run")
     return tmp_path / "run"
 

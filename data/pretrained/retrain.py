@@ -34,14 +34,14 @@ RECIPES = {
     "vae": "vae --data fashion_mnist --steps 12000 --seed 0",
 }
 RECIPES |= {
-    "style-judge": "judge --data emoji --steps 500 --batch-size 64 --seed 0 --set background=1",
-    "cyclegan-seasons": "cyclegan --data seasons --steps 2000 --seed 0",
+    "style-judge": "judge --data emoji --steps 300 --batch-size 64 --seed 0 --set background=1",
+    "cyclegan-seasons": "cyclegan --data seasons --steps 2200 --seed 0",
     "cyclegan-emoji": "cyclegan --data emoji --steps 2500 --seed 0",
-    "paired-seasons": "paired --data seasons --steps 2000 --seed 0",
-    "paired-emoji": "paired --data emoji --steps 2000 --seed 0",
+    "paired-seasons": "paired --data seasons --steps 1200 --seed 0",
+    "paired-emoji": "paired --data emoji --steps 1200 --seed 0",
 }
 RECIPES |= {
-    name: "cyclegan --data seasons --steps 400 --batch-size 8 --seed 0 --set width=16 "
+    name: "cyclegan --data seasons --steps 300 --batch-size 8 --seed 0 --set width=16 "
     f"--set width_d=16 --set cycle={cycle:g} --set identity={identity:g}"
     for (cycle, identity), name in MIXED.items()
 }

@@ -23,6 +23,7 @@ from gen_lib.data.images import (
     ImageSet,
     Split,
     data_folder,
+    load,
     minibatch,
     picture_files,
     read_picture,
@@ -146,6 +147,11 @@ def load_domains(name: str, size: int = 32, paired: bool = False) -> DomainSet:
         f"There is no pair of domains called {name!r}: choose one of {', '.join(DOMAIN_SETS)}, or "
         "give the path of a folder that holds pictures in trainA, trainB, testA and testB."
     )
+
+
+def load_classes(name: str) -> ImageSet:
+    """Images to classify: a data set or folder as ``load`` takes it, or two domains by name."""
+    return load_domains(name).labelled if name in DOMAIN_SETS else load(name)
 
 
 def load_pairs(name: str, size: int = 32) -> TwoDomains:

@@ -124,7 +124,7 @@ class CycleGAN(Model, Translates):
         image_shape: tuple[int, int, int] = (3, 32, 32),
         width: int = 32,
         blocks: int = 4,
-        width_d: int = 32,
+        width_d: int = 64,
         cycle: float = 3.0,
         identity: float = 1.0,
         pool: int = 256,

@@ -66,7 +66,7 @@ shipped = load_pretrained("cyclegan-seasons", CycleGAN)
 with torch.no_grad():
     g_x = shipped.g(x_test[3:4])
     stations = [x_test[3], g_x[0], shipped.f(g_x)[0]]
-figure, ax = plt.subplots(figsize=(8, 2.5))
+figure, ax = plt.subplots(figsize=(8, 3.3))
 for left, picture, name in zip((0.0, 3.0, 6.0), stations, ("x", "G(x)", "F(G(x))"), strict=True):
     pixels = (picture.clamp(-1, 1).permute(1, 2, 0) + 1) / 2
     ax.imshow(pixels, extent=(left, left + 1.4, 0.3, 1.7), aspect="auto", interpolation="nearest")
@@ -81,8 +81,8 @@ ax.add_patch(FancyArrowPatch(*up, color=plots.DISCRIMINATOR, **arrow))
 ax.text(3.9, 2.05, "D_Y: a real winter?", color=plots.DISCRIMINATOR, va="center")
 curve = {"connectionstyle": "arc3,rad=0.12", "arrowstyle": "<|-|>", "mutation_scale": 12}
 ax.add_patch(FancyArrowPatch((0.7, -0.12), (6.7, -0.12), color=plots.CODE, **curve))
-ax.text(3.7, -0.42, "the cycle: the same picture again?", color=plots.CODE, ha="center", va="top")
-ax.set(xlim=(-0.1, 7.6), ylim=(-0.75, 2.4))
+ax.text(3.7, -0.62, "the cycle: the same picture again?", color=plots.CODE, ha="center", va="top")
+ax.set(xlim=(-0.1, 7.6), ylim=(-0.85, 2.3), aspect="equal")
 ax.axis("off")
 plots.show(
     figure,
@@ -142,11 +142,11 @@ for name, (G, F) in pairs_of_maps.items():
     assert max(off, home) < 1e-5
 
 # %% [markdown]
-# Both maps produce exactly B, and both have an exact inverse: **neither loss can prefer one of them.** The
-# paper's title says *unpaired*, and this is its price: which x becomes which y is decided by what the losses do
-# not say - what the networks find easy. The library therefore starts G and F **as the identity**
-# (the last layer is zero, and its output is added to the input), with convolutions that see only a
-# neighbourhood. Then the shortest way to winter is to repaint each place where it is.
+# Both maps produce exactly B, and both have an exact inverse: **no loss of the three prefers one of them.**
+# That is the price of *unpaired*: which x becomes which y is decided by what the losses do not say, which is
+# what the networks find easy. The library therefore starts G and F **as the identity** (the last layer is zero,
+# and its output is added to the input), with convolutions that see only a neighbourhood. Then the shortest way
+# to winter is to repaint each place where it is.
 #
 # ## Build
 #
@@ -320,8 +320,7 @@ TranslatorExplorer()
 #
 # The test scenes have true partners, so a translation can be *right*. Three things stand beside it: the
 # picture untranslated; a **colour transfer** that gives each channel the mean and the standard deviation it has
-# in the other domain; and **the ceiling**, the same two generators trained on true pairs for as many
-# minutes.
+# in the other domain; and **the ceiling**, the same two generators trained on true pairs, with no game at all.
 
 
 # %%
@@ -429,7 +428,7 @@ assert judged >= 0.95
 # %% [markdown]
 # ## Break it
 #
-# Ten small models of the same seed and the same 400 steps, one thing changed in each
+# Ten small models of the same seed and the same 300 steps, one thing changed in each
 # (`notebooks/studies/cyclegan_ablations.py`). **Predict:** which does most harm to the translations, no cycle,
 # no identity or no pool?
 
