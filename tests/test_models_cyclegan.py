@@ -106,6 +106,19 @@ def test_the_generators_descend_the_sum_of_the_docstring(by_hand, fraction, weig
     assert turn.terms["cycle"].item() == 2
 
 
+def test_noise_comes_between_the_generators_of_a_cycle_and_nowhere_else(by_hand):
+    x, y = torch.ones(64, *SHAPE), torch.full((64, *SHAPE), 4.0)
+    quiet = turns_of(by_hand, x, y)
+    by_hand.noise = 0.5
+    noisy = turns_of(by_hand, x, y)
+    assert noisy[0].terms["G"] == quiet[0].terms["G"]
+    assert noisy[1].loss == quiet[1].loss
+    by_hand.g.c.data, by_hand.f.c.data = torch.tensor(2.0), torch.tensor(-2.0)
+    mean_of_absolute_noise = 0.5 * (2 / torch.pi) ** 0.5
+    cycle = turns_of(by_hand, x, y)[0].terms["cycle"].item()
+    assert cycle == pytest.approx(2 * mean_of_absolute_noise, rel=0.05)
+
+
 def test_the_discriminators_descend_the_sum_of_the_docstring(by_hand):
     turn = turns_of(by_hand, torch.ones(2, *SHAPE), torch.full((2, *SHAPE), 4.0))[1]
     d_x, d_y = ((1 - 1) ** 2 + 3**2) / 2, ((12 - 1) ** 2 + 9**2) / 2
@@ -182,7 +195,7 @@ def test_a_residual_starts_as_the_identity_and_can_learn():
     assert block.body[0].weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("argument", ["cycle", "identity", "pool"])
+@pytest.mark.parametrize("argument", ["cycle", "identity", "pool", "noise"])
 def test_a_negative_weight_is_refused(argument):
     with pytest.raises(InputError, match=f"{argument} is -1"):
         CycleGAN(SHAPE, **{argument: type(CycleGAN().config[argument])(-1)})

@@ -13,6 +13,7 @@ and the generators the sum over both directions of
 
 |.| being the mean over pixels of the absolute difference. The weight of the last term fades to 0
 during the first half of training: it starts G near the identity, and later holds the colours back.
+Noise may be put on G(x) before F sees it, so that F cannot live on traces too faint to see.
 """
 
 from collections.abc import Iterator
@@ -114,6 +115,7 @@ class CycleGAN(Model, Translates):
         identity: lambda_identity at the start of training, >= 0.
         pool: images of the past kept for each discriminator; 0 for none.
         lr: learning rate of both players.
+        noise: standard deviation of Gaussian noise between the two generators of a cycle, >= 0.
     """
 
     name = "cyclegan"
@@ -129,13 +131,15 @@ class CycleGAN(Model, Translates):
         identity: float = 1.0,
         pool: int = 256,
         lr: float = 3e-3,
+        noise: float = 0.0,
     ):
-        config = {"width": width, "blocks": blocks, "width_d": width_d, "cycle": cycle}
-        super().__init__(image_shape=image_shape, **config, identity=identity, pool=pool, lr=lr)
-        for argument, value in (("cycle", cycle), ("identity", identity), ("pool", pool)):
+        networks = {"width": width, "blocks": blocks, "width_d": width_d}
+        weights = {"cycle": cycle, "identity": identity, "pool": pool, "noise": noise}
+        super().__init__(image_shape=image_shape, **networks, **weights, lr=lr)
+        for argument, value in weights.items():
             if not 0 <= value < torch.inf:
                 raise InputError(f"{argument} is {value}: it must be 0 or a positive number.")
-        self.cycle, self.identity, self.lr = cycle, identity, lr
+        self.cycle, self.identity, self.noise, self.lr = cycle, identity, noise, lr
         self.g, self.f = (translator(image_shape, width, blocks) for _ in "GF")
         self.d_x, self.d_y = (patch_discriminator(image_shape, width_d) for _ in "XY")
         self.pool_x, self.pool_y = ImagePool(pool), ImagePool(pool)
@@ -157,16 +161,22 @@ class CycleGAN(Model, Translates):
         """The generators' turn, then the discriminators' on the same translations or older ones."""
         x, y = (batch.images[batch.labels == domain] for domain in (A, B))
         t = Translations(x, y, self.g(x), self.f(y))
-        yield self._generators_turn(t)
+        yield self._generators_turn(t, generator)
         yield self._discriminators_turn(t, generator)
 
-    def _generators_turn(self, t: Translations) -> Turn:
+    def _generators_turn(self, t: Translations, generator: torch.Generator) -> Turn:
         adversarial = adversarial_loss(self.d_y(t.g_x)) + adversarial_loss(self.d_x(t.f_y))
-        cycle = distance(self.f(t.g_x), t.x) + distance(self.g(t.f_y), t.y)
+        g_x, f_y = (self._noised(v, generator) for v in (t.g_x, t.f_y))
+        cycle = distance(self.f(g_x), t.x) + distance(self.g(f_y), t.y)
         loss, terms = adversarial + self.cycle * cycle, {"G": adversarial, "cycle": cycle}
         if weight := self.identity * max(0.0, 1 - 2 * self.fraction):
             loss = loss + weight * (distance(self.g(t.y), t.y) + distance(self.f(t.x), t.x))
         return Turn("generators", loss, terms)
+
+    def _noised(self, v: Images, generator: torch.Generator) -> Images:
+        if not self.noise:
+            return v
+        return v + self.noise * torch.randn(v.shape, generator=generator, device=v.device)
 
     def _discriminators_turn(self, t: Translations, generator: torch.Generator) -> Turn:
         fake_y = self.pool_y.exchange(t.g_x.detach(), generator)
