@@ -13,16 +13,17 @@ function render({ model, el }) {
     else el.closest(".gen-widget")?.addEventListener("focusin", ({ target }) =>
       target.setAttribute("data-lm-suppress-shortcuts", "true"));
   };
+  const dense = matchMedia("(min-resolution: 1.01dppx)"); // a page that is zoomed in is dense, too
   const measure = () => {
-    model.set("density", devicePixelRatio > 1 ? 2 : 1);
+    model.set("density", dense.matches ? 2 : 1);
     model.save_changes();
   };
   model.on("change", say);
   say();
   keepKeys();
   measure();
-  addEventListener("resize", measure); // zooming is one
-  return () => removeEventListener("resize", measure);
+  dense.addEventListener("change", measure);
+  return () => dense.removeEventListener("change", measure);
 }
 
 export default { render };
