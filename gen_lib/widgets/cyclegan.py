@@ -109,7 +109,7 @@ class TranslatorExplorer(Explorer[TranslatorState]):
     def picture(self, state: TranslatorState) -> UInt8[np.ndarray, "height width 3"]:
         t = self.translated(state)
         x, y, g, f = "xyGF" if self.ends[state.way].to == "B" else "yxFG"
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         draw_rows(
             canvas,
             {x: t.x, f"{g}({x})": t.g_x, f"the true {y}": t.y, "off by": gap(t.g_x, t.y)},
@@ -210,7 +210,7 @@ class MixerExplorer(Explorer[MixerState]):
     @override
     def picture(self, state: MixerState) -> UInt8[np.ndarray, "height width 3"]:
         t = self.translated(state)
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         draw_rows(
             canvas,
             {"from": t.x, "translated": t.g_x, "and back": t.back},
