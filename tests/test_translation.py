@@ -6,6 +6,7 @@ from torch import nn
 from typing_extensions import override
 
 from gen_lib import InputError
+from gen_lib.checkpoints import pretrained_folder, read_card
 from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
 from gen_lib.models import LinearAutoencoder
 from gen_lib.models.base import Classifies, Model, Translates
@@ -168,3 +169,21 @@ def test_what_cannot_be_measured_is_named(negatives):
     other.config["image_shape"] = (3, 64, 64)
     with pytest.raises(InputError, match=r"made for images of shape \(3, 64, 64\)"):
         evaluate_translation(other, negatives)
+
+
+# What is shipped
+
+
+def card(name: str) -> dict[str, float]:
+    return read_card(pretrained_folder() / f"{name}.safetensors")["figures"]
+
+
+@pytest.mark.parametrize("to", ["a", "b"])
+def test_the_shipped_seasons_close_half_of_the_gap_to_the_ceiling(to):
+    found, top = card("cyclegan-seasons"), card("paired-seasons")[f"psnr_to_{to}"]
+    best = max(found[f"psnr_to_{to}_{name}"] for name in ("identity", "blur", "colour"))
+    assert (found[f"psnr_to_{to}"] - best) / (top - best) > 0.5
+
+
+def test_the_classifier_of_styles_is_right_on_95_per_cent_of_held_out_originals():
+    assert card("style-judge")["accuracy"] > 0.95
