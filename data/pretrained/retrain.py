@@ -36,9 +36,9 @@ RECIPES = {
 RECIPES |= {
     "style-judge": "judge --data emoji --steps 300 --batch-size 64 --seed 0 --set background=1",
     "cyclegan-seasons": "cyclegan --data seasons --steps 2200 --seed 0",
-    "cyclegan-emoji": "cyclegan --data emoji --steps 3000 --seed 0",
-    "paired-seasons": "paired --data seasons --steps 1200 --seed 0",
-    "paired-emoji": "paired --data emoji --steps 1200 --seed 0",
+    "cyclegan-emoji": "cyclegan --data emoji --steps 2200 --seed 0",
+    "paired-seasons": "paired --data seasons --steps 2200 --seed 0",
+    "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }
 RECIPES |= {
     name: "cyclegan --data seasons --steps 300 --batch-size 8 --seed 0 --set width=16 "
