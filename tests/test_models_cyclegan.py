@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from gen_lib import InputError
-from gen_lib.data import Batch
+from gen_lib.data import Batch, load_domains
 from gen_lib.data.domains import Caption, Domain, TwoDomains
 from gen_lib.models.cyclegan import (
     CycleGAN,
@@ -288,6 +289,23 @@ def test_it_learns_to_brighten_without_pairs(grey_and_bright):
     assert distance(g_x, true) < distance(x, true) / 3
     assert distance(model.f(y), y - 120 / 127.5) < distance(x, true) / 3
     assert distance(back, x) < distance(x, true) / 4
+
+
+def test_a_folder_of_pictures_of_any_size_trains_at_64_pixels(tmp_path, generator):
+    for folder in ("trainA", "trainB", "testA", "testB"):
+        (tmp_path / folder).mkdir()
+        for n in range(3):
+            noise = torch.randint(256, (70, 90, 3), generator=generator, dtype=torch.uint8)
+            Image.fromarray(noise.numpy()).save(tmp_path / folder / f"{n}.png")
+    domains = load_domains(str(tmp_path), size=64)
+    model = CycleGAN(domains.image_shape, width=4, blocks=1, width_d=4)
+    history = fit(model, domains.train, steps=3, batch_size=2, progress=False)
+    assert history.steps == 3
+    x = domains.test.a.x
+    with torch.no_grad():
+        g_x = model.translate(x, to="B")
+    assert g_x.shape == (3, 3, 64, 64)
+    assert not torch.equal(g_x, x)
 
 
 # The ceiling
