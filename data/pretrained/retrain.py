@@ -34,9 +34,9 @@ RECIPES = {
     "vae": "vae --data fashion_mnist --steps 12000 --seed 0",
 }
 RECIPES |= {
-    "style-judge": "judge --data emoji --steps 1000 --batch-size 64 --seed 0 --set background=1",
+    "style-judge": "judge --data emoji --steps 700 --batch-size 64 --seed 0 --set background=1",
     "cyclegan-seasons": "cyclegan --data seasons --steps 2200 --seed 0",
-    "cyclegan-emoji": "cyclegan --data emoji --steps 2200 --seed 0",
+    "cyclegan-emoji": "cyclegan --data emoji --steps 1800 --seed 0",
     "paired-seasons": "paired --data seasons --steps 2200 --seed 0",
     "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }

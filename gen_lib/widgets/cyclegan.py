@@ -55,7 +55,7 @@ def ends(pairs: TwoDomains, to: Literal["A", "B"]) -> Ends:
     """The first pairs, seen from the domain that is to be left."""
     source, target = (pairs.a, pairs.b) if to == "B" else (pairs.b, pairs.a)
     few = spread(len(source))
-    names = [source.captions[k].name for k in few.tolist()]
+    names = [source.captions[k].name.replace("_", " ") for k in few.tolist()]
     return Ends(source.x[few], target.x[few], names, to)
 
 
