@@ -36,12 +36,12 @@ RECIPES = {
 RECIPES |= {
     "style-judge": "judge --data emoji --steps 700 --batch-size 64 --seed 0 --set background=1",
     "cyclegan-seasons": "cyclegan --data seasons --steps 2200 --seed 0",
-    "cyclegan-emoji": "cyclegan --data emoji --steps 1800 --seed 0",
+    "cyclegan-emoji": "cyclegan --data emoji --steps 1400 --seed 0",
     "paired-seasons": "paired --data seasons --steps 2200 --seed 0",
     "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }
 RECIPES |= {
-    name: "cyclegan --data seasons --steps 300 --batch-size 8 --seed 0 --set width=16 "
+    name: "cyclegan --data seasons --steps 250 --batch-size 8 --seed 0 --set width=16 "
     f"--set width_d=16 --set cycle={cycle:g} --set identity={identity:g}"
     for (cycle, identity), name in MIXED.items()
 }

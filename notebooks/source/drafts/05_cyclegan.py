@@ -428,7 +428,7 @@ assert judged >= 0.95
 # %% [markdown]
 # ## Break it
 #
-# Ten small models of the same seed and the same 300 steps, one thing changed in each
+# Ten small models of the same seed and the same 250 steps, one thing changed in each
 # (`notebooks/studies/cyclegan_ablations.py`). **Predict:** which does most harm to the translations, no cycle,
 # no identity or no pool?
 
