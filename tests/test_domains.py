@@ -20,7 +20,7 @@ from gen_lib.data import (
     seasons,
     to_uint8,
 )
-from gen_lib.data.domains import SEASONS
+from gen_lib.data.domains import SEASONS, load_classes
 from gen_lib.data.shapes import NUMBERS, Canvas, Dice, box, disc, line, triangle, wave
 
 
@@ -448,6 +448,12 @@ def test_the_pairs_alone_refuse_what_the_whole_set_refuses():
     for name, size, words in (("seasons", 0, "size is 0"), ("mars", 32, "no pair of domains")):
         with pytest.raises(InputError, match=words):
             load_pairs(name, size)
+
+
+def test_a_classifier_sees_every_picture_in_both_styles(emoji_pairs):
+    train = load_classes("emoji").train
+    assert torch.equal(train.images[train.labels == 0], emoji_pairs.train.a.images)
+    assert torch.equal(train.images[train.labels == 1], emoji_pairs.train.b.images)
 
 
 def test_two_domains_are_two_classes(emoji):

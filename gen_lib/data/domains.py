@@ -150,8 +150,11 @@ def load_domains(name: str, size: int = 32, paired: bool = False) -> DomainSet:
 
 
 def load_classes(name: str) -> ImageSet:
-    """Images to classify: a data set or folder as ``load`` takes it, or two domains by name."""
-    return load_domains(name).labelled if name in DOMAIN_SETS else load(name)
+    """Images to classify: a data set or folder as ``load`` takes it, or two domains by name.
+
+    Of two domains a classifier sees every picture in both, so that what it learns is the style.
+    """
+    return load_domains(name, paired=True).labelled if name in DOMAIN_SETS else load(name)
 
 
 def load_pairs(name: str, size: int = 32) -> TwoDomains:
