@@ -18,7 +18,7 @@ from gen_lib.data import ImageSet, load
 from gen_lib.models.base import in_batches
 from gen_lib.models.vae import BernoulliVAE, Posterior, active_units
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, slider, steps
-from gen_lib.widgets.drawing import FAINT, Canvas
+from gen_lib.widgets.drawing import FAINT
 from gen_lib.widgets.pad import Pad
 
 PLANE = "vae-2d"  # name of the shipped weights
@@ -73,7 +73,7 @@ class PriorExplorer(Explorer[PriorState]):
     @override
     def picture(self, state: PriorState) -> UInt8[np.ndarray, "height width 3"]:
         z = torch.tensor([state])
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("decoded from the point", 8, 0)
         canvas.image(in_batches(self.model.decode, z)[0], 8, 20, 8)
         canvas.text("test image most likely to be here", 258, 0)
@@ -162,7 +162,7 @@ class BetaExplorer(Explorer[BetaState]):
     @override
     def picture(self, state: BetaState) -> UInt8[np.ndarray, "height width 3"]:
         model, q = self.models[state.beta], self.q[state.beta]
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("input x", 0, 0)
         canvas.image(self.x[state.image], 0, 20, 6)
         canvas.text("decoded from mu", 184, 0)

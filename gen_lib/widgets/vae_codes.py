@@ -1,5 +1,6 @@
 """Explorers of chapter 03: the units of a code one by one, and the ways between two codes."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from gen_lib.data import ImageSet, load
 from gen_lib.models.base import Classifies, in_batches
 from gen_lib.models.vae import BernoulliVAE, slerp
 from gen_lib.widgets.base import SHOWN, Explorer, Size, choice, index_slider, slider
-from gen_lib.widgets.drawing import FAINT, INK, Canvas
+from gen_lib.widgets.drawing import FAINT, INK
 from gen_lib.widgets.vae import posteriors
 
 LARGE = "vae"  # name of the shipped weights
@@ -69,7 +70,7 @@ class UnitsExplorer(Explorer[UnitsState]):
     @override
     def picture(self, state: UnitsState) -> UInt8[np.ndarray, "height width 3"]:
         z = self.code(state)
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         start = self.codes[state.start][state.number]
         first, now = in_batches(self.model.decode, torch.stack([start, z]))
         canvas.text("decoded: the start", 0, 0)
@@ -92,7 +93,7 @@ class UnitsExplorer(Explorer[UnitsState]):
 
     @override
     def describe(self, state: UnitsState) -> str:
-        moved = (self.code(state) - self.codes[state.start][state.number]).norm().item()
+        moved = math.dist(state[2:], self._values(state.start, state.number))
         share = self.kl[self.units].sum() / self.kl.sum()
         return (
             f"Start: {state.start} {state.number}. Your units are {moved:.1f} away from it. The "
@@ -112,7 +113,9 @@ class UnitsExplorer(Explorer[UnitsState]):
         return z
 
     def _values(self, start: str, number: int) -> list[float]:
-        return self.codes[start][number, self.units].clamp(-LIMIT, LIMIT).tolist()
+        """Those of the most active units, as the sliders can have them."""
+        values = self.codes[start][number, self.units].clamp(-LIMIT, LIMIT).tolist()
+        return [round(value, 1) for value in values]
 
 
 class WayState(NamedTuple):
@@ -157,7 +160,7 @@ class WayExplorer(Explorer[WayState]):
 
     @override
     def picture(self, state: WayState) -> UInt8[np.ndarray, "height width 3"]:
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         point = in_batches(self.model.decode, self.along(state, state.kind, state.position)[None])
         for left, label, image in (
             (160, "from", self.x[state.first]),

@@ -1,4 +1,4 @@
-// A line of text that a screen reader speaks when it changes. Synced: text, warning.
+// A line of text that a screen reader speaks when it changes. Synced: text, warning, density.
 function render({ model, el }) {
   el.setAttribute("role", "status");
   el.classList.add("gen-words");
@@ -13,9 +13,16 @@ function render({ model, el }) {
     else el.closest(".gen-widget")?.addEventListener("focusin", ({ target }) =>
       target.setAttribute("data-lm-suppress-shortcuts", "true"));
   };
+  const measure = () => {
+    model.set("density", devicePixelRatio > 1 ? 2 : 1);
+    model.save_changes();
+  };
   model.on("change", say);
   say();
   keepKeys();
+  measure();
+  addEventListener("resize", measure); // zooming is one
+  return () => removeEventListener("resize", measure);
 }
 
 export default { render };

@@ -70,11 +70,7 @@ def move_everything(explorer: Locator) -> None:
         wait_for_change(explorer, before, f"{name} by key")
 
 
-LATE = pytest.mark.xfail(reason="the page may answer a reset of five sliders with an older value")
-RESETTABLE = [pytest.param(name, marks=LATE) if name == "units" else name for name in EXPLORERS]
-
-
-@pytest.mark.parametrize("name", RESETTABLE)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_every_control_changes_the_picture_and_reset_restores_it(quiet_page, lab, name):
     explorer = opened(quiet_page, lab, name)
     first, words = settle(explorer), explorer.get_by_role("status").inner_text()
