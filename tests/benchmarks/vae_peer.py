@@ -209,15 +209,13 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads")
     print(f"{'networks':9} {'trainer':32} {'minutes':>7} {'images':>9} {'neg. ELBO':>10}")
     ours = report(in_course_loop(images, minutes))
-    peak = BernoulliVAE().players()["model"].lr
     theirs = [
         report(in_pythae(pythae_networks, images, minutes=minutes, lr=lr))
         for lr in (PYTHAE_LR, 10 * PYTHAE_LR)
     ]
     report(in_pythae(course_networks, images, minutes=minutes))
-    same = in_pythae(
-        course_networks, images, n=ours.images, lr=peak, batch=BernoulliVAE.batch_size, scheduled=True
-    )
+    lr, batch = BernoulliVAE().players()["model"].lr, BernoulliVAE.batch_size
+    same = in_pythae(course_networks, images, n=ours.images, lr=lr, batch=batch, scheduled=True)
     sys.exit(verdict(ours, theirs, report(same)))
 
 
