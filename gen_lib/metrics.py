@@ -210,9 +210,7 @@ def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
     judged = images.image_shape == load_judge().config["image_shape"]
     if isinstance(model, Samples) and judged and n < FEWEST:
         raise InputError(f"{n} images are too few to measure samples: take at least {FEWEST}.")
-    rows: list[Row] = []
-    if isinstance(model, Classifies):
-        rows += _classification(model, images)
+    rows = _classification(model, images) if isinstance(model, Classifies) else []
     if isinstance(model, Reconstructs):
         rows += _reconstruction(model, images)
     if isinstance(model, BoundsLikelihood):
