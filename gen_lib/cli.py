@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gen_lib import InputError
@@ -104,16 +105,14 @@ def sample(options: argparse.Namespace) -> None:
             f"{options.model} is a {model.name!r}, which has no distribution to sample from: "
             "choose a generative model (chapter 01 shows what happens if you try all the same)."
         )
-    generator = torch.Generator().manual_seed(options.seed)
-    images = to_uint8(model.sample(options.n, generator))
+    images = to_uint8(model.sample(options.n, torch.Generator().manual_seed(options.seed)))
     if options.out.suffix == ".npz":
         _write_npz(options.out, images=images.numpy())
     else:
         from torchvision.utils import save_image
 
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        columns = max(1, round(options.n**0.5))
-        save_image(images / 255, options.out, nrow=columns, padding=2, pad_value=1.0)
+        save_image(images / 255, options.out, nrow=round(options.n**0.5), padding=2, pad_value=1.0)
 
 
 def translate(options: argparse.Namespace) -> None:
@@ -136,8 +135,6 @@ def translate(options: argparse.Namespace) -> None:
 
 
 def _write_npz(out: Path, **arrays: Any) -> None:
-    import numpy as np
-
     out.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(out, **arrays)
 

@@ -32,7 +32,7 @@ class _Networks:
 
 def _one_number(got: Any) -> Tensor:
     """A loss as one number through which gradients flow."""
-    loss = number(got)
+    loss = number(got, "average over the pixels and the images")
     require(loss.requires_grad, "No gradient flows from your loss: do not detach, do not call item")
     return loss
 
@@ -246,7 +246,7 @@ def check_generators_turn(turn: Callable) -> str:
         "The generators' loss has left gradients in the discriminators, whose next step begins "
         "with them and learns to be fooled: backward(inputs=...) fills the generators' alone.",
     )
-    _check_value(number(got).detach(), right, wrong)
+    _check_value(number(got, "the loss that was descended").detach(), right, wrong)
     moved = [(a - b) / rate for a, b in zip(before, players.parameters(), strict=True)]
     _check_step(torch.cat([m.flatten() for m in moved]), torch.cat([w.flatten() for w in wanted]))
     return "one step of both generators down the whole sum, the discriminators left alone."

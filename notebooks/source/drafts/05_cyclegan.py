@@ -436,7 +436,9 @@ def reshaped(a, b):
 
 
 asked, done = reshaped(noto.x, twemoji.x), reshaped(noto.x, to_twemoji)
-print(f"between true partners {asked:.1%} of the pixels, between Noto and its translation {done:.1%}")
+print(
+    f"between true partners {asked:.1%} of the pixels, between Noto and its translation {done:.1%}"
+)
 assert done < 0.75 * asked
 
 # %% [markdown]
