@@ -138,7 +138,7 @@ MOVES = [
     (walk, "unit", 3),
     (walk, "shift", 2.0),
     *((collapse, name, value) for name, value in dict(loss="hinge", ratio="G 5 : D 1").items()),
-    *((collapse, name, value) for name, value in dict(rate=1e-4, penalty=0.0, seed=1).items()),
+    *((collapse, name, value) for name, value in dict(rate=2e-4, penalty=0.0, seed=1).items()),
 ]
 # controls that choose what is shown
 ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1")

@@ -222,14 +222,17 @@ def between(
     return math.cos(angle) * start + math.sin(angle) * end
 
 
-PLANE = Game(loss="relativistic", penalty=0.01)
+PLANE = Game(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)
 """The default for toys."""
-COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 1e-4}
+COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 2e-4}
 """Rules that make the generator collapse: nothing tames D, and G learns ten times as fast."""
 
 
 class PlaneGAN(Adversarial):
     """Points of the plane, as images of two channels and one pixel; both networks are MLPs.
+
+    G is piecewise linear: it crosses the void between two modes within few latent codes, where a
+    smooth activation would leave samples on the way.
 
     Args:
         latent_size: number of units of z.
@@ -240,8 +243,8 @@ class PlaneGAN(Adversarial):
     name = "plane-gan"
 
     def __init__(self, latent_size: int = 2, width: int = 128, **rules: Any):
-        g = mlp(positive("latent_size", latent_size), width, width, width, 2)
-        d = mlp(2, width, width, width, 1)
+        g = mlp(positive("latent_size", latent_size), *3 * [width], 2, activation=nn.ReLU)
+        d = mlp(2, *3 * [width], 1, activation=lambda: nn.LeakyReLU(0.2))
         super().__init__(
             _Precise(g, nn.Unflatten(1, (2, 1, 1))),
             _Precise(nn.Flatten(), d),

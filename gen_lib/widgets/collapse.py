@@ -37,7 +37,7 @@ class LabState(NamedTuple):
 
     loss: str = "relativistic"
     ratio: str = "1 : 1"
-    rate: float = 1e-3
+    rate: float = 2e-3
     penalty: float = 0.01
     seed: int = 0
     frame: int = 0
@@ -69,7 +69,7 @@ class CollapseLab(Explorer[LabState]):
             "loss": choice("loss", list(LOSSES)),
             "ratio": choice("turns", list(RATIOS)),
             "rate": steps(
-                "learning rate of D", [(f"{r:g}", r) for r in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)]
+                "learning rate of D", [(f"{r:g}", r) for r in (2e-4, 6e-4, 2e-3, 6e-3, 2e-2)]
             ),
             "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "seed": steps("seed", [(str(k), k) for k in range(5)]),
