@@ -26,6 +26,7 @@ layer's weights by their largest singular value (Miyato et al. 2018, arXiv:1802.
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -38,7 +39,7 @@ from typing_extensions import override
 from gen_lib import InputError
 from gen_lib.data import Batch
 from gen_lib.models.base import Model, Player, Samples, Turn, in_batches, positive
-from gen_lib.nets.conv import conv_decoder, conv_encoder
+from gen_lib.nets.conv import conv_encoder, conv_generator
 from gen_lib.nets.mlp import mlp
 
 Logits = Float[Tensor, "n"]
@@ -169,6 +170,7 @@ class Adversarial(Model, Samples):
 
 
 WEIGHTED = (nn.Linear, nn.Conv2d)
+leaky = partial(nn.LeakyReLU, 0.2)  # of D: what it says must have a slope everywhere
 
 
 class GAN(Adversarial):
@@ -189,6 +191,7 @@ class GAN(Adversarial):
     """
 
     name = "gan"
+    batch_size = 64
 
     def __init__(
         self,
@@ -198,17 +201,17 @@ class GAN(Adversarial):
         loss: str = "hinge",
         penalty: float = 0.0,
         spectral: bool = True,
-        lr_g: float = 1e-3,
-        lr_d: float = 1e-3,
+        lr_g: float = 4e-3,
+        lr_d: float = 4e-3,
         turns_g: int = 1,
         turns_d: int = 1,
         betas: tuple[float, float] = (0.0, 0.99),
     ):
         game = Game(loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d, betas)
         config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
-        g = conv_decoder(image_shape, positive("latent_size", latent_size), width)
-        d = conv_encoder(image_shape, 1, width)
-        super().__init__(nn.Sequential(g, nn.Tanh()), d, game, **config)
+        g = conv_generator(image_shape, positive("latent_size", latent_size), width)
+        d = conv_encoder(image_shape, 1, width, activation=leaky)
+        super().__init__(g, d, game, **config)
 
 
 def between(
@@ -244,7 +247,7 @@ class PlaneGAN(Adversarial):
 
     def __init__(self, latent_size: int = 2, width: int = 128, **rules: Any):
         g = mlp(positive("latent_size", latent_size), *3 * [width], 2, activation=nn.ReLU)
-        d = mlp(2, *3 * [width], 1, activation=lambda: nn.LeakyReLU(0.2))
+        d = mlp(2, *3 * [width], 1, activation=leaky)
         super().__init__(
             _Precise(g, nn.Unflatten(1, (2, 1, 1))),
             _Precise(nn.Flatten(), d),
