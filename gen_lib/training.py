@@ -27,6 +27,7 @@ from gen_lib.models.base import Model, Turn
 
 WARM_UP = 0.02
 GAMMA = 16.97
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
 @runtime_checkable
@@ -81,11 +82,10 @@ def fit(
     seed: int = 0,
     progress: bool = True,
 ) -> History:
-    """Train a model in place and return what happened.
+    """Train a model in place, on the GPU where there is one, and return what happened.
 
     Args:
-        model: trained on the GPU where there is one; ends on the CPU in eval mode with its
-            averaged weights, after an interrupt as well.
+        model: ends on the CPU, in eval mode, with its averaged weights; after an interrupt, too.
         data: source of minibatches.
         steps: the budget in steps; the same seed then gives the same bits on the same machine ...
         minutes: ... or the budget in minutes of wall time. Exactly one of the two is given.
@@ -100,12 +100,11 @@ def fit(
     from tqdm.auto import tqdm
 
     _check_budget(steps, minutes, batch_size)
-    history = History()
     records = training_steps(
         model, data, steps=steps, minutes=minutes, batch_size=batch_size, seed=seed
     )
-    layout = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    bar = tqdm(total=100, desc=model.name, bar_format=layout, disable=not progress)
+    bar = tqdm(total=100, desc=model.name, bar_format=BAR, disable=not progress)
+    history = History()
     with closing(records), bar:
         for record in records:
             history.add(record)
@@ -136,12 +135,10 @@ def training_steps(
     optimisers = _optimisers(model)
     state = [v for v in model.state_dict().values() if v.is_floating_point()]
     average = [v.clone() for v in state]
-    start = time.perf_counter()
-    step, fraction = 0, 0.0
+    step, fraction, start = 0, 0.0, time.perf_counter()
     try:
         while fraction < 1:
-            batch = data.batch(step, batch_size, seed)
-            batch = type(batch)(*(t.to(device) for t in batch))
+            batch = Batch(*(part.to(device) for part in data.batch(step, batch_size, seed)))
             generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
             terms: dict[str, float] = {}
             model.fraction = fraction

@@ -16,7 +16,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(text) for text in PROJECT["dependencies"]]
-TEST_EXTRA = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
+TEST_EXTRA, PEERS = (
+    [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
+    for extra in ("test", "peers")
+)
 PINS = [
     Requirement(line)
     for line in (ROOT / "requirements.txt").read_text().splitlines()
@@ -82,6 +85,11 @@ def test_every_dependency_is_pinned_within_its_range(dependency):
     assert dependency.specifier.contains(pins[canonicalize_name(dependency.name)])
 
 
+def test_peers_are_pinned_and_no_part_of_what_is_installed():
+    assert [str(peer) for peer in PEERS if not re.fullmatch(r"==[\w.]+", str(peer.specifier))] == []
+    assert not {peer.name for peer in PEERS} & {pin.name for pin in PINS}
+
+
 def test_requirements_hold_names_and_versions_only():
     text = (ROOT / "requirements.txt").read_text()
     assert re.findall(r"://|^\s*-.*$| @ |\+cpu|\+cu\d", text, re.M) == []
@@ -135,6 +143,12 @@ def test_an_installed_checkout_installs_nothing(checkout):
     plan = make("-n", "lab", folder=checkout)
     assert "jupyterlab" in plan
     assert "pip" not in plan
+
+
+def test_the_benchmark_adds_peers_to_the_pinned_set(checkout):
+    assert "pip install  -c requirements.txt -e '.[peers]'" in make("-n", "bench", folder=checkout)
+    (checkout / ".venv" / ".peers").touch()
+    assert "pip" not in make("-n", "bench", folder=checkout)
 
 
 @pytest.mark.parametrize("changed", ["requirements.txt", "pyproject.toml"])

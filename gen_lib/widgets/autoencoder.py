@@ -1,13 +1,12 @@
 """Explorer of chapter 01: walk through a code of two numbers."""
 
-import io
 import math
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
 from torch import Tensor
 from typing_extensions import override
 
@@ -18,8 +17,8 @@ from gen_lib.metrics import nearest
 from gen_lib.models.autoencoder import DeepAutoencoder
 from gen_lib.models.base import Reconstructs, in_batches
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, slider
-from gen_lib.widgets.drawing import FAINT, Canvas
-from gen_lib.widgets.pad import Pad
+from gen_lib.widgets.drawing import FAINT
+from gen_lib.widgets.pad import Pad, plane_map
 
 LATENT = "deep-ae-2d"  # name of the shipped weights
 MAP = 380  # side of the latent map
@@ -57,16 +56,16 @@ class LatentExplorer(Explorer[LatentState]):
                 f"The code of this model has {self.codes.shape[1]} numbers: the latent explorer "
                 "draws a map, so it needs a model with latent_size=2."
             )
-        self.low, self.high, step = _frame(self.codes)
+        self.low, self.high, self.step = _frame(self.codes)
         self.pad = Pad(
-            background=_latent_map(self.images, self.codes, self.low, self.high),
+            background=plane_map(MAP, self._draw_codes),
             label="Map of the code of two numbers; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
         last = min(SHOWN, len(self.x)) - 1
         controls = {
-            "z1": slider("z₁", self.low[0], self.high[0], step),
-            "z2": slider("z₂", self.low[1], self.high[1], step),
+            "z1": slider("z₁", self.low[0], self.high[0], self.step),
+            "z2": slider("z₂", self.low[1], self.high[1], self.step),
             "first": index_slider("from test image", last),
             "second": index_slider("to test image", last),
             "position": slider("way between them", 0.0, 1.0, 0.05),
@@ -79,7 +78,7 @@ class LatentExplorer(Explorer[LatentState]):
         z, near = self._point(state), self._nearest(state)
         frames = torch.stack([self.along(state, i / (FRAMES - 1)) for i in range(FRAMES)])
         point, *path = in_batches(self.model.decode, torch.cat([z, frames]))
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("decoded from the point", 8, 0)
         canvas.image(point, 8, 20, 8)
         canvas.text("test image with the nearest code", 264, 0)
@@ -136,6 +135,10 @@ class LatentExplorer(Explorer[LatentState]):
             for name, at, low, high in zip(("z1", "z2"), place, self.low, self.high, strict=True):
                 self.controls[name].value = low + at * (high - low)
 
+    def _draw_codes(self, ax: Axes) -> None:
+        labels, corners = self.images.test.labels[:4_000], (self.low, self.high)
+        plots.classes(ax, self.codes[:4_000], labels, self.images.classes, 4.0, corners)
+
     def _point(self, state: LatentState) -> Float[Tensor, "1 2"]:
         return torch.tensor([[state.z1, state.z2]])
 
@@ -151,7 +154,7 @@ class LatentExplorer(Explorer[LatentState]):
 
     def _on_the_way(self, state: LatentState) -> bool:
         gap = self.along(state, state.position) - self._point(state)[0]
-        return gap.norm().item() < 1e-3
+        return gap.abs().max().item() < 0.51 * self.step  # the sliders round to their steps
 
     def _class(self, index: int) -> str:
         return self.images.classes[int(self.images.test.labels[index])]
@@ -163,25 +166,8 @@ def _frame(codes: Float[Tensor, "n 2"]) -> tuple[list[float], list[float], float
     low = torch.minimum(codes.quantile(0.01, dim=0), few.amin(dim=0))
     high = torch.maximum(codes.quantile(0.99, dim=0), few.amax(dim=0))
     span = (high - low).max().item() + 1e-6
-    step = 10.0 ** math.floor(math.log10(span / 100))
-    margin = 0.03 * span
-    return (low - margin).tolist(), (high + margin).tolist(), step
-
-
-def _latent_map(
-    images: ImageSet, codes: Float[Tensor, "n 2"], low: list[float], high: list[float]
-) -> bytes:
-    """A PNG of the codes, coloured by class, that fills the pad from corner to corner."""
-    with plt.style.context(plots.STYLE), plt.ioff():
-        figure = plt.figure(figsize=(MAP / 100, MAP / 100), layout="none")
-        ax = figure.add_axes((0, 0, 1, 1))
-        few, labels = codes[:4_000], images.test.labels[:4_000]
-        plots.classes(ax, few, labels, images.classes, size=4.0, corners=(low, high))
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-        ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
-        ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=200)
-        plt.close(figure)
-    return buffer.getvalue()
+    digits = 2 - math.floor(math.log10(span))  # a hundred steps or more, less than a thousand
+    margin, steps = 0.03 * span, 10.0**digits
+    corners = ((low - margin) * steps).floor(), ((high + margin) * steps).ceil()
+    left, right = ([round(v / steps, digits) for v in corner.tolist()] for corner in corners)
+    return left, right, 1 / steps

@@ -59,7 +59,7 @@ class Explorer(ABC, Generic[S]):
         size: Size,
         beside: widgets.DOMWidget | None = None,
     ):
-        self.default, self.controls, self.size = default, dict(controls), size
+        self.controls, self.size = dict(controls), size
         self.image = Picture(
             format="png",
             layout=widgets.Layout(
@@ -71,9 +71,12 @@ class Explorer(ABC, Generic[S]):
         self.reset_button.on_click(lambda _: self.reset())
         self._paused = False
         self._drawn: S | None = None
+        self.default = default
         self.show(default)
+        self.default = self.state  # as far as sliders have it
         for name, control in self.controls.items():
             control.observe(lambda _, name=name: self._moved(name), names="value")
+        self.caption.observe(lambda _: self._refine(), names="density")
         pictures = [beside, self.image] if beside else [self.image]
         self.box = widgets.VBox(
             [
@@ -88,7 +91,7 @@ class Explorer(ABC, Generic[S]):
 
     @abstractmethod
     def picture(self, state: S) -> UInt8[np.ndarray, "height width 3"]:
-        """What the state looks like: ``drawing.SCALE`` times ``size``, made by a ``Canvas``."""
+        """What the state looks like, drawn on a ``canvas``."""
 
     @abstractmethod
     def describe(self, state: S) -> str:
@@ -127,6 +130,10 @@ class Explorer(ABC, Generic[S]):
             self._paused = before
         self.redraw()
 
+    def canvas(self, size: Size | None = None) -> drawing.Canvas:
+        """White paper of the size of the picture, or another, as fine as the screen."""
+        return drawing.Canvas(*(size or self.size), self.caption.density)
+
     def redraw(self) -> None:
         """Draw the present state, unless that is what is shown."""
         state = self.state
@@ -138,7 +145,9 @@ class Explorer(ABC, Generic[S]):
             words, pixels, failed = self.describe(state), self.picture(state), False
         except Exception as error:  # a callback has no cell to show a traceback in
             words = str(error) if isinstance(error, InputError) else f"Nothing to show: {error!r}"
-            pixels, failed = drawing.card(words, *self.size), True
+            canvas, failed = self.canvas(), True
+            canvas.card(words)
+            pixels = canvas.pixels()
         finally:
             self._paused = False
         with self.image.hold_sync(), self.caption.hold_sync():
@@ -149,6 +158,11 @@ class Explorer(ABC, Generic[S]):
         if not self._paused:
             with self.together():
                 self.follow(name)
+
+    def _refine(self) -> None:
+        """Draw the same state for another screen."""
+        self._drawn = None
+        self.redraw()
 
     def panel(self) -> widgets.DOMWidget:
         """The controls in two columns, the reset button below the first."""
@@ -164,11 +178,22 @@ class Explorer(ABC, Generic[S]):
         return bundle, {"image/png": {"alt": self.caption.text, "width": self.size.width}}
 
 
-def slider(description: str, low: float, high: float, step: float) -> widgets.FloatSlider:
+class GridSlider(widgets.FloatSlider):
+    """A slider whose value stands on its steps, wherever it is set from.
+
+    The page rounds a value to the steps and sends it back; one that is on them already comes to
+    rest at once, and a reset means what it says.
+    """
+
+    @traitlets.validate("value")
+    def _validate_value(self, proposal: Any) -> float:
+        step = round((proposal["value"] - self.min) / self.step)
+        return min(max(round(self.min + step * self.step, 9), self.min), self.max)
+
+
+def slider(description: str, low: float, high: float, step: float) -> GridSlider:
     """A slider for a number."""
-    return widgets.FloatSlider(
-        description=description, min=low, max=high, step=step, value=low, **_look()
-    )
+    return GridSlider(description=description, min=low, max=high, step=step, value=low, **_look())
 
 
 def index_slider(description: str, last: int) -> widgets.IntSlider:

@@ -17,7 +17,7 @@ from gen_lib.data.toys import EIGHT_GAUSSIANS, Modes, modes
 from gen_lib.models.gan import LOSSES, PlaneGAN, Scene, scene
 from gen_lib.training import NonFiniteLoss, training_steps
 from gen_lib.widgets.base import Explorer, Size, choice, steps
-from gen_lib.widgets.drawing import FAINT, INK, Canvas
+from gen_lib.widgets.drawing import FAINT, INK
 from gen_lib.widgets.plane import draw_curve, draw_field, draw_modes, draw_pull, draw_samples
 
 SIDE = 380
@@ -153,7 +153,7 @@ class CollapseLab(Explorer[LabState]):
 
     @override
     def picture(self, state: LabState) -> UInt8[np.ndarray, "height width 3"]:
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         moments = list(self.moments)
         if moments:
             now = moments[-1].scene

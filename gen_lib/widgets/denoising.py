@@ -15,7 +15,7 @@ from gen_lib.metrics import psnr
 from gen_lib.models.autoencoder import DenoisingAutoencoder, add_noise
 from gen_lib.models.base import Reconstructs, in_batches
 from gen_lib.widgets.base import SHOWN, Explorer, Size, choice, index_slider, slider
-from gen_lib.widgets.drawing import FAINT, Canvas
+from gen_lib.widgets.drawing import FAINT
 
 DENOISING = "denoising"  # name of the shipped weights
 
@@ -51,7 +51,7 @@ class NoiseExplorer(Explorer[NoiseState]):
     @override
     def picture(self, state: NoiseState) -> UInt8[np.ndarray, "height width 3"]:
         x, noised, y = self.run(state)
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         for number, (label, image, note) in enumerate(
             (
                 ("input: x with noise", noised, _decibels(noised, x)),

@@ -1,11 +1,13 @@
 """Pictures as arrays, composed fast: small images enlarged by whole factors, labels, bars.
 
-Everything is placed in the pixels of the page; a picture holds ``SCALE`` times as many each way, so
-that its text is sharp on a dense screen. Matplotlib would need about 100 ms for each picture.
+Everything is placed in the pixels of the page; a picture holds ``scale`` times as many each way:
+2 on a dense screen, where its text is then as sharp as that around it. Matplotlib would need about
+100 ms for each picture.
 """
 
 import io
 import textwrap
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,29 +20,42 @@ from torch import Tensor
 
 from gen_lib.data import to_uint8
 
-SCALE = 2
 TEXT = 13  # pixels of the page: 9.75 pt
+Place = tuple[float | int, float | int]  # x from the left, y from above
 INK, FAINT, WARNING = "#222222", "#666666", "#B03A00"
 
 
 class Canvas:
-    """A white picture to compose tiles and text on.
+    """A white picture to compose tiles and text on; places and lengths are pixels of the page.
 
     Args:
-        width: pixels of the page.
-        height: pixels of the page.
+        width: of the picture.
+        height: of the picture.
+        scale: pixels of the picture, each way, for one of the page.
     """
 
-    def __init__(self, width: int, height: int):
-        self.picture = Image.new("RGB", (SCALE * width, SCALE * height), "white")
+    def __init__(self, width: int, height: int, scale: int = 2):
+        self.width, self.height, self.scale = width, height, scale
+        self.picture = Image.new("RGB", (scale * width, scale * height), "white")
         self.draw = ImageDraw.Draw(self.picture)
 
     def image(self, x: Float[Tensor, "c h w"], left: int, top: int, factor: int) -> None:
         """An image in [-1, 1], every pixel of it ``factor`` page pixels wide, unsmoothed."""
         small = Image.fromarray(_colour(to_uint8(x.detach()).numpy()))
-        size = (SCALE * factor * small.width, SCALE * factor * small.height)
-        large = small.resize(size, Image.Resampling.NEAREST)
-        self.picture.paste(large, (SCALE * left, SCALE * top))
+        size = (factor * small.width, factor * small.height)
+        self.paste(small, left, top, size, Image.Resampling.NEAREST)
+
+    def paste(
+        self,
+        small: Image.Image,
+        left: int,
+        top: int,
+        size: tuple[int, int],
+        way: Image.Resampling,
+    ) -> None:
+        """A picture, brought to a size in one of Pillow's ways."""
+        large = small.resize((self.scale * size[0], self.scale * size[1]), way)
+        self.picture.paste(large, (self.scale * left, self.scale * top))
 
     def text(
         self,
@@ -52,21 +67,43 @@ class Canvas:
         size: int = TEXT,
     ) -> None:
         """One line; the anchor is Pillow's: "la" from the left, "ma" centred, "ra" to the right."""
-        self.draw.text(
-            (SCALE * left, SCALE * top), words, color, font=font(SCALE * size), anchor=anchor
-        )
+        place = (self.scale * left, self.scale * top)
+        self.draw.text(place, words, color, font=font(self.scale * size), anchor=anchor)
 
     def box(self, left: int, top: int, right: int, bottom: int, color: str) -> None:
         """A filled rectangle; right and bottom are just outside."""
-        corners = (SCALE * left, SCALE * top, SCALE * right - 1, SCALE * bottom - 1)
-        self.draw.rectangle(corners, fill=color)
+        left, top, right, bottom = (self.scale * side for side in (left, top, right, bottom))
+        self.draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
+
+    def line(self, places: Sequence[Place], color: str, width: int = 1) -> None:
+        """A line from place to place."""
+        scaled = [(self.scale * x, self.scale * y) for x, y in places]
+        self.draw.line(scaled, fill=color, width=self.scale * width)
+
+    def disc(
+        self,
+        place: Place,
+        radius: float | int,
+        fill: str | None = None,
+        outline: str | None = None,
+        width: int = 1,
+    ) -> None:
+        """A disc, or its outline, ``width`` pixels of the picture wide."""
+        x, y = (self.scale * side for side in place)
+        self.draw.circle((x, y), self.scale * radius, fill=fill, outline=outline, width=width)
 
     def dots(
         self, places: Float[Tensor, "n 2"], left: int, top: int, color: str, radius: float = 1.5
     ) -> None:
         """Small discs, their middles counted from (left, top)."""
-        for x, y in (SCALE * (places + torch.tensor([left, top]))).tolist():
-            self.draw.circle((x, y), SCALE * radius, fill=color)
+        for x, y in (places + torch.tensor([left, top])).tolist():
+            self.disc((x, y), radius, color)
+
+    def card(self, words: str) -> None:
+        """Say in words what went wrong."""
+        lines = textwrap.wrap(words, max(20, (self.width - 40) // 8))
+        for number, line in enumerate(lines[: (self.height - 40) // 20]):
+            self.text(line, 20, 20 + 20 * number, WARNING)
 
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
         """What was drawn."""
@@ -78,15 +115,6 @@ def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def card(words: str, width: int, height: int) -> UInt8[np.ndarray, "h w 3"]:
-    """A picture that says in words what went wrong."""
-    canvas = Canvas(width, height)
-    lines = textwrap.wrap(words, max(20, (width - 40) // 8))
-    for number, line in enumerate(lines[: (height - 40) // 20]):
-        canvas.text(line, 20, 20 + 20 * number, WARNING)
-    return canvas.pixels()
 
 
 @lru_cache

@@ -16,7 +16,7 @@ from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, modes
 from gen_lib.models.base import in_batches
 from gen_lib.models.gan import GAN, Adversarial, between
 from gen_lib.widgets.base import Explorer, Size, choice, index_slider, slider
-from gen_lib.widgets.drawing import FAINT, Canvas
+from gen_lib.widgets.drawing import FAINT
 from gen_lib.widgets.plane import draw_curve, draw_field, draw_modes, draw_pull, draw_samples
 
 FILMS = "gan-plane.npz"  # in the folder of the shipped weights
@@ -91,7 +91,7 @@ class TrainingScrubber(Explorer[FilmState]):
     @override
     def picture(self, state: FilmState) -> UInt8[np.ndarray, "height width 3"]:
         film, k = self.films[state.game], state.frame
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         draw_field(canvas, film.field[k] / 255, SIDE)
         draw_modes(canvas, self.mixture, SIDE)
         samples = film.samples[k].astype(np.float32)
@@ -168,7 +168,7 @@ class LatentWalk(Explorer[WalkState]):
         now, *images = in_batches(
             self.model.generate, torch.cat([self.code(state, state.position), way, units])
         )
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("G(z)", 0, 0)
         canvas.image(now, 0, 20, 9)
         for row, (words, marked) in enumerate(

@@ -17,7 +17,7 @@ from gen_lib.models.base import in_batches
 from gen_lib.models.masked import MaskedAutoencoder, count_hidden
 from gen_lib.nets.vit import patchify, unpatchify
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, slider
-from gen_lib.widgets.drawing import Canvas, png
+from gen_lib.widgets.drawing import png
 from gen_lib.widgets.pad import Patches
 
 MASKED = "masked"  # name of the shipped weights
@@ -68,7 +68,7 @@ class MaskExplorer(Explorer[MaskState]):
 
     @override
     def picture(self, state: MaskState) -> UInt8[np.ndarray, "height width 3"]:
-        canvas, factor = Canvas(*self.size), SIDE // self.x.shape[-1]
+        canvas, factor = self.canvas(), SIDE // self.x.shape[-1]
         canvas.text("visible and predicted patches", 20, 0)
         canvas.image(self.predict(state), 20, TOP, factor)
         canvas.text("truth", 320, 0)
@@ -97,7 +97,7 @@ class MaskExplorer(Explorer[MaskState]):
         x, mask = self.x[state.image], self.mask(state.hidden)
         patches = patchify(x[None], self.model.patch)
         patches[:, mask] = GREY
-        canvas = Canvas(SIDE, SIDE)
+        canvas = self.canvas(Size(SIDE, SIDE))
         canvas.image(unpatchify(patches, self.model.image_shape)[0], 0, 0, SIDE // x.shape[-1])
         self.patches.background = png(canvas.pixels())
 

@@ -4,10 +4,16 @@ Both are anywidgets: a few lines of JavaScript beside this file, sent along by t
 nothing has to be built and nothing is fetched. Both work by mouse, touch and keyboard.
 """
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import anywidget
+import matplotlib.pyplot as plt
 import traitlets
+from matplotlib.axes import Axes
+
+from gen_lib import plots
 
 HERE = Path(__file__).parent
 
@@ -42,3 +48,19 @@ class Patches(anywidget.AnyWidget):
     height = traitlets.Int(280).tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)  # what the picture is, for who can't see it
     words = traitlets.Unicode("on,off").tag(sync=True)  # how the two states are called
+
+
+def plane_map(side: int, draw: Callable[[Axes], object]) -> bytes:
+    """A PNG of the plane of codes that fills a square pad from edge to edge; ``draw`` fills it."""
+    with plt.style.context(plots.STYLE), plt.ioff():
+        figure = plt.figure(figsize=(side / 100, side / 100), layout="none")
+        ax = figure.add_axes((0, 0, 1, 1))
+        draw(ax)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+        ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
+        ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=200)
+        plt.close(figure)
+    return buffer.getvalue()

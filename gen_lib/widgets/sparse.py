@@ -58,7 +58,7 @@ class LambdaExplorer(Explorer[LambdaState]):
         model, x = self.models[state.sparsity], self.x[state.image]
         z = in_batches(model.encode, x[None])
         y = in_batches(model.decode, z)[0]
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         for left, label, image in (
             (0, "input x", x),
             (208, "reconstruction y(x, w)", y),

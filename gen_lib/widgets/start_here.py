@@ -67,7 +67,7 @@ class KernelExplorer(Explorer[KernelState]):
     @override
     def picture(self, state: KernelState) -> UInt8[np.ndarray, "height width 3"]:
         model, seen, held_out, ceiling = fit(state)
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("log p_model(x) and the training points", 0, 0)
         canvas.image(_colours(log_density(model, MAP // 2)), 0, TOP, 2)
         canvas.dots(_on_map(model.means), 0, TOP, "white", radius=1.0)

@@ -1,14 +1,14 @@
 """Explorers of chapter 03: a plane of codes with its prior, and the price of a code."""
 
-import io
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 from torch import Tensor
 from typing_extensions import override
 
@@ -18,8 +18,8 @@ from gen_lib.data import ImageSet, load
 from gen_lib.models.base import in_batches
 from gen_lib.models.vae import BernoulliVAE, Posterior, active_units
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, slider, steps
-from gen_lib.widgets.drawing import FAINT, Canvas
-from gen_lib.widgets.pad import Pad
+from gen_lib.widgets.drawing import FAINT
+from gen_lib.widgets.pad import Pad, plane_map
 
 PLANE = "vae-2d"  # name of the shipped weights
 BETAS = {
@@ -63,7 +63,7 @@ class PriorExplorer(Explorer[PriorState]):
         self.x = self.images.test.x[:1_000]
         self.q = posteriors(self.model, self.x)
         self.pad = Pad(
-            background=_density_map(self.q),
+            background=plane_map(PAD, self._draw_densities),
             label="Density of the codes of test images; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
@@ -73,7 +73,7 @@ class PriorExplorer(Explorer[PriorState]):
     @override
     def picture(self, state: PriorState) -> UInt8[np.ndarray, "height width 3"]:
         z = torch.tensor([state])
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("decoded from the point", 8, 0)
         canvas.image(in_batches(self.model.decode, z)[0], 8, 20, 8)
         canvas.text("test image most likely to be here", 258, 0)
@@ -116,6 +116,13 @@ class PriorExplorer(Explorer[PriorState]):
             return
         with self.together():
             self.controls["z1"].value, self.controls["z2"].value = place
+
+    def _draw_densities(self, ax: Axes) -> None:
+        density = _aggregated(self.q, plots.plane(80, LIMIT)).reshape(80, 80)
+        plots.field(ax, density.sqrt(), LIMIT, cmap="Greens")
+        for radius in (1, 2, 3):
+            ax.add_patch(Circle((0, 0), radius, fill=False, color=plots.BASELINE))
+            ax.annotate(f"{radius}", (0, radius), color=plots.BASELINE, va="bottom", ha="center")
 
     def _densities(self, z: Float[Tensor, "1 2"]) -> tuple[float, float]:
         """p(z) of the prior, and q(z), the mean of q(z|x) over test images."""
@@ -162,7 +169,7 @@ class BetaExplorer(Explorer[BetaState]):
     @override
     def picture(self, state: BetaState) -> UInt8[np.ndarray, "height width 3"]:
         model, q = self.models[state.beta], self.q[state.beta]
-        canvas = Canvas(*self.size)
+        canvas = self.canvas()
         canvas.text("input x", 0, 0)
         canvas.image(self.x[state.image], 0, 20, 6)
         canvas.text("decoded from mu", 184, 0)
@@ -202,23 +209,3 @@ def _aggregated(q: Posterior, z: Float[Tensor, "m 2"]) -> Float[Tensor, "m"]:
     """q(z) = 1/N sum_n q(z|x_n) at m places."""
     places = [q.log_prob(place.expand_as(q.mu)).logsumexp(dim=0) for place in z]
     return (torch.stack(places) - math.log(len(q.mu))).exp()
-
-
-def _density_map(q: Posterior) -> bytes:
-    """A PNG of q(z), dark where codes are dense, with rings of the prior, that fills the pad."""
-    with plt.style.context(plots.STYLE), plt.ioff():
-        figure = plt.figure(figsize=(PAD / 100, PAD / 100), layout="none")
-        ax = figure.add_axes((0, 0, 1, 1))
-        density = _aggregated(q, plots.plane(80, LIMIT)).reshape(80, 80)
-        plots.field(ax, density.sqrt(), LIMIT, cmap="Greens")
-        for radius in (1, 2, 3):
-            ax.add_patch(plt.Circle((0, 0), radius, fill=False, color=plots.BASELINE))
-            ax.annotate(f"{radius}", (0, radius), color=plots.BASELINE, va="bottom", ha="center")
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-        ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
-        ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=200)
-        plt.close(figure)
-    return buffer.getvalue()

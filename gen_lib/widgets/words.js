@@ -1,4 +1,4 @@
-// A line of text that a screen reader speaks when it changes. Synced: text, warning.
+// A line of text that a screen reader speaks when it changes. Synced: text, warning, density.
 function render({ model, el }) {
   el.setAttribute("role", "status");
   el.classList.add("gen-words");
@@ -13,9 +13,17 @@ function render({ model, el }) {
     else el.closest(".gen-widget")?.addEventListener("focusin", ({ target }) =>
       target.setAttribute("data-lm-suppress-shortcuts", "true"));
   };
+  const dense = matchMedia("(min-resolution: 1.01dppx)"); // a page that is zoomed in is dense, too
+  const measure = () => {
+    model.set("density", dense.matches ? 2 : 1);
+    model.save_changes();
+  };
   model.on("change", say);
   say();
   keepKeys();
+  measure();
+  dense.addEventListener("change", measure);
+  return () => dense.removeEventListener("change", measure);
 }
 
 export default { render };

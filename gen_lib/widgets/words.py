@@ -9,7 +9,7 @@ FRAME = "gen-widget"  # the class of the box whose keys JupyterLab is not to tak
 
 
 class Words(anywidget.AnyWidget):
-    """One or two lines of text; a warning is coloured."""
+    """One or two lines of text; a warning is coloured. The page says how dense its screen is."""
 
     _esm = Path(__file__).with_name("words.js")
     _css = """
@@ -19,3 +19,4 @@ class Words(anywidget.AnyWidget):
 
     text = traitlets.Unicode().tag(sync=True)
     warning = traitlets.Bool(False).tag(sync=True)
+    density = traitlets.Int(2).tag(sync=True)  # of the screen: its pixels for one of the page

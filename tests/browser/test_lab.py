@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from lab import (
     EXPLORERS,
+    LAPTOP,
     SCREENSHOTS,
     at_the_end,
     drag,
@@ -70,11 +71,7 @@ def move_everything(explorer: Locator) -> None:
         wait_for_change(explorer, before, f"{name} by key")
 
 
-LATE = pytest.mark.xfail(reason="the page may answer a reset of five sliders with an older value")
-RESETTABLE = [pytest.param(name, marks=LATE) if name == "units" else name for name in EXPLORERS]
-
-
-@pytest.mark.parametrize("name", RESETTABLE)
+@pytest.mark.parametrize("name", EXPLORERS)
 def test_every_control_changes_the_picture_and_reset_restores_it(quiet_page, lab, name):
     explorer = opened(quiet_page, lab, name)
     first, words = settle(explorer), explorer.get_by_role("status").inner_text()
@@ -98,6 +95,16 @@ def test_it_fits_a_laptop_and_is_named_for_who_cannot_see(quiet_page, lab, name)
     expect(explorer.get_by_role("img", name=caption, exact=True)).to_be_visible()
     for slider in explorer.locator(".widget-slider").all():
         assert slider.locator(".widget-label").inner_text()
+
+
+@pytest.mark.parametrize("density", [1, 2])
+def test_the_picture_is_as_fine_as_the_screen(browser, lab, density):
+    page = browser.new_page(viewport=LAPTOP, device_scale_factor=density)
+    picture = opened(page, lab, "beta").locator(".widget-image").element_handle()
+    ratio = "([picture, density]) => picture.naturalWidth === density * picture.clientWidth"
+    page.wait_for_function(ratio, arg=[picture, density])
+    shoot(page, f"beta_density_{density}")
+    page.close()
 
 
 def test_the_pad_follows_mouse_and_keys_and_the_sliders_follow_it(quiet_page, lab):
