@@ -24,7 +24,7 @@ RECIPES = {
     "masked": "masked --data fashion_mnist --steps 12000 --seed 0",
     "gan-300": "gan --data fashion_mnist --steps 300 --seed 0",
     "gan-1000": "gan --data fashion_mnist --steps 1000 --seed 0",
-    "gan": "gan --data fashion_mnist --steps 3000 --seed 0",
+    "gan": "gan --data fashion_mnist --steps 5000 --seed 0",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
     "conv-ae-2d": "conv-ae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",

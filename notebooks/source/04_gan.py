@@ -478,7 +478,7 @@ LatentWalk()
 ruler = Ruler(images)
 quality = {name: ruler.quality(x) for name, x in drawn.items()}
 share = {name: class_histogram(ruler.judge, x) for name, x in drawn.items()}
-quality["real images"], share["real images"] = ruler.floor(), torch.full((10,), 0.1)
+quality["real images"], share["real images"] = ruler.floor(), test.labels.bincount() / len(test)
 print(
     f"{'':>12} {'Fréchet':>8} {'x floor':>8} {'precision':>10} {'recall':>7} {'rarest class':>13}"
 )
