@@ -59,7 +59,7 @@ class CollapseLab(Explorer[LabState]):
         batch_size: points a step.
     """
 
-    def __init__(self, last: int = 3_000, batch_size: int = 256):
+    def __init__(self, last: int = 1_500, batch_size: int = 256):
         self.last, self.batch_size = last, batch_size
         self.toy = EIGHT_GAUSSIANS
         self.moments: list[Moment] = []
