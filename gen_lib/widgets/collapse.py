@@ -38,8 +38,8 @@ class LabState(NamedTuple):
     loss: str = "relativistic"
     ratio: str = "1 : 1"
     rate: float = 2e-3
-    penalty: float = 0.01
     seed: int = 0
+    penalty: float = 0.01
     frame: int = 0
 
 
@@ -71,8 +71,8 @@ class CollapseLab(Explorer[LabState]):
             "rate": steps(
                 "learning rate of D", [(f"{r:g}", r) for r in (2e-4, 6e-4, 2e-3, 6e-3, 2e-2)]
             ),
-            "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "seed": steps("seed", [(str(k), k) for k in range(5)]),
+            "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "frame": Frames(),
         }
         self.start_button = widgets.Button(description="Start", tooltip="Play a new game")
