@@ -66,7 +66,7 @@ class CollapseLab(Explorer[LabState]):
         self.rules, self.trouble = "", ""
         self._stop, self._thread = threading.Event(), threading.Thread()
         controls = {
-            "loss": choice("loss", list(LOSSES)),
+            "loss": choice("loss", list(LOSSES)[::-1]),  # the default first
             "ratio": choice("turns", list(RATIOS)),
             "rate": steps(
                 "learning rate of D", [(f"{r:g}", r) for r in (2e-4, 6e-4, 2e-3, 6e-3, 2e-2)]
