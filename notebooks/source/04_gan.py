@@ -357,10 +357,11 @@ def draw(ax, now, arrows=60):
     ax.scatter(*toy.means.T.numpy(), 90, facecolor="none", edgecolor=plots.DATA)
 
 
-figure, axes = plt.subplots(1, 5, figsize=(10, 2.4))
+figure, axes = plt.subplots(1, 5, figsize=(10, 2.7))
 for ax, (step, now) in zip(axes, film.items(), strict=True):
     draw(ax, now)
     ax.set_title(f"step {step:,}")
+figure.suptitle("G follows D's slope until its samples lie in all eight modes")
 found = modes(plane.sample(10_000, noise).flatten(1), toy)
 plots.show(
     figure,
@@ -597,15 +598,16 @@ last = {}
 for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
     if record.step in (300, 500, 750, broken_rounds):
         last[record.step] = scene(broken, z_plane, x_plane)
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
 for ax, (step, now) in zip(axes, last.items(), strict=True):
     draw(ax, now)
     ax.set_title(f"step {step:,}")
+figure.suptitle("All samples in one place, and never in the same")
 lost = modes(broken.sample(10_000, noise).flatten(1), toy)
 plots.show(
     figure,
-    "Four moments of the broken game: the samples sit together in one or a few clumps, and the clumps "
-    "move from one picture to the next.",
+    "Four moments of the broken game: all samples lie together in one clump or streak, which is at "
+    "another place of the ring in every picture.",
 )
 print(f"broken: {lost.covered} of 8 modes; by the default rules above: {found.covered}")
 assert lost.covered <= 4
@@ -625,7 +627,7 @@ for name, rows_of in itertools.groupby(games, key=lambda row: row["recipe"]):
     covered = ", ".join(row["modes"] for row in rows_of)
     inside = min(float(row["near"]) for row in rows_of)
     slowest = max(float(row["seconds"]) for row in rows_of)
-    print(f"{name:>29}: modes {covered}; {inside:.0%} or more near one; {slowest:.0f} s at most")
+    print(f"{name:>29}: modes {covered}; {inside:.1%} or more near one; {slowest:.0f} s at most")
 default, collapse = (
     [row for row in games if row["recipe"].startswith(word)]
     for word in ("relativistic", "collapse")
