@@ -7,8 +7,7 @@ Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1, the lecture's objective:
 The discriminator's network gives the logit f, and D = 1 / (1 + e^-f) is the probability that x is
 real; so log D = -softplus(-f) and log(1 - D) = -softplus(f). For a fixed G the best discriminator
 is D*(x) = p_data(x) / (p_data(x) + p_model(x)), that is f* = log p_data - log p_model, and the
-value it reaches is V = 2 JSD(p_data, p_model) - log 4 (eqs. 2 and 6): the generator that minimises
-it makes p_model = p_data.
+value it reaches is V = 2 JSD(p_data, p_model) - log 4, least for p_model = p_data (eqs. 2 and 6).
 
 What the players descend in practice (``LOSSES``), real and fake being logits:
 
@@ -16,8 +15,8 @@ What the players descend in practice (``LOSSES``), real and fake being logits:
 - non-saturating: G descends -log D(G(z)) instead (section 3 of the paper);
 - hinge: Lim & Ye 2017 (arXiv:1705.02894);
 - relativistic: D descends softplus(fake - real), G softplus(real - fake), one fake beside each real
-  image (Jolicoeur-Martineau 2018, arXiv:1807.00734), so that piling samples into one mode does not
-  pay; with both penalties below it is the loss of Huang et al. 2025 (arXiv:2501.05441).
+  image (Jolicoeur-Martineau 2018, arXiv:1807.00734); with both penalties below it is the loss of
+  Huang et al. 2025 (arXiv:2501.05441).
 
 What keeps D tame: R1 = E_{x ~ p_data} ||grad f(x)||^2 and R2, the same under p_model, times
 ``penalty`` / 2 (Mescheder et al. 2018, arXiv:1801.04406), or spectral norm, which divides each
@@ -43,6 +42,8 @@ from gen_lib.nets.conv import conv_encoder, conv_generator
 from gen_lib.nets.mlp import mlp
 
 Logits = Float[Tensor, "n"]
+WEIGHTED = (nn.Linear, nn.Conv2d)
+leaky = partial(nn.LeakyReLU, 0.2)  # of D: what it says must have a slope everywhere
 
 
 def value(real: Logits, fake: Logits) -> Float[Tensor, ""]:
@@ -169,10 +170,6 @@ class Adversarial(Model, Samples):
         return Turn("generator", loss, {"G": loss})
 
 
-WEIGHTED = (nn.Linear, nn.Conv2d)
-leaky = partial(nn.LeakyReLU, 0.2)  # of D: what it says must have a slope everywhere
-
-
 class GAN(Adversarial):
     """Images: D a convolutional network from an image to a number, G its mirror.
 
@@ -183,10 +180,8 @@ class GAN(Adversarial):
         loss: a name in ``LOSSES``.
         penalty: the weight of R1 + R2, 0 for none.
         spectral: whether each layer of D is divided by its largest singular value.
-        lr_g: learning rate of the generator.
-        lr_d: learning rate of the discriminator.
-        turns_g: turns of the generator in a training step.
-        turns_d: turns of the discriminator in a training step.
+        lr_g, lr_d: learning rates of the generator and the discriminator.
+        turns_g, turns_d: turns of each in a training step.
         betas: of both players' optimisers.
     """
 
@@ -234,8 +229,7 @@ COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 2e-4}
 class PlaneGAN(Adversarial):
     """Points of the plane, as images of two channels and one pixel; both networks are MLPs.
 
-    G is piecewise linear: it crosses the void between two modes within few latent codes, where a
-    smooth activation would leave samples on the way.
+    G is piecewise linear: it crosses the void between two modes within few latent codes.
 
     Args:
         latent_size: number of units of z.
