@@ -1,7 +1,7 @@
 """The course's VAE beside pythae's (Chadebec et al. 2022, arXiv:2206.08309), ``make bench``.
 
 Images of Fashion-MNIST, binarised anew whenever they are seen; every result is the course's own
-figure, the negative ELBO of 2,000 seeded binarised test images. One run after the other, on the same
+figure, the negative ELBO of seeded binarised test images. One run after the other, on the same
 number of threads. Three questions:
 
 - Same minutes: is the course's VAE better than pythae's with pythae's networks for MNIST, at
@@ -39,7 +39,7 @@ from gen_lib.models.likelihood import likelihood_bounds
 from gen_lib.training import fit, learning_rate_scale
 
 NOISE = 1.0  # nats that two runs which do the same may differ by
-N_TEST = 2_000  # images measured on; pythae's networks need 15 times the course's time for each
+N_TEST = 2_000  # test images measured on: pythae's networks would take minutes for all
 PYTHAE_LR, PYTHAE_BATCH = 1e-4, 64  # the defaults of its trainer
 
 
