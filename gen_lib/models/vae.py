@@ -89,8 +89,8 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
-        width: int = 32,
-        hidden: int = 128,
+        width: int = 16,
+        hidden: int = 512,
         beta: float = 1.0,
         free_bits: float = 0.0,
     ):
@@ -210,8 +210,8 @@ class GaussianVAE(VariationalAutoencoder):
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
-        width: int = 32,
-        hidden: int = 128,
+        width: int = 16,
+        hidden: int = 512,
         beta: float = 1.0,
         free_bits: float = 0.0,
     ):
