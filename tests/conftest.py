@@ -18,6 +18,12 @@ install_import_hook("gen_lib", "beartype.beartype")
 from gen_lib.data import ImageSet, Split, load  # noqa: E402
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Untrained models are the same ones in every run, and in any order of the tests."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def fashion() -> ImageSet:
     return load("fashion_mnist")

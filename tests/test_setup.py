@@ -1,11 +1,14 @@
 """The set-up files agree with each other and the Makefile installs exactly when it must."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -59,6 +62,22 @@ def test_conda_has_the_names_and_ranges_of_pyproject():
 def test_conda_takes_conda_forge_only_and_this_package():
     assert conda()["channels"] == ["conda-forge", "nodefaults"]
     assert conda()["dependencies"][-1] == {"pip": ["-e ."]}
+
+
+def imported(file: Path) -> Iterator[str]:
+    """The top-level modules that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_what_the_library_imports_is_declared():
+    modules = {name for file in (ROOT / "gen_lib").rglob("*.py") for name in imported(file)}
+    owners = packages_distributions()
+    used = {owners[name][0] for name in modules - {"gen_lib"} - sys.stdlib_module_names}
+    assert {canonicalize_name(name) for name in used} <= {d.name for d in DEPENDENCIES}
 
 
 def test_pythons_agree():

@@ -59,6 +59,7 @@ class LatentExplorer(Explorer[LatentState]):
         self.low, self.high, self.step = _frame(self.codes)
         self.pad = Pad(
             background=plane_map(MAP, self._draw_codes),
+            steps=[round((b - a) / self.step) for a, b in zip(self.low, self.high, strict=True)],
             label="Map of the code of two numbers; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
@@ -119,7 +120,8 @@ class LatentExplorer(Explorer[LatentState]):
         x, y = self._on_pad([state.z1, state.z2])
         ends = [self._on_pad(self.codes[i].tolist()) for i in (state.first, state.second)]
         with self.pad.hold_sync():
-            self.pad.x, self.pad.y, self.pad.path = x, y, ends
+            self.pad.go(x, y)
+            self.pad.path = ends
             self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
 
     def along(self, state: LatentState, position: float) -> Float[Tensor, "2"]:

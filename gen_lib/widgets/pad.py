@@ -5,6 +5,7 @@ nothing has to be built and nothing is fetched. Both work by mouse, touch and ke
 """
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,12 +27,18 @@ class Pad(anywidget.AnyWidget):
 
     x = traitlets.Float(0.5, min=0, max=1).tag(sync=True)  # from the left
     y = traitlets.Float(0.5, min=0, max=1).tag(sync=True)  # from the bottom
+    steps = traitlets.List(traitlets.Int(), [100, 100]).tag(sync=True)  # of the grid it moves on
     background = traitlets.Bytes().tag(sync=True)  # a PNG file
     width = traitlets.Int(380).tag(sync=True)
     height = traitlets.Int(380).tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)  # what the pad is, for who can't see it
     words = traitlets.Unicode().tag(sync=True)  # where the point is
     path = traitlets.List(traitlets.Tuple()).tag(sync=True)  # a line of (x, y) to draw
+
+    def go(self, x: float, y: float) -> None:
+        """Move the point there; where it is there already, an echo would overtake the hand."""
+        if math.dist((x, y), (self.x, self.y)) > 1e-9:
+            self.x, self.y = x, y
 
 
 class Patches(anywidget.AnyWidget):

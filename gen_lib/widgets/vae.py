@@ -31,6 +31,7 @@ BETAS = {
 }
 """beta -> name of the shipped weights."""
 PAD = 380  # side of the latent pad
+STEP = 0.05  # of the sliders
 LIMIT = 4.0  # the pad shows -LIMIT ... LIMIT each way
 
 
@@ -64,10 +65,11 @@ class PriorExplorer(Explorer[PriorState]):
         self.q = posteriors(self.model, self.x)
         self.pad = Pad(
             background=plane_map(PAD, self._draw_densities),
+            steps=2 * [round(2 * LIMIT / STEP)],
             label="Density of the codes of test images; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
-        controls = {f"z{i}": slider(f"z{'₁₂'[i - 1]}", -LIMIT, LIMIT, 0.05) for i in (1, 2)}
+        controls = {f"z{i}": slider(f"z{'₁₂'[i - 1]}", -LIMIT, LIMIT, STEP) for i in (1, 2)}
         super().__init__(PriorState(), controls, Size(496, PAD), beside=self.pad)
 
     @override
@@ -107,7 +109,7 @@ class PriorExplorer(Explorer[PriorState]):
     @override
     def accompany(self, state: PriorState) -> None:
         with self.pad.hold_sync():
-            self.pad.x, self.pad.y = ((v + LIMIT) / (2 * LIMIT) for v in state)
+            self.pad.go(*((v + LIMIT) / (2 * LIMIT) for v in state))
             self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
 
     def _pointed(self, _: object) -> None:
@@ -163,7 +165,7 @@ class BetaExplorer(Explorer[BetaState]):
             "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
             "draw": index_slider("draw from the prior", 9),
         }
-        default = BetaState(min(self.models, key=lambda k: abs(math.log(k))))
+        default = BetaState(min(self.models, key=lambda k: abs(k - 1)))
         super().__init__(default, controls, Size(880, 336))
 
     @override

@@ -352,10 +352,9 @@ for line, color in zip(lines.values(), colors, strict=True):
 above = {"xytext": (4, 3), "textcoords": "offset points"}
 for name, color in (("PCA", plots.BASELINE), ("deep AE", plots.MODEL)):
     ax.annotate(name, [values[0] for values in lines[name]], color=color, **above)
-below = {"xytext": (-6, -4), "textcoords": "offset points", "ha": "right", "va": "top"}
 for k, (active, error, _) in found.items():
-    ax.annotate(f"λ = {k:g}", (active, error), color=plots.CODE, fontsize=9, **below)
-ax.annotate("sparse", (found[3.0][:2]), (6, 0), color=plots.CODE, textcoords="offset points")
+    label = f"sparse, λ = {k:g}" if k == 3 else f"λ = {k:g}"
+    ax.annotate(label, (active, error), color=plots.CODE, fontsize=9, **above)
 ax.set_xticks(sizes, sizes)
 ax.set_yticks([0.02, 0.04, 0.08, 0.16], ["0.02", "0.04", "0.08", "0.16"])
 ax.minorticks_off()
@@ -648,7 +647,7 @@ for label, key, marker, color, side in dots:
     ax.annotate(label, (values[-1], 6.3), color=color, fontsize=9, ha=side, va="top")
 ax.set_yticks(places, list(ladder))
 ax.set(xlabel="probe's test accuracy", xlim=(0.58, 0.9), ylim=(7, -0.5))
-ax.set_title("With 10,000 labels the wide sparse code is the easiest to read, trained or not")
+ax.set_title("With 10,000 labels the wide sparse code is the easiest to read")
 plots.show(
     figure,
     "Accuracy of the probe for pixels, PCA and five autoencoders, with 10,000 labels (also from the untrained "
