@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple
 
 os.environ["TQDM_DISABLE"] = "1"
@@ -187,10 +188,9 @@ def in_pythae(
             folder, learning_rate=lr, per_device_train_batch_size=batch, no_cuda=True
         )
         budget.trainer = BaseTrainer(model, data, training_config=config, callbacks=[budget])
-        try:
+        with suppress(Spent):
             budget.trainer.train()
-        except Spent:
-            ours.eval()
+    ours.eval()
     names = networks.__name__.split("_")[0], f"pythae, lr {lr:g}, batch {batch}"
     return Run(*names, budget.spent, budget.seen, neg_elbo(ours, images))
 
