@@ -30,7 +30,7 @@ RECIPES = {
     "--set width=16 --set hidden=64",
     "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
-    "vae": "vae --data fashion_mnist --steps 22000 --seed 0",
+    "vae": "vae --data fashion_mnist --steps 12000 --seed 0 --set width=32 --set hidden=128",
 }
 RECIPES |= {
     f"vae-beta-{beta}": "vae --data fashion_mnist --steps 1000 --seed 0 --set width=16 "
