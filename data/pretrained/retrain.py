@@ -30,7 +30,7 @@ RECIPES = {
     "--set width=16 --set hidden=64",
     "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
-    "vae": "vae --data fashion_mnist --steps 12000 --seed 0",
+    "vae": "vae --data fashion_mnist --steps 22000 --seed 0",
 }
 RECIPES |= {
     f"vae-beta-{beta}": "vae --data fashion_mnist --steps 1000 --seed 0 --set width=16 "
@@ -54,8 +54,8 @@ def keep(run: Path, name: str) -> None:
     target = pretrained_folder() / f"{name}.safetensors"
     if name != "judge":
         model.half()  # half the bytes; they are read back as float32, and measured so
-    save(model, target)
-    rows = cli.measure(load(target, Model), card["data"])
+    save(model, run / target.name)  # measured as it will be read back, but not yet in place
+    rows = cli.measure(load(run / target.name, Model), card["data"])
     figures = {k: round(v, 5) for k, v in cli.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
@@ -69,6 +69,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(RECIPES)}")
     names = parser.parse_args().names or [name for name in RECIPES if name != "judge"]
+    if unknown := set(names) - set(RECIPES):
+        parser.error(f"no recipe for {', '.join(sorted(unknown))}")
     for name in names:
         retrain(name)
 
