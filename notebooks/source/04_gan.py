@@ -361,7 +361,7 @@ figure, axes = plt.subplots(1, 5, figsize=(10, 2.7))
 for ax, (step, now) in zip(axes, film.items(), strict=True):
     draw(ax, now)
     ax.set_title(f"step {step:,}")
-figure.suptitle("G follows D's slope until its samples lie in all eight modes")
+figure.suptitle("G follows D's slope until its samples lie in all eight modes", fontweight="bold")
 found = modes(plane.sample(10_000, noise).flatten(1), toy)
 plots.show(
     figure,
@@ -513,7 +513,7 @@ figure, ax = plt.subplots(figsize=(7, 3.0))
 share = class_histogram(ruler.judge, x_gan)
 percent = dict(zip(images.classes, (100 * share).tolist(), strict=True))
 plots.bars(ax, percent, text="{:.1f}")
-ax.axvline(10, color=plots.BASELINE, linestyle="--")
+ax.axvline(10, color=plots.BASELINE, linestyle="--", linewidth=1, zorder=0)
 ax.set_xlabel("per cent of the samples (dashed: of the data)")
 ax.set_title(f"All ten classes are there; the rarest has {100 * share.min():.1f} %")
 plots.show(
@@ -605,7 +605,7 @@ figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
 for ax, (step, now) in zip(axes, last.items(), strict=True):
     draw(ax, now)
     ax.set_title(f"step {step:,}")
-figure.suptitle("All samples in one place, and never in the same")
+figure.suptitle("All samples in one place, and never in the same", fontweight="bold")
 lost = modes(broken.sample(10_000, noise).flatten(1), toy)
 plots.show(
     figure,
