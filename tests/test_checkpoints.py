@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -25,6 +27,7 @@ from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoen
 from gen_lib.models.autoencoder import Autoencoder
 from gen_lib.models.base import Model
 
+ROOT = Path(__file__).resolve().parents[1]
 MODELS = [
     lambda: LinearAutoencoder((1, 4, 4), latent_size=3),
     lambda: DeepAutoencoder((3, 4, 4), latent_size=2, hidden=(6, 5)),
@@ -42,6 +45,21 @@ def saved(tmp_path):
 
 def contents(folder) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+# What is shipped
+
+RECIPES = runpy.run_path(str(ROOT / "data" / "pretrained" / "retrain.py"))["RECIPES"]
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_a_card_names_its_recipe_its_file_and_the_judge_of_today(name):
+    path = pretrained_folder() / f"{name}.safetensors"
+    card = read_card(path)
+    assert card["command"] == f"python -m gen_lib train {RECIPES[name]}"
+    assert card["sha256"] == sha256(path)
+    if "judge_sha256" in card:
+        assert card["judge_sha256"] == sha256(pretrained_folder() / "judge.safetensors")
 
 
 # Round trips

@@ -171,7 +171,7 @@ MOVES = [
     (walk, "unit", 3),
     (walk, "shift", 2.0),
     *((collapse, name, value) for name, value in dict(loss="hinge", ratio="G 5 : D 1").items()),
-    *((collapse, name, value) for name, value in dict(rate=1e-4, penalty=0.0, seed=1).items()),
+    *((collapse, name, value) for name, value in dict(rate=2e-4, penalty=0.0, seed=1).items()),
     (translating, "way", "Twemoji to Noto"),
     (translating, "image", 3),
     (translating, "noise", 0.1),

@@ -23,15 +23,15 @@ RECIPES = {
     "sparse-3": "sparse --data fashion_mnist --steps 4000 --seed 0 --set sparsity=3",
     "denoising": "denoising --data fashion_mnist --steps 4000 --seed 0",
     "masked": "masked --data fashion_mnist --steps 12000 --seed 0",
-    "gan-300": "gan --data fashion_mnist --steps 300 --batch-size 64 --seed 0",
-    "gan-1000": "gan --data fashion_mnist --steps 1000 --batch-size 64 --seed 0",
-    "gan": "gan --data fashion_mnist --steps 6000 --batch-size 64 --seed 0",
+    "gan-300": "gan --data fashion_mnist --steps 300 --seed 0",
+    "gan-1000": "gan --data fashion_mnist --steps 1000 --seed 0",
+    "gan": "gan --data fashion_mnist --steps 5000 --seed 0",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
     "conv-ae-2d": "conv-ae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
     "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
-    "vae": "vae --data fashion_mnist --steps 12000 --seed 0",
+    "vae": "vae --data fashion_mnist --steps 12000 --seed 0 --set width=32 --set hidden=128",
 }
 RECIPES |= {
     "style-judge": "judge --data emoji --steps 700 --batch-size 64 --seed 0 --set background=1",
@@ -67,8 +67,8 @@ def keep(run: Path, name: str) -> None:
     target = pretrained_folder() / f"{name}.safetensors"
     if name != "judge":
         model.half()  # half the bytes; they are read back as float32, and measured so
-    save(model, target)
-    rows = cli.measure(load(target, Model), card["data"])
+    save(model, run / target.name)  # measured as it will be read back, but not yet in place
+    rows = cli.measure(load(run / target.name, Model), card["data"])
     figures = {k: round(v, 5) for k, v in cli.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
@@ -82,6 +82,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(RECIPES)}")
     names = parser.parse_args().names or [name for name in RECIPES if name != "judge"]
+    if unknown := set(names) - set(RECIPES):
+        parser.error(f"no recipe for {', '.join(sorted(unknown))}")
     for name in names:
         retrain(name)
 

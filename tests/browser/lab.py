@@ -20,6 +20,7 @@ from playwright.sync_api import Locator, Page
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
+    GAN,
     BernoulliVAE,
     CycleGAN,
     DeepAutoencoder,
@@ -27,7 +28,7 @@ from gen_lib.models import (
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, cyclegan, denoising, masked, sparse, vae, vae_codes
+from gen_lib.widgets import autoencoder, cyclegan, denoising, gan, masked, sparse, vae, vae_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -52,6 +53,9 @@ EXPLORERS = {
     "translator": "from gen_lib.widgets.cyclegan import TranslatorExplorer\nTranslatorExplorer()",
     "mixer": "from gen_lib.widgets.cyclegan import MixerExplorer\nMixerExplorer()",
     "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
+    "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
+    "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
+    "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
 }
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -128,6 +132,7 @@ def write_data(folder: Path) -> None:
         masked.MASKED: MaskedAutoencoder(),
         vae.PLANE: BernoulliVAE(latent_size=2),
         vae_codes.LARGE: BernoulliVAE(),
+        gan.SHIPPED: GAN(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
     names = (*cyclegan.SHIPPED.values(), *cyclegan.MIXED.values())

@@ -203,12 +203,12 @@ assert verdicts.shape[1:] == (1, 8, 8)
 # %% [markdown]
 # ## Train
 #
-# A small one, live, from unpaired pictures alone. **Predict:** what will change first, colours or shapes?
+# For a minute, live, from unpaired pictures alone. **Predict:** what will change first, colours or shapes?
 
 # %%
-steps_live = 400
+steps_live = 300
 torch.manual_seed(0)
-live = CycleGAN(width=16, width_d=32)
+live = CycleGAN(width_d=32)
 shown, few = {"x": x_test[:10]}, x_test[:100]
 curve = {"step": [], "to winter": [], "to summer": []}
 for record in training_steps(live, train, steps=steps_live, batch_size=16):
@@ -243,7 +243,7 @@ ax.axhline(before["to winter"], color=plots.BASELINE, linestyle="--")
 ax.annotate(
     " untranslated", (curve["step"][-1], before["to winter"]), color=plots.BASELINE, va="bottom"
 )
-ax.set(xlabel="step", ylabel="PSNR against the true partner, dB")
+ax.set(xlabel="step", ylabel="PSNR, dB")
 ax.set_title("Nobody shows it the partners, and it comes nearer to them")
 plots.show(
     figure,
@@ -513,11 +513,11 @@ assert hidden[0] - hidden[-1] > 2 * (honest[0] - honest[-1])
 # faint for D and for you will do: **steganography** (Chu, Zhmoginov & Sandler 2017,
 # [1712.02950](https://arxiv.org/abs/1712.02950)). "F is the inverse of G" is a statement about pixels, and
 # does not say that G(x) *means* the same as x. **Repair:** put noise between G and F in training, so that a
-# faint trace is worth nothing. The small model of above, once more, with nothing else changed:
+# faint trace is worth nothing. The live model of above, once more, with nothing else changed:
 
 # %%
 torch.manual_seed(0)
-repaired = CycleGAN(width=16, width_d=32, noise=0.1)
+repaired = CycleGAN(width_d=32, noise=0.1)
 history = fit(repaired, train, steps=steps_live, batch_size=16)
 small = {"without noise": live, "with noise 0.1": repaired}
 lost = {}
