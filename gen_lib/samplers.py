@@ -24,7 +24,7 @@ left is arithmetic, and the same for a network as for an exact E[x_0 | x_t]:
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -33,7 +33,7 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data.toys import Mixture
-from gen_lib.schedules import Schedule
+from gen_lib.schedules import Schedule, Table
 
 Time = Float[Tensor, ""]
 
@@ -76,8 +76,36 @@ def posterior(
     return mean + schedule.signal(s) * share * x_0, schedule.sigma(s) * share.sqrt()
 
 
+def straightened(
+    schedule: Schedule, t: Float[Tensor, "*n"]
+) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:
+    """signal + sigma, and tau, the time of the straight path with the same SNR."""
+    signal, sigma = schedule.signal(t), schedule.sigma(t)
+    return signal + sigma, sigma / (signal + sigma)
+
+
+def even_in_tau(schedule: Schedule, steps: int) -> Float[Tensor, "m"]:
+    """From noise to 0 in steps that are even in tau, as far as the schedule has such times.
+
+    >>> from gen_lib.schedules import linear
+    >>> even_in_tau(linear(), 4)
+    tensor([1000.,  471.,  257.,   98.,    0.], dtype=torch.float64)
+    """
+    if not isinstance(schedule, Table):
+        return schedule.times(steps)
+    tau = straightened(schedule, torch.arange(len(schedule.beta)).double())[1]  # rises with t
+    even = torch.linspace(float(tau[-1]), 0, len(schedule.times(steps)), dtype=tau.dtype)
+    return (tau - even[:, None]).abs().argmin(dim=1).unique().flip(0).double()
+
+
 class Sampler(ABC):
-    """A way to step back; subclasses are the step, the loop is here."""
+    """A way to step back; subclasses are the step, the loop is here.
+
+    ``order`` is how many network calls a step takes, and the power of 1 / steps that its error
+    falls with.
+    """
+
+    order: ClassVar[int] = 1
 
     def __init__(self, schedule: Schedule):
         self.schedule = schedule
@@ -89,8 +117,17 @@ class Sampler(ABC):
         """x_s from the state at t > s; z is standard normal noise to use or to leave."""
 
     def steps_within(self, calls: int) -> int:
-        """The most steps that take at most so many network calls, one each."""
-        return calls
+        """The most steps that take at most so many network calls; the last one takes one."""
+        return (calls + self.order - 1) // self.order
+
+    def times(self, steps: int) -> Float[Tensor, "m"]:
+        """Times for about so many steps: even in t, and for the second order even in tau.
+
+        For tau grows like the root of t in a table, so that the last of the steps that are even in
+        t would leave an error of first order.
+        """
+        even = self.schedule.times(steps)
+        return even if self.order == 1 else even_in_tau(self.schedule, steps)
 
     @torch.no_grad()
     def states(
@@ -150,7 +187,7 @@ class DDIM(Sampler):
         InputError: eta is not between 0 and 1.
     """
 
-    def __init__(self, schedule: Schedule, eta: float = 0.0):
+    def __init__(self, schedule: Schedule, eta: float | int = 0.0):
         if not 0 <= eta <= 1:
             raise InputError(f"eta is {eta}: it must be between 0 and 1.")
         super().__init__(schedule)
@@ -167,6 +204,8 @@ class DDIM(Sampler):
 class Heun(Sampler):
     """Second order: two network calls a step, one in the last."""
 
+    order = 2
+
     @override
     def step(self, now: State, s: Time, z: Tensor, denoise: Denoiser) -> Tensor:
         signal, sigma = self.schedule.signal(s), self.schedule.sigma(s)
@@ -175,18 +214,9 @@ class Heun(Sampler):
             return x_s
         then = denoise(x_s, s)
         velocity = (now.estimate.eps - now.estimate.x_0 + then.eps - then.x_0) / 2
-        scale, tau = self._straight(now.t)
-        scale_s, tau_s = self._straight(s)
+        scale, tau = straightened(self.schedule, now.t)
+        scale_s, tau_s = straightened(self.schedule, s)
         return scale_s * (now.x / scale + (tau_s - tau) * velocity)
-
-    def _straight(self, t: Time) -> tuple[Time, Time]:
-        """signal + sigma, and the time of the straight path with the same SNR."""
-        signal, sigma = self.schedule.signal(t), self.schedule.sigma(t)
-        return signal + sigma, sigma / (signal + sigma)
-
-    @override
-    def steps_within(self, calls: int) -> int:
-        return (calls + 1) // 2
 
 
 def exact(mixture: Mixture, schedule: Schedule) -> Denoiser:
@@ -201,7 +231,7 @@ def exact(mixture: Mixture, schedule: Schedule) -> Denoiser:
     return denoise
 
 
-def guided(conditional: Denoiser, unconditional: Denoiser, weight: float) -> Denoiser:
+def guided(conditional: Denoiser, unconditional: Denoiser, weight: float | int) -> Denoiser:
     """Away from what is seen without a label: (1 + w) conditional - w unconditional.
 
     Ho & Salimans 2022 (arXiv:2207.12598, eq. 6); weight 0 is the conditional denoiser.

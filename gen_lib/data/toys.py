@@ -66,11 +66,11 @@ class Mixture(DensityToy):
         If x_0 came from the m-th Gaussian, its expectation is means_m + gain (x - scale means_m);
         the weights are the probabilities of that, given x.
         """
-        variance = (scale * self.sigma) ** 2 + noise**2  # of x around each scale * means_m
-        offset = x[:, None] - scale[..., None] * self.means  # (n, modes, 2)
+        means, variance = self.means.to(x.dtype), (scale * self.sigma) ** 2 + noise**2
+        offset = x[:, None] - scale[..., None] * means  # (n, modes, 2)
         weights = (-offset.square().sum(dim=2) / (2 * variance)).softmax(dim=1)  # (n, modes)
         gain = scale * self.sigma**2 / variance
-        return weights @ self.means + gain * (weights[..., None] * offset).sum(dim=1)
+        return weights @ means + gain * (weights[..., None] * offset).sum(dim=1)
 
 
 class Modes(NamedTuple):

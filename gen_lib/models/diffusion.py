@@ -97,7 +97,7 @@ class DenoisingDiffusion(Model, Samples):
         schedule: str,
         target: str,
         T: int,
-        label_dropout: float,
+        label_dropout: float | int,
         **config: Any,
     ):
         super().__init__(
@@ -118,7 +118,9 @@ class DenoisingDiffusion(Model, Samples):
         y = self._predict(x_t, t.expand(len(x_t)), labels)
         return solve(self.target, y, x_t, *self.schedule.scales(t, x_t))
 
-    def denoiser(self, labels: Int64[Tensor, "n"] | None = None, guidance: float = 0.0) -> Denoiser:
+    def denoiser(
+        self, labels: Int64[Tensor, "n"] | None = None, guidance: float | int = 0.0
+    ) -> Denoiser:
         """What samplers ask: estimates for these labels, with a guidance weight >= 0.
 
         Raises:
@@ -139,7 +141,7 @@ class DenoisingDiffusion(Model, Samples):
         sampler: Sampler | None = None,
         calls: int = CALLS,
         labels: Int64[Tensor, "n"] | None = None,
-        guidance: float = 0.0,
+        guidance: float | int = 0.0,
     ) -> Iterator[State]:
         """Every state of a reverse process from noise to n samples.
 
@@ -154,7 +156,7 @@ class DenoisingDiffusion(Model, Samples):
         sampler = sampler or Heun(self.schedule)
         steps = sampler.steps_within(calls // (2 if guidance else 1))
         x = torch.randn(n, *self.shape, generator=generator)
-        denoise, times = self.denoiser(labels, guidance), self.schedule.times(steps)
+        denoise, times = self.denoiser(labels, guidance), sampler.times(steps)
         return sampler.states(denoise, x, times, generator)
 
     @override
@@ -166,7 +168,7 @@ class DenoisingDiffusion(Model, Samples):
         sampler: Sampler | None = None,
         calls: int = CALLS,
         labels: Int64[Tensor, "n"] | None = None,
-        guidance: float = 0.0,
+        guidance: float | int = 0.0,
     ) -> Float[Tensor, "n c h w"]:
         """The last of the ``states``, 500 samples at a time."""
         parts = []

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from gen_lib import InputError
 from gen_lib.nets.conv import divisible_by_four
 from gen_lib.nets.mlp import mlp
 
@@ -58,6 +59,8 @@ class UNet(nn.Module):
         self, image_shape: tuple[int, int, int], width: int = 32, blocks: int = 2, classes: int = 0
     ):
         super().__init__()
+        if width % GROUPS:
+            raise InputError(f"width is {width}: it must be a multiple of {GROUPS}.")
         channels, n_time = divisible_by_four(image_shape)[0], 2 * width
         self.classes, self.n_time = classes, n_time
         self.time = mlp(n_time, n_time, n_time)
