@@ -261,10 +261,6 @@ WRONG_STEPS = {
         with_mean(lambda x, e, a, b, n, p: x - b / (1 - n) ** 0.5 * e),
         "does not divide",
     ),
-    "half of the mean": (
-        with_mean(lambda x, e, a, b, n, p: (p / n) ** 0.5 * (x - (1 - n) ** 0.5 * e)),
-        "lacks its part of x_t",
-    ),
     "another mean": (with_mean(lambda x, e, a, b, n, p: x - e), "Not the posterior's mean"),
     "no noise": (with_std(lambda table, t: 0.0), "No noise is added"),
     "the variance": (with_std(variance), "its root is left out"),
@@ -454,14 +450,14 @@ WRONG_LOSSES = {
     "detached": (learner(reduce=lambda e: e.detach().square().mean()), "No gradient"),
     "each image": (learner(reduce=lambda e: e.square().flatten(1).mean(1)), "one number"),
     "seedless noise": (learner(noise=lambda x, g: torch.randn(x.shape)), "hand the generator"),
-    "the same noise": (learner(noise=fixed_noise), "Another seed gives the same noise|same times"),
+    "the same noise": (learner(noise=fixed_noise), "Another seed gives the same noise"),
     "the same labels hidden": (
         learner(
             hide=lambda labels, g: torch.where(
                 torch.rand(labels.shape, generator=FIXED().manual_seed(3)) < 0.1, 10, labels
             )
         ),
-        "the same labels",
+        "the same choice of labels",
     ),
 }
 

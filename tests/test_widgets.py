@@ -111,8 +111,10 @@ def schedule(images):
 
 
 def reverse(images):
-    """Two reverse processes of a network that says nothing yet."""
+    """Two reverse processes of a network that was never trained."""
     model = Diffusion(width=8, blocks=1).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
     ways = {"Heun": Heun(model.schedule), "DDIM": DDIM(model.schedule)}
     seeded = torch.Generator().manual_seed
     return ReverseScrubber(

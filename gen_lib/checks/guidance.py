@@ -40,8 +40,7 @@ def check_loss(loss: Callable) -> str:
     require(len(network.told) == 1, "Call the network once, on the whole batch.")
     x_t, t, told = network.told[0]
     _check_times(t, n, int(table.last))
-    signal, sigma = table.scales(t.double(), x_t)
-    eps = (x_t - signal * x_0) / sigma  # what the noise must have been
+    eps = table.noise_in(x_t, t.double(), x_0)  # what the noise must have been
     _check_what_is_seen(eps, t)
     _check_hidden(told, labels)
     y = network(x_t, t, told)
@@ -108,13 +107,16 @@ def _check_repeats(
 ) -> None:
     for seed in (1, 2):
         loss(network, x_0.clone(), labels.clone(), table, torch.Generator().manual_seed(seed))
-    first, *_, again, other = ([part.float() for part in told] for told in network.told)
+    first, *_, again, other = (
+        (table.noise_in(x_t, t.double(), x_0), t.float(), hidden.float())
+        for x_t, t, hidden in network.told
+    )
     require(
         all(same(a, b) for a, b in zip(first, again, strict=True)),
         "The same seed gives another draw: hand the generator to every draw.",
     )
-    for a, b, what in zip(first, other, ("noise", "times", "labels"), strict=True):
-        require(not same(a, b), f"Another seed gives the same {what}: draw them with generator.")
+    for a, b, what in zip(first, other, ("noise", "time", "choice of labels"), strict=True):
+        require(not same(a, b), f"Another seed gives the same {what}: draw it with generator.")
 
 
 @exercise

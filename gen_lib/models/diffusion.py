@@ -79,7 +79,7 @@ class DenoisingDiffusion(Model, Samples):
     Args:
         net: (x_t, t / last in [0, 1], labels or None) to y.
         shape: channels, height and width of what is sampled.
-        classes: number of labels that the network knows; 0 for none.
+        known: number of labels that the network knows; 0 for none.
         schedule: a name in ``SCHEDULES``.
         target: what y is, a name in ``TARGETS``.
         T: number of times of a schedule that is a table.
@@ -93,7 +93,7 @@ class DenoisingDiffusion(Model, Samples):
         self,
         net: nn.Module,
         shape: tuple[int, int, int],
-        classes: int,
+        known: int,
         schedule: str,
         target: str,
         T: int,
@@ -105,7 +105,7 @@ class DenoisingDiffusion(Model, Samples):
         )
         _check(schedule, target, label_dropout)
         self.net, self.target, self.label_dropout = net, target, label_dropout
-        self.shape, self.classes = shape, classes
+        self.shape, self.known = shape, known
         self.schedule: Schedule = SCHEDULES[schedule](positive("T", T))
 
     def estimate(
@@ -126,7 +126,7 @@ class DenoisingDiffusion(Model, Samples):
         Raises:
             InputError: labels or guidance for a network that knows no labels, or guidance alone.
         """
-        if (labels is not None or guidance) and not self.classes:
+        if (labels is not None or guidance) and not self.known:
             raise InputError("This model was trained without labels: it can't be told any.")
         if guidance and labels is None:
             raise InputError("Guidance needs labels to guide to: give one for each image.")
@@ -232,10 +232,10 @@ class DenoisingDiffusion(Model, Samples):
 
     def _partly_hidden(self, labels: Tensor, generator: torch.Generator) -> Tensor | None:
         """Labels, where a share ``label_dropout`` of them says nothing."""
-        if not self.classes:
+        if not self.known:
             return None
         u = torch.rand(labels.shape, generator=generator, device=labels.device)
-        return torch.where(u < self.label_dropout, self.classes, labels)
+        return torch.where(u < self.label_dropout, self.known, labels)
 
 
 class Diffusion(DenoisingDiffusion):
@@ -271,9 +271,8 @@ class Diffusion(DenoisingDiffusion):
         known = classes if conditional else 0
         net = UNet(image_shape, positive("width", width), positive("blocks", blocks), known)
         config = {"image_shape": image_shape, "width": width, "blocks": blocks}
-        config |= {"conditional": conditional}
+        config |= {"conditional": conditional, "classes": classes}
         super().__init__(net, image_shape, known, schedule, target, T, label_dropout, **config)
-        self.config["classes"] = classes  # of the data, whether the network knows them or not
 
 
 class PlaneDiffusion(DenoisingDiffusion):

@@ -65,7 +65,7 @@ class ScheduleExplorer(Explorer[ScheduleState]):
         log_snr = schedule.log_snr(t)
         share = log_snr.sigmoid()
         for top, words, values, limits, color in (
-            (0, f"ᾱ_t: {share[now]:.3g}", share, (0.0, 1.0), plots.DATA),
+            (0, f"ᾱ_t, the share of the power: {share[now]:.3g}", share, (0.0, 1.0), plots.DATA),
             (150, f"log SNR: {_number(log_snr[now])}", log_snr, (LOWEST, HIGHEST), plots.MODEL),
         ):
             low, high = limits
@@ -82,7 +82,7 @@ class ScheduleExplorer(Explorer[ScheduleState]):
     def _images(self, canvas: Canvas, schedule: Schedule, state: ScheduleState) -> None:
         x_0 = self.x[state.image]
         for left, words, image in (
-            (450, "x_0", x_0),
+            (448, "x_0", x_0),
             (650, f"x_t at t = {all_times(schedule)[self._now(state)]:g}", self.noised(state)),
         ):
             canvas.text(words, left, 0)
@@ -90,8 +90,8 @@ class ScheduleExplorer(Explorer[ScheduleState]):
         shares = [k / (FRAMES - 1) for k in range(FRAMES)]
         marked = round(state.time * (FRAMES - 1))
         film = [self.noised(state._replace(time=share)) for share in shares]
-        canvas.text("the same noise at seven times", 450, 204, FAINT)
-        _strip(canvas, film, 450, 226, marked)
+        canvas.text("the same noise at seven times", 448, 204, FAINT)
+        _strip(canvas, film, 448, 226, marked)
 
     def noised(self, state: ScheduleState) -> Float[Tensor, "c h w"]:
         """x_t of the state's image, with the same eps at every time."""
@@ -117,8 +117,9 @@ class ScheduleExplorer(Explorer[ScheduleState]):
         share, end = now.sigmoid(), log_snr[-1].sigmoid()
         left = f"{end:.2g} of it is left: too much" if end > 0.01 else "almost none of it is left"
         return (
-            f"The {state.schedule} schedule leaves the image ({self.names[state.image]}) {share:.3g} "
-            f"of the power at this t (SNR {now.exp():.3g}). At the end {left}."
+            f"The {state.schedule} schedule leaves image {state.image} "
+            f"({self.names[state.image]}) {share:.3g} of the power at this t "
+            f"(SNR {now.exp():.3g}). At the end {left}."
         )
 
 
@@ -201,9 +202,9 @@ class ReverseScrubber(Explorer[ReverseState]):
             canvas.text(words, 220 * number, 0)
             canvas.image(images[frame, state.seed], 220 * number, 20, 7)
             top = 110 * number
-            canvas.text(f"{words}, from noise to image", 450, top, FAINT)
+            canvas.text(f"{words}, from noise to image", 448, top, FAINT)
             strip = [images[k, state.seed] for k in shown]
-            _strip(canvas, strip, 450, top + 24, marked)
+            _strip(canvas, strip, 448, top + 24, marked)
         return canvas.pixels()
 
     def frame(self, state: ReverseState) -> int:
@@ -214,9 +215,9 @@ class ReverseScrubber(Explorer[ReverseState]):
     def describe(self, state: ReverseState) -> str:
         recording, frame = self.recordings[state.way], self.frame(state)
         return (
-            f"{state.way}, seed {state.seed}, after {frame} of {len(recording.t) - 1} steps: the time is "
-            f"{recording.t[frame]:.3f} of T, {recording.calls[frame]} network calls are made, "
-            f"{recording.calls[-1]} in all."
+            f"{state.way}, seed {state.seed}, after {frame} of {len(recording.t) - 1} steps: "
+            f"the time is {recording.t[frame]:.3f} of T, "
+            f"{recording.calls[frame]} network calls are made, {recording.calls[-1]} in all."
         )
 
 
