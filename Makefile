@@ -4,9 +4,11 @@
 PYTHON ?= python3
 PIP_ARGS ?=
 LAB_ARGS ?=
+BENCH_ARGS ?=
 TORCH := torch==2.14.1 torchvision==0.29.1
 
 STAMP := .venv/.installed
+PEERS := .venv/.peers
 VENV_PYTHON := .venv/bin/python
 # `!python` in a notebook and a terminal in JupyterLab must find the same Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
@@ -50,8 +52,9 @@ studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idl
 weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, about an hour)
 	$(RUN) data/pretrained/retrain.py
 
-bench: $(STAMP) ## measure what is promised about speed (an idle machine)
+bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")
 	$(RUN) tests/benchmarks/import_cost.py
+	$(RUN) tests/benchmarks/vae_peer.py $(BENCH_ARGS)
 
 bench-widgets: $(STAMP) ## measure the time from key to picture of every widget (an idle machine, Chromium)
 	PYTHONPATH=tests/browser $(RUN) tests/benchmarks/widgets.py
@@ -99,6 +102,11 @@ $(STAMP): requirements.txt pyproject.toml notebooks/lab_settings.json
 	mkdir -p .venv/share/jupyter/lab/settings
 	cp notebooks/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
 	printf '%s\n' "$(CURDIR)" > $(STAMP)
+
+# Libraries to compare with, beside the pinned set and never changing it.
+$(PEERS): $(STAMP)
+	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[peers]'
+	touch $(PEERS)
 
 $(VENV_PYTHON):
 	$(MAKE_VENV)

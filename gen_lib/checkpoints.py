@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
@@ -67,9 +68,10 @@ def load(path: Path, kind: type[M]) -> M:
             f"{kind.name if hasattr(kind, 'name') else kind.__name__!r}: give a file of that model."
         )
     try:
-        model = found(**json.loads(config, object_hook=_tuples))
+        with torch.random.fork_rng(devices=[]):  # for initial weights that nobody will see
+            model = found(**json.loads(config, object_hook=_tuples))
         model.load_state_dict(state)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"The weights {path} do not fit the model {found.name!r} of this version of gen_lib: "
             "train them again."
@@ -104,12 +106,9 @@ def load_judge() -> Judge:
 
 def load_any(run_or_name: str, kind: type[M]) -> M:
     """The model of a run's folder, of a .safetensors file, or of a shipped name."""
-    path = Path(run_or_name)
-    if path.suffix == ".safetensors":
-        return load(path, kind)
-    if path.is_dir():
-        return load(path / RUN_FILE, kind)
-    return load_pretrained(run_or_name, kind)
+    path = weights_file(run_or_name)
+    shipped = path == pretrained_folder() / f"{run_or_name}.safetensors"
+    return load_pretrained(run_or_name, kind) if shipped else load(path, kind)
 
 
 def weights_file(run_or_name: str) -> Path:
@@ -158,7 +157,7 @@ def _replace(path: Path, write) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         write(partial)
-        with partial.open("rb") as file:
+        with partial.open("rb+") as file:  # Windows syncs only what is open for writing
             os.fsync(file.fileno())
         partial.chmod(0o644)  # safetensors makes it readable for its owner alone
         partial.replace(path)

@@ -120,7 +120,7 @@ def translate(options: argparse.Namespace) -> None:
     if not isinstance(model, Translates):
         raise InputError(f"{options.model} is a {model.name!r}, which translates nothing.")
     size = model.config["image_shape"][1]
-    half = getattr(load_domains(_data_of(options, model), size=size), options.split)
+    half = getattr(load_domains(_data_of(options), size=size), options.split)
     source, target = (half.b, half.a) if options.to == "A" else (half.a, half.b)
     translated = in_batches(lambda x: model.translate(x, to=options.to), source.x)
     arrays = {"source": source.images, "translated": to_uint8(translated)}
@@ -142,7 +142,9 @@ def evaluate_command(options: argparse.Namespace) -> None:
     if options.json:
         _check_writable(options.json)
     model = load_any(options.model, Model)
-    rows = measure(model, _data_of(options, model), options.n)
+    data = _data_of(options)
+    rows = measure(model, data, options.n)
+    print(f"{options.model} on the test images of {data}")
     _print_table(rows)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
@@ -156,11 +158,11 @@ def measure(model: Model, data: str, n: int = N_FRECHET) -> list[Row]:
     return evaluate(model, load(data), n)
 
 
-def _data_of(options: argparse.Namespace, model: Model) -> str:
-    """What --data says; else, for a translator, the domains that its card names."""
-    if isinstance(model, Translates) and options.data is None:
-        return read_card(weights_file(options.model))["data"]
-    return options.data or "fashion_mnist"
+def _data_of(options: argparse.Namespace) -> str:
+    """What --data says; else what the card names: the data that the model was trained on."""
+    if options.data is None:
+        return read_card(weights_file(options.model)).get("data", "fashion_mnist")
+    return options.data
 
 
 def list_command(options: argparse.Namespace) -> None:
@@ -202,6 +204,7 @@ def _setting(text: str, model: str) -> tuple[str, Any]:
     name, _, value = text.partition("=")
     parameters = inspect.signature(MODELS[model]).parameters.values()
     kinds = {p.name: type(p.default) for p in parameters if type(p.default) in READERS}
+    kinds.pop("classes", None)  # as many as the data have
     if name not in kinds:
         raise InputError(f"The model {model!r} has no {name!r} to set: {', '.join(kinds)}.")
     try:
@@ -290,6 +293,6 @@ def _translate_options(command: argparse.ArgumentParser) -> None:
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
-    command.add_argument("--data", help="a data set's name or a folder (default: fashion_mnist)")
+    command.add_argument("--data", help="a name or a folder (default: what it was trained on)")
     command.add_argument("-n", type=_at_least_one, default=N_FRECHET, help="number of samples")
     command.add_argument("--json", type=Path, help="write the figures to this file as well")

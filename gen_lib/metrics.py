@@ -29,6 +29,7 @@ from gen_lib.models.likelihood import BoundsLikelihood, likelihood_bounds
 from gen_lib.models.masked import MaskedAutoencoder, masked_loss
 
 N_FRECHET = 10_000
+FEWEST = 6  # images, for five nearest neighbours
 N_NEIGHBOURS = 2_000  # the neighbour figures compare all pairs
 
 
@@ -106,7 +107,7 @@ def kernel_distance(
     distance.update(a, real=False)
     distance.update(b, real=True)
     with torch.random.fork_rng(devices=[]):  # torchmetrics draws the subsets from the global state
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return distance.compute()[0].item()
 
 
@@ -199,13 +200,17 @@ class Ruler:
 def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
     """The figures that apply to the model, on test images, each beside its floor or baseline.
 
+    Samples are measured where the judge knows such images: n, or as many as there are real ones.
+
     Raises:
-        InputError: the model was made for images of another shape.
+        InputError: the model was made for images of another shape, or n is too small.
     """
     _check_shape(model, images)
-    rows: list[Row] = []
-    if isinstance(model, Classifies):
-        rows += _classification(model, images)
+    n = min(n, len(images.train), len(images.test))
+    judged = images.image_shape == load_judge().config["image_shape"]
+    if isinstance(model, Samples) and judged and n < FEWEST:
+        raise InputError(f"{n} images are too few to measure samples: take at least {FEWEST}.")
+    rows = _classification(model, images) if isinstance(model, Classifies) else []
     if isinstance(model, Reconstructs):
         rows += _reconstruction(model, images)
     if isinstance(model, BoundsLikelihood):
@@ -214,7 +219,7 @@ def evaluate(model: Model, images: ImageSet, n: int = N_FRECHET) -> list[Row]:
         rows += _denoising(model, images)
     if isinstance(model, MaskedAutoencoder):
         rows += _masking(model, images)
-    if isinstance(model, Samples):
+    if isinstance(model, Samples) and judged:
         rows += _sampling(model, images, n)
     return rows
 

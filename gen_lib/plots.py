@@ -159,15 +159,17 @@ def classes(
     """
     low, high = corners or [z.quantile(share, dim=0).tolist() for share in (0.01, 0.99)]
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    for k, (color, marker) in enumerate(zip(CLASSES[: len(names)], MARKERS, strict=False)):
-        mine = z[labels == k]
-        ax.scatter(mine[:, 0], mine[:, 1], size, color=color, marker=marker, alpha=0.5)
-    centers = torch.stack([z[labels == k].median(dim=0).values for k in range(len(names))])
+    points = {k: z[labels == k] for k in labels.unique().tolist()}
+    looks = {k: (CLASSES[k % len(CLASSES)], MARKERS[k % len(MARKERS)]) for k in points}
+    for k, (color, marker) in looks.items():
+        ax.scatter(points[k][:, 0], points[k][:, 1], size, color=color, marker=marker, alpha=0.5)
+    centers = torch.stack([mine.median(dim=0).values for mine in points.values()])
     places = _spread((centers - torch.tensor(low)) / (torch.tensor(high) - torch.tensor(low)))
-    for k, name in enumerate(names):
-        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": CLASSES[k], "alpha": 0.9}
-        where = (places[k][0], places[k][1])
-        ax.annotate(name, where, None, ax.transAxes, ha="center", va="center", fontsize=9, bbox=box)
+    for (x, y), (k, (color, _)) in zip(places, looks.items(), strict=True):
+        box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": color, "alpha": 0.9}
+        ax.annotate(
+            names[k], (x, y), None, ax.transAxes, ha="center", va="center", fontsize=9, bbox=box
+        )
 
 
 def _spread(places: Float[Tensor, "n 2"]) -> list[list[float]]:

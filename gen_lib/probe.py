@@ -36,5 +36,5 @@ def linear_probe(train: Labelled, chosen_on: Labelled, test: Labelled) -> float:
         warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is a penalty as well
         for C in (0.001, 0.01, 0.1, 1.0):
             fit = LogisticRegression(C=C, max_iter=200).fit(x, train.labels)
-            fits[fit.score(x_chosen, chosen_on.labels)] = fit
+            fits.setdefault(fit.score(x_chosen, chosen_on.labels), fit)  # the stronger, if equal
     return float(fits[max(fits)].score(x_test, test.labels))

@@ -81,9 +81,12 @@ def stamp(notebook: NotebookNode) -> str:
     """One hash over everything that the outputs depend on."""
     code = "\n# cell\n".join(c.source for c in notebook.cells if c.cell_type == "code")
     parts = [code, *(_without_docstrings(m) for m in sorted(library_modules(code)))]
-    kept = [*LIBRARY.parent.glob("data/pretrained/*.safetensors"), *HERE.glob("studies/*.csv")]
-    names = code + " judge"  # the metrics load the judge by themselves
-    parts += [_digest(file.read_bytes()) for file in sorted(kept) if file.stem in names]
+    weights = LIBRARY.parent / "data" / "pretrained"
+    kept = [*weights.glob("*.*"), *HERE.glob("studies/*.csv")]
+    names = "\n".join(parts)  # the library, too, names the weights that it loads
+    looks = [*LIBRARY.glob("*.mplstyle")]
+    kept = [file for file in kept if file.stem in names]
+    parts += [_digest(file.read_bytes()) for file in sorted(kept + looks)]
     return _digest("\n".join(parts).encode())
 
 
@@ -94,7 +97,7 @@ def library_modules(code: str) -> set[Path]:
     while waiting:
         for file in set(_imported(waiting.pop())) - found:
             found.add(file)
-            waiting.append(file.read_text())
+            waiting.append(file.read_text(encoding="utf-8"))
     return found
 
 
@@ -156,13 +159,18 @@ def _imported(code: str) -> Iterator[Path]:
 
 
 def _without_docstrings(file: Path) -> str:
-    tree = ast.parse(file.read_text())
-    for node in ast.walk(tree):
+    """The lines of code; a dump of the tree would differ from one Python to the next."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node
         ):
-            node.body = node.body[1:]
-    return ast.dump(tree)
+            words = node.body[0]
+            lines[words.lineno - 1 : words.end_lineno] = [""] * (
+                words.end_lineno - words.lineno + 1
+            )
+    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def _digest(content: bytes) -> str:
@@ -196,6 +204,8 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="such as 01_autoencoders (default: all)")
     parser.add_argument("--force", action="store_true", help="execute even what is unchanged")
     options = parser.parse_args()
+    if unknown := set(options.names) - {source.stem for source in sources()}:
+        parser.error(f"there is no chapter {', '.join(sorted(unknown))}")
     minutes: dict[str, float] = {}
     for target in targets():
         name = target.source.stem

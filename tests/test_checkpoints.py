@@ -47,6 +47,12 @@ def contents(folder) -> dict[str, bytes]:
 # Round trips
 
 
+def test_loading_leaves_the_random_state_alone(saved):
+    before = torch.get_rng_state()
+    load(saved, Model)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("make", MODELS)
 def test_what_is_saved_comes_back_bit_by_bit(tmp_path, make):
     model, path = make(), tmp_path / "deep" / "run" / "model.safetensors"

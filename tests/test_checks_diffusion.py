@@ -20,7 +20,7 @@ ONE = torch.ones(1, dtype=torch.float64)
 
 
 def stub(*_):
-    raise NotImplementedError("later")
+    raise NotImplementedError("stub")
 
 
 @pytest.mark.parametrize(

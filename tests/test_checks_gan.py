@@ -293,10 +293,3 @@ def test_right_slopes_pass():
 @pytest.mark.parametrize(("answer", "words"), WRONG_SLOPES.values(), ids=WRONG_SLOPES)
 def test_wrong_slopes_are_told_their_mistake(answer, words):
     refused(check_squared_slope, answer, words)
-
-
-def test_a_stub_is_not_attempted():
-    def stub(*_):
-        raise NotImplementedError("losses")
-
-    assert not check_losses(stub).attempted

@@ -258,6 +258,11 @@ def test_evaluate_prints_the_figures_and_writes_the_same_as_json(trained, pictur
         assert f"{value:.4f}" in printed
 
 
+def test_evaluate_measures_on_what_the_card_names(trained, pictures, capsys):
+    run("evaluate", trained)
+    assert f"{trained} on the test images of {pictures}" in capsys.readouterr().out
+
+
 def test_figures_are_the_rows_laid_flat():
     rows = [Row("mse", 1.0, {"pca": 2.0, "mean_image": 3.0}), Row("recall", 0.5, {"floor": 0.9})]
     assert cli.figures(rows) == {
@@ -378,12 +383,15 @@ def test_the_module_refuses_in_one_sentence_without_a_traceback(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["train", "sample", "evaluate", "list"])
+OPTIONS = {"train": "--batch-size", "sample": "-n", "translate": "--split", "evaluate": "--json"}
+
+
+@pytest.mark.parametrize("command", OPTIONS)
 def test_help_describes_every_command(command, capsys):
     with pytest.raises(SystemExit) as done:
         main([command, "--help"])
     assert done.value.code == 0
-    assert command in capsys.readouterr().out
+    assert OPTIONS[command] in capsys.readouterr().out
 
 
 def test_input_errors_are_value_errors():

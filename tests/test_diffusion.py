@@ -350,3 +350,9 @@ def test_labels_for_a_model_without_and_guidance_to_nowhere_are_refused():
         small(conditional=True).sample(2, guidance=1.0)
     with pytest.raises(InputError, match="0 steps"):
         small().sample(2, calls=0)
+
+
+def test_images_of_another_shape_are_not_inpainted():
+    x = torch.zeros(1, 1, 4, 4)
+    with pytest.raises(InputError, match=r"shape \(1, 4, 4\) do not fit"):
+        small().inpaint(x, x > 0)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gen_lib import metrics
+from gen_lib import InputError, metrics
 from gen_lib.data import ImageSet, Split
 from gen_lib.metrics import (
     Quality,
@@ -308,6 +308,27 @@ def test_a_sampler_that_is_the_floor_scores_the_floor(fashion, untrained_judge):
     assert [row.name for row in rows] == list(Quality._fields)
     for row in rows:
         assert row.value == pytest.approx(row.beside["floor"], rel=1e-5)
+
+
+def test_too_few_samples_are_refused_before_any_work(fashion, untrained_judge):
+    with pytest.raises(InputError, match="3 images are too few"):
+        evaluate(Sampler(None), small_test(fashion), n=3)
+
+
+def test_samples_are_compared_with_as_many_real_images(fashion, untrained_judge):
+    data = small_test(fashion)
+    rows = evaluate(Sampler(lambda n: fashion.train.subset(n).x), data, n=10**9)
+    assert rows[0].value == pytest.approx(Ruler(data).frechet_floor(400), rel=1e-4)
+
+
+def test_images_that_the_judge_does_not_know_get_no_figures_of_samples(untrained_judge):
+    class Large(Sampler):
+        def __init__(self):
+            super().__init__(None)
+            self.config = {"image_shape": (1, 32, 32)}
+
+    split = Split(torch.zeros(8, 1, 32, 32, dtype=torch.uint8), torch.zeros(8, dtype=torch.long))
+    assert evaluate(Large(), ImageSet("large", split, split, ("one",))) == []
 
 
 def test_other_training_images_score_near_the_floor_and_noise_far_from_it(fashion, untrained_judge):

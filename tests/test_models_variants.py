@@ -5,7 +5,14 @@ import torch
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models import DenoisingAutoencoder, MaskedAutoencoder, SparseAutoencoder
+from gen_lib.models import (
+    ConvAutoencoder,
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    LinearAutoencoder,
+    MaskedAutoencoder,
+    SparseAutoencoder,
+)
 from gen_lib.models.autoencoder import add_noise
 from gen_lib.models.masked import masked_loss
 from gen_lib.nets.vit import Block, patchify, unpatchify
@@ -159,6 +166,10 @@ def test_the_error_of_hidden_patches_ignores_the_others(shape, generator):
         (lambda: MaskedAutoencoder(mask_ratio=0.0), "mask_ratio"),
         (lambda: MaskedAutoencoder(mask_ratio=1.0), "mask_ratio"),
         (lambda: MaskedAutoencoder(image_shape=(1, 30, 30)), "multiples"),
+        (lambda: MaskedAutoencoder(width=12), "width"),
+        (lambda: MaskedAutoencoder(patch=0), "patch"),
+        (lambda: MaskedAutoencoder(patch=28), "single patch"),
+        (lambda: MaskedAutoencoder(depth=0), "depth"),
         (lambda: DenoisingAutoencoder(sigma=-0.1), "sigma"),
         (lambda: DenoisingAutoencoder(dropped=1.0), "dropped"),
         (lambda: SparseAutoencoder(sparsity=-1.0), "lambda"),
@@ -168,6 +179,23 @@ def test_the_error_of_hidden_patches_ignores_the_others(shape, generator):
 def test_senseless_settings_are_refused_in_one_sentence(build, word):
     with pytest.raises(InputError, match=word):
         build()
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        LinearAutoencoder,
+        DeepAutoencoder,
+        ConvAutoencoder,
+        SparseAutoencoder,
+        DenoisingAutoencoder,
+        MaskedAutoencoder,
+    ],
+)
+def test_images_of_another_size_are_refused_in_one_sentence(build):
+    batch = Batch(torch.zeros(2, 1, 32, 32), torch.zeros(2, dtype=torch.long))
+    with pytest.raises(InputError, match=r"shape \(1, 32, 32\) do not fit .* \(1, 28, 28\)"):
+        turn(build(), batch)
 
 
 def test_no_noise_is_a_defined_case_the_plain_autoencoder(batch):

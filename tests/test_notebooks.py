@@ -101,6 +101,19 @@ def test_links_between_notebooks_lead_somewhere(path):
         assert (path.parent / target.split("#")[0]).exists(), target
 
 
+def test_both_maps_of_the_course_link_every_chapter():
+    here, there = (
+        re.findall(r"^\| \[?\d\d .*\|$", text, re.MULTILINE)
+        for text in (
+            "\n".join(cell.source for cell in read(build.HERE / "00_start_here.ipynb").cells),
+            (build.HERE.parent / "README.md").read_text(),
+        )
+    )
+    assert here == [row.replace("notebooks/", "") for row in there]
+    linked = re.findall(r"\((\w+\.ipynb)\)", "".join(here))
+    assert linked == sorted(path.name for path in build.HERE.glob("*.ipynb"))
+
+
 def test_prose_does_not_change_the_stamp_and_code_does(tmp_path):
     source = tmp_path / "x.py"
     text = "# %% [markdown]\n# Some prose.\n\n# %%\nfrom gen_lib import clock\n\nprint(1)\n"

@@ -1,11 +1,14 @@
 """The set-up files agree with each other and the Makefile installs exactly when it must."""
 
+import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,10 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(text) for text in PROJECT["dependencies"]]
-TEST_EXTRA = [Requirement(text) for text in PROJECT["optional-dependencies"]["test"]]
+TEST_EXTRA, PEERS = (
+    [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
+    for extra in ("test", "peers")
+)
 PINS = [
     Requirement(line)
     for line in (ROOT / "requirements.txt").read_text().splitlines()
@@ -58,6 +64,22 @@ def test_conda_takes_conda_forge_only_and_this_package():
     assert conda()["dependencies"][-1] == {"pip": ["-e ."]}
 
 
+def imported(file: Path) -> Iterator[str]:
+    """The top-level modules that a file imports."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_what_the_library_imports_is_declared():
+    modules = {name for file in (ROOT / "gen_lib").rglob("*.py") for name in imported(file)}
+    owners = packages_distributions()
+    used = {owners[name][0] for name in modules - {"gen_lib"} - sys.stdlib_module_names}
+    assert {canonicalize_name(name) for name in used} <= {d.name for d in DEPENDENCIES}
+
+
 def test_pythons_agree():
     allowed = Requirement(f"python{PROJECT['requires-python']}").specifier
     conda_python = next(Requirement(d) for d in conda()["dependencies"] if d.startswith("python>"))
@@ -80,6 +102,11 @@ def test_every_pin_names_one_version():
 def test_every_dependency_is_pinned_within_its_range(dependency):
     pins = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in PINS}
     assert dependency.specifier.contains(pins[canonicalize_name(dependency.name)])
+
+
+def test_peers_are_pinned_and_no_part_of_what_is_installed():
+    assert [str(peer) for peer in PEERS if not re.fullmatch(r"==[\w.]+", str(peer.specifier))] == []
+    assert not {peer.name for peer in PEERS} & {pin.name for pin in PINS}
 
 
 def test_requirements_hold_names_and_versions_only():
@@ -135,6 +162,12 @@ def test_an_installed_checkout_installs_nothing(checkout):
     plan = make("-n", "lab", folder=checkout)
     assert "jupyterlab" in plan
     assert "pip" not in plan
+
+
+def test_the_benchmark_adds_peers_to_the_pinned_set(checkout):
+    assert "pip install  -c requirements.txt -e '.[peers]'" in make("-n", "bench", folder=checkout)
+    (checkout / ".venv" / ".peers").touch()
+    assert "pip" not in make("-n", "bench", folder=checkout)
 
 
 @pytest.mark.parametrize("changed", ["requirements.txt", "pyproject.toml"])

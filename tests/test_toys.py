@@ -144,3 +144,12 @@ def test_points_come_from_the_generator_alone(name):
 def test_an_unknown_toy_is_refused_with_the_names_of_all():
     with pytest.raises(InputError, match="'ring': choose one of eight_gaussians, grid, two_moons"):
         load_toy("ring")
+
+
+def test_a_batch_shares_no_noise_with_what_a_model_draws_in_that_step():
+    toy, step = load_toy("eight_gaussians"), 7
+    x = toy.batch(step, 256).images.flatten(1)
+    noise = (x - toy.means[torch.cdist(x, toy.means).argmin(dim=1)]) / toy.sigma
+    z = torch.randn(512, 2, generator=torch.Generator().manual_seed(step))
+    shared = torch.isclose(noise.flatten()[:, None], z.flatten(), rtol=0, atol=1e-5)
+    assert shared.sum() < 20  # 512 of them in a common stream

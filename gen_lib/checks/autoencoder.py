@@ -145,7 +145,7 @@ def _angle_of(angle: Callable, first: float, second: float, mixed: bool = True) 
     a, b = basis[:, :2], basis[:, :2] * theta.cos() + basis[:, 2:] * theta.sin()
     if mixed:  # the same planes, other axes
         a, b = a @ torch.tensor([[2.0, 1.0], [0.5, 3.0]]), b @ torch.tensor([[1.0, -1.0], [0, 0.5]])
-    return number(angle(a, b))
+    return number(angle(a, b), "the largest angle")
 
 
 @exercise

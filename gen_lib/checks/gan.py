@@ -19,6 +19,9 @@ def _logits() -> tuple[Tensor, Tensor]:
     return real.requires_grad_(), fake.requires_grad_()
 
 
+MEAN = "the mean over the batch"
+
+
 @exercise
 def check_value(function: Callable) -> str:
     """function(real, fake): the lecture's objective, from the logits."""
@@ -134,7 +137,7 @@ def check_discriminator_step(step: Callable) -> str:
     _check_move(moved, right)
     loss = -value(*_both(nn.functional.linear(torch.cat([x, g.layer(z)]), *before[1])))
     require(
-        same(number(got.detach() if isinstance(got, Tensor) else got), loss),
+        same(number(got.detach() if isinstance(got, Tensor) else got, MEAN), loss),
         "Return the loss of D that you descended: -V at the weights before the step.",
     )
     return "D, in training mode, descended -V once; G and its gradients were left alone."
@@ -212,7 +215,7 @@ def check_covered_modes(count: Callable) -> str:
     narrow = place(3, 100, 1.0)  # 2 sigma away
     x = torch.cat([place(0, 92, 0.0), few, corner, narrow, place(4, 700, 0.0, 1.6)])
     right = modes(x, Mixture("five", means, sigma)).covered
-    found = int(number(count(x, means, sigma)))
+    found = int(number(count(x, means, sigma), "how many modes are covered"))
     for wrong, why in (
         (5, "Every mode is counted, however few samples are near it."),
         (4, "Far too many: samples more than 3 sigma away, or too few of them, are counted."),

@@ -10,6 +10,8 @@ from torch import Tensor
 from gen_lib.checks.base import exercise, number, require, require_none_of, require_shape
 from gen_lib.data.toys import Mixture
 
+MEAN = "average over the points"
+
 
 @exercise
 def check_held_out_score(score: Callable) -> str:
@@ -18,12 +20,12 @@ def check_held_out_score(score: Callable) -> str:
     mixing = torch.tensor([[2.0, 0.0, 0.0], [1.5, 1.0, 0.0], [0.0, 0.5, 3.0]])
     train = torch.randn(30, 3, generator=generator) @ mixing + 2.0
     test = torch.randn(50, 3, generator=generator) @ mixing + 2.0
-    got, right = number(score(train, test)).float(), _scores(train, test).mean()
+    got, right = number(score(train, test), MEAN).float(), _scores(train, test).mean()
     require_none_of(got, *_mistakes_of_fit(train, test), *_mistakes_of_formula(train, test))
     require(got.isclose(right, rtol=1e-4), f"The score must be {right:.4f} here, not {got:.4f}.")
     far = torch.cat([test, torch.full((1, 3), 1e3)])
     require(
-        number(score(train, far)).isfinite(),
+        number(score(train, far), MEAN).isfinite(),
         "A far point gives an infinite score: exp underflows to 0. Compute log p without p.",
     )
     return "maximum likelihood on train, mean log-likelihood on test, finite far away."
@@ -138,7 +140,7 @@ def check_choose_width(choose: Callable) -> str:
         generator = torch.Generator().manual_seed(seed)
         train, held_out = (spread * torch.randn(60, d, generator=generator) for _ in range(2))
         held_out[:3] += 3 * spread  # a few points lie far from the others
-        got = number(choose(train, held_out, widths))
+        got = number(choose(train, held_out, widths), "the best width")
         require(
             (got - widths).abs().min() < 1e-6,
             f"The result must be one of the widths, not its place in the list; it is {got}.",
@@ -179,7 +181,7 @@ def check_kl_divergence(divergence: Callable) -> str:
     right, reverse = _kl(p, q), _kl(q, p)
     entropy = 1 + math.log(2 * math.pi * p.sigma**2)  # of p
     n = 100_000
-    got = number(divergence(p, q, n))
+    got = number(divergence(p, q, n), MEAN)
     for wrong, why in (
         (-right, "The sign: it is the mean of log p - log q, and it is never negative."),
         (reverse, "This is KL(q || p): draw from p, and take log p - log q."),
@@ -193,8 +195,10 @@ def check_kl_divergence(divergence: Callable) -> str:
         abs(got / right - 1) < 0.05,
         f"For two Gaussians with KL(p || q) = {right:.3f} you estimate {got:.3f}.",
     )
-    require(number(divergence(q, q, 100)).abs() < 1e-6, "KL(q || q) must be 0 for any samples.")
-    rough = torch.stack([number(divergence(p, q, 2)) for _ in range(5)])
+    require(
+        number(divergence(q, q, 100), MEAN).abs() < 1e-6, "KL(q || q) must be 0 for any samples."
+    )
+    rough = torch.stack([number(divergence(p, q, 2), MEAN) for _ in range(5)])
     require(rough.std() > 0, "With n = 2 samples every repeat gives the same: draw n new samples.")
     return f"{got:.3f} where the closed form gives {right:.3f}, and 0 between equals."
 

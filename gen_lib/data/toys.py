@@ -27,7 +27,8 @@ class Toy(ABC):
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
         """The minibatch of a training step: new points, as images of two channels, one pixel."""
-        points = self.sample(size, torch.Generator().manual_seed(seed * 1_000_003 + step))
+        # numbered from the other end than the model's noise of this step, which is independent
+        points = self.sample(size, torch.Generator().manual_seed(-1 - seed * 1_000_003 - step))
         return Batch(points[:, :, None, None], torch.zeros(size, dtype=torch.long))
 
 

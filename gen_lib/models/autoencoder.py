@@ -48,7 +48,7 @@ class Autoencoder(Model, Reconstructs):
 
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n latent"]:
         """Images in [-1, 1] to codes z."""
-        return self.encoder(x)
+        return self.encoder(self.fitting(x))
 
     def decode(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n c h w"]:
         """Codes z to images, about [-1, 1]."""
@@ -176,7 +176,7 @@ class SparseAutoencoder(Model, Reconstructs):
 
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
         """Images in [-1, 1] to codes, all >= 0 and most of them 0."""
-        return self.encoder(x.flatten(1)).relu()
+        return self.encoder(self.fitting(x).flatten(1)).relu()
 
     def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
         """Codes to images, about [-1, 1]."""
@@ -229,7 +229,7 @@ class DenoisingAutoencoder(Model, Reconstructs):
 
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
         """Images, clean or noised, to their features."""
-        return self.encoder(x)
+        return self.encoder(self.fitting(x))
 
     def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels"]:
         """The features averaged over the places of the image: what a linear probe reads."""
@@ -247,7 +247,7 @@ class DenoisingAutoencoder(Model, Reconstructs):
         """One turn: descend the error between y(x~) and the clean x."""
         noised = add_noise(batch.images, self.sigma, self.dropped, generator)
         loss = 2 * reconstruction_loss(self.reconstruct(noised), batch.images)
-        yield Turn("model", loss, {"E": loss, "mse": loss / batch.images[0].numel()})
+        yield Turn("model", loss, {"squared_error": loss, "mse": loss / batch.images[0].numel()})
 
 
 def add_noise(

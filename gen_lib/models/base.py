@@ -45,6 +45,19 @@ class Model(nn.Module, ABC):
         self.config = config
         self.fraction = 0.0
 
+    def fitting(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
+        """x, if its images have the shape that the model was made for.
+
+        Raises:
+            InputError: they do not.
+        """
+        if (shape := tuple(x.shape[1:])) != tuple(self.config["image_shape"]):
+            raise InputError(
+                f"Images of shape {shape} do not fit a model made for shape "
+                f"{self.config['image_shape']}: load them with that size, or build another model."
+            )
+        return x
+
     @abstractmethod
     def players(self) -> dict[str, Player]:
         """Who moves which weights: ``{"model": ...}``, or one entry per network of a game."""

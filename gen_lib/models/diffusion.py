@@ -185,33 +185,6 @@ class DenoisingDiffusion(Model, Samples):
             parts.append(last.x.clamp(-self.limit, self.limit))
         return torch.cat(parts)
 
-    def inpaint(
-        self,
-        x: Float[Tensor, "n c h w"],
-        mask: Bool[Tensor, "n #c h w"],
-        generator: torch.Generator | None = None,
-        *,
-        calls: int = CALLS,
-        repeats: int = 1,
-    ) -> Float[Tensor, "n c h w"]:
-        """x with the pixels drawn anew where the mask is True, to go with all others.
-
-        Args:
-            x: images in [-1, 1]; what stands under the mask is not looked at.
-            mask: True where a pixel is to be drawn.
-            generator: of the noise.
-            calls: the network calls that it may take at most.
-            repeats: how often each step is done, with noise added back in between.
-        """
-        sampler = Ancestral(self.schedule)
-        times = self.schedule.times((calls - 1) // positive("repeats", repeats) + 1)
-        keep = keep_known(self.schedule, x, mask, generator)
-        noise = torch.randn(x.shape, generator=generator)
-        *_, last = sampler.states(
-            self.denoiser(), noise, with_returns(times, repeats), generator, keep
-        )
-        return last.x.clamp(-self.limit, self.limit)
-
     def players(self) -> dict[str, Player]:
         """One player: all weights."""
         return {"model": Player(list(self.parameters()), lr=1e-3)}
@@ -273,6 +246,33 @@ class Diffusion(DenoisingDiffusion):
         config = {"image_shape": image_shape, "width": width, "blocks": blocks}
         config |= {"conditional": conditional, "classes": classes}
         super().__init__(net, image_shape, known, schedule, target, T, label_dropout, **config)
+
+    def inpaint(
+        self,
+        x: Float[Tensor, "n c h w"],
+        mask: Bool[Tensor, "n #c h w"],
+        generator: torch.Generator | None = None,
+        *,
+        calls: int = CALLS,
+        repeats: int = 1,
+    ) -> Float[Tensor, "n c h w"]:
+        """x with the pixels drawn anew where the mask is True, to go with all others.
+
+        Args:
+            x: images in [-1, 1]; what stands under the mask is not looked at.
+            mask: True where a pixel is to be drawn.
+            generator: of the noise.
+            calls: the network calls that it may take at most.
+            repeats: how often each step is done, with noise added back in between.
+        """
+        sampler, x = Ancestral(self.schedule), self.fitting(x)
+        times = self.schedule.times((calls - 1) // positive("repeats", repeats) + 1)
+        keep = keep_known(self.schedule, x, mask, generator)
+        noise = torch.randn(x.shape, generator=generator)
+        *_, last = sampler.states(
+            self.denoiser(), noise, with_returns(times, repeats), generator, keep
+        )
+        return last.x.clamp(-self.limit, self.limit)
 
 
 class PlaneDiffusion(DenoisingDiffusion):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Turn
+from gen_lib.models.base import Model, Player, Turn, positive
 from gen_lib.nets.vit import patchify, positions, transformer, unpatchify
 
 
@@ -65,6 +65,9 @@ class MaskedAutoencoder(Model):
             all_patches=all_patches,
         )
         self.image_shape, self.patch, self.all_patches = image_shape, patch, all_patches
+        if positive("width", width) % 8:
+            raise InputError(f"width is {width}: four heads and half of it need a multiple of 8.")
+        positive("patch", patch), positive("depth", depth)
         self.patches, values = patchify(torch.zeros(1, *image_shape), patch).shape[1:]
         self.hidden = count_hidden(mask_ratio, self.patches)
         self.embed = nn.Linear(values, width)
@@ -79,7 +82,9 @@ class MaskedAutoencoder(Model):
         self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]
     ) -> Float[Tensor, "n visible width"]:
         """Codes of the visible patches; every image hides equally many."""
-        tokens = self.embed(patchify(x, self.patch)) + self.place  # (n, patches, width)
+        tokens = (
+            self.embed(patchify(self.fitting(x), self.patch)) + self.place
+        )  # (n, patches, width)
         return self.encoder(tokens[~mask].reshape(len(x), -1, tokens.shape[2]))
 
     def forward(self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]) -> Masked:
@@ -140,8 +145,10 @@ def count_hidden(mask_ratio: float, patches: int) -> int:
     39
 
     Raises:
-        InputError: the ratio is not strictly between 0 and 1.
+        InputError: the ratio is not strictly between 0 and 1, or the image is a single patch.
     """
+    if patches < 2:
+        raise InputError("The image is a single patch: choose a smaller one, to hide and to show.")
     if not 0 < mask_ratio < 1:
         raise InputError(
             f"mask_ratio is {mask_ratio}: it must lie strictly between 0 and 1, so that there is "

@@ -64,9 +64,9 @@ class Block(nn.Module):
         return (weights @ v).transpose(1, 2).reshape(n, tokens, -1)
 
 
-def transformer(width: int, depth: int, heads: int = 4) -> nn.Sequential:
+def transformer(width: int, depth: int) -> nn.Sequential:
     """``depth`` blocks and a final normalisation, on tokens (N, tokens, width)."""
-    return nn.Sequential(*(Block(width, heads) for _ in range(depth)), nn.LayerNorm(width))
+    return nn.Sequential(*(Block(width, heads=4) for _ in range(depth)), nn.LayerNorm(width))
 
 
 def positions(n: int, width: int) -> Float[Tensor, "n width"]:

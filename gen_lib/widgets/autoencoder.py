@@ -1,13 +1,12 @@
 """Explorer of chapter 01: walk through a code of two numbers."""
 
-import io
 import math
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
 from torch import Tensor
 from typing_extensions import override
 
@@ -19,7 +18,7 @@ from gen_lib.models.autoencoder import DeepAutoencoder
 from gen_lib.models.base import Reconstructs, in_batches
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, slider
 from gen_lib.widgets.drawing import FAINT
-from gen_lib.widgets.pad import Pad
+from gen_lib.widgets.pad import Pad, plane_map
 
 LATENT = "deep-ae-2d"  # name of the shipped weights
 MAP = 380  # side of the latent map
@@ -59,7 +58,8 @@ class LatentExplorer(Explorer[LatentState]):
             )
         self.low, self.high, self.step = _frame(self.codes)
         self.pad = Pad(
-            background=_latent_map(self.images, self.codes, self.low, self.high),
+            background=plane_map(MAP, self._draw_codes),
+            steps=[round((b - a) / self.step) for a, b in zip(self.low, self.high, strict=True)],
             label="Map of the code of two numbers; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
@@ -120,7 +120,8 @@ class LatentExplorer(Explorer[LatentState]):
         x, y = self._on_pad([state.z1, state.z2])
         ends = [self._on_pad(self.codes[i].tolist()) for i in (state.first, state.second)]
         with self.pad.hold_sync():
-            self.pad.x, self.pad.y, self.pad.path = x, y, ends
+            self.pad.go(x, y)
+            self.pad.path = ends
             self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
 
     def along(self, state: LatentState, position: float) -> Float[Tensor, "2"]:
@@ -135,6 +136,10 @@ class LatentExplorer(Explorer[LatentState]):
         with self.together():
             for name, at, low, high in zip(("z1", "z2"), place, self.low, self.high, strict=True):
                 self.controls[name].value = low + at * (high - low)
+
+    def _draw_codes(self, ax: Axes) -> None:
+        labels, corners = self.images.test.labels[:4_000], (self.low, self.high)
+        plots.classes(ax, self.codes[:4_000], labels, self.images.classes, 4.0, corners)
 
     def _point(self, state: LatentState) -> Float[Tensor, "1 2"]:
         return torch.tensor([[state.z1, state.z2]])
@@ -168,22 +173,3 @@ def _frame(codes: Float[Tensor, "n 2"]) -> tuple[list[float], list[float], float
     corners = ((low - margin) * steps).floor(), ((high + margin) * steps).ceil()
     left, right = ([round(v / steps, digits) for v in corner.tolist()] for corner in corners)
     return left, right, 1 / steps
-
-
-def _latent_map(
-    images: ImageSet, codes: Float[Tensor, "n 2"], low: list[float], high: list[float]
-) -> bytes:
-    """A PNG of the codes, coloured by class, that fills the pad from corner to corner."""
-    with plt.style.context(plots.STYLE), plt.ioff():
-        figure = plt.figure(figsize=(MAP / 100, MAP / 100), layout="none")
-        ax = figure.add_axes((0, 0, 1, 1))
-        few, labels = codes[:4_000], images.test.labels[:4_000]
-        plots.classes(ax, few, labels, images.classes, size=4.0, corners=(low, high))
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-        ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
-        ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=200)
-        plt.close(figure)
-    return buffer.getvalue()

@@ -21,12 +21,14 @@ function render({ model, el }) {
   let dragging = false, frame = 0;
 
   const clamp = (v) => Math.min(1, Math.max(0, v));
+  const [across, up] = model.get("steps"); // the point moves on the grid of the sliders beside it
+  const grid = (v, n) => clamp(Math.round(v * n) / n);
   const place = () => {
     point.style.left = `${here.x * width}px`;
     point.style.top = `${(1 - here.y) * height}px`;
   };
   const move = (x, y) => {
-    here = { x: clamp(x), y: clamp(y) };
+    here = { x: grid(x, across), y: grid(y, up) };
     place();
     frame ||= requestAnimationFrame(() => { // at most one message per frame
       frame = 0;
@@ -49,12 +51,12 @@ function render({ model, el }) {
   for (const end of ["pointerup", "pointercancel"])
     pad.addEventListener(end, () => { dragging = false; });
   pad.addEventListener("keydown", (event) => {
-    const step = event.shiftKey ? 0.1 : 0.01;
+    const stride = (n) => Math.max(1, Math.round(n / 100)) * (event.shiftKey ? 10 : 1) / n;
     const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!way) return;
     event.preventDefault();
     event.stopPropagation();
-    move(here.x + step * way[0], here.y + step * way[1]);
+    move(here.x + stride(across) * way[0], here.y + stride(up) * way[1]);
   });
 
   const follow = () => {

@@ -72,7 +72,7 @@ class LambdaExplorer(Explorer[LambdaState]):
         for number, k in enumerate(strongest):
             row, column = divmod(number, 4)
             canvas.image(self.features[state.sparsity][k], 636 + 61 * column, 20 + 67 * row, 2)
-        canvas.text("How many units are active: share of 1,000 test images", 0, 234)
+        canvas.text(f"How many units are active: share of {len(self.x):,} test images", 0, 234)
         mine = int(self.active[state.sparsity][state.image])
         _histogram(canvas, self.active[state.sparsity], mine)
         return canvas.pixels()

@@ -1,14 +1,14 @@
 """Explorers of chapter 03: a plane of codes with its prior, and the price of a code."""
 
-import io
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
 from torch import Tensor
 from typing_extensions import override
 
@@ -19,7 +19,7 @@ from gen_lib.models.base import in_batches
 from gen_lib.models.vae import BernoulliVAE, Posterior, active_units
 from gen_lib.widgets.base import SHOWN, Explorer, Size, index_slider, slider, steps
 from gen_lib.widgets.drawing import FAINT
-from gen_lib.widgets.pad import Pad
+from gen_lib.widgets.pad import Pad, plane_map
 
 PLANE = "vae-2d"  # name of the shipped weights
 BETAS = {
@@ -31,6 +31,7 @@ BETAS = {
 }
 """beta -> name of the shipped weights."""
 PAD = 380  # side of the latent pad
+STEP = 0.05  # of the sliders
 LIMIT = 4.0  # the pad shows -LIMIT ... LIMIT each way
 
 
@@ -63,11 +64,12 @@ class PriorExplorer(Explorer[PriorState]):
         self.x = self.images.test.x[:1_000]
         self.q = posteriors(self.model, self.x)
         self.pad = Pad(
-            background=_density_map(self.q),
+            background=plane_map(PAD, self._draw_densities),
+            steps=2 * [round(2 * LIMIT / STEP)],
             label="Density of the codes of test images; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
-        controls = {f"z{i}": slider(f"z{'₁₂'[i - 1]}", -LIMIT, LIMIT, 0.05) for i in (1, 2)}
+        controls = {f"z{i}": slider(f"z{'₁₂'[i - 1]}", -LIMIT, LIMIT, STEP) for i in (1, 2)}
         super().__init__(PriorState(), controls, Size(496, PAD), beside=self.pad)
 
     @override
@@ -107,7 +109,7 @@ class PriorExplorer(Explorer[PriorState]):
     @override
     def accompany(self, state: PriorState) -> None:
         with self.pad.hold_sync():
-            self.pad.x, self.pad.y = ((v + LIMIT) / (2 * LIMIT) for v in state)
+            self.pad.go(*((v + LIMIT) / (2 * LIMIT) for v in state))
             self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
 
     def _pointed(self, _: object) -> None:
@@ -116,6 +118,13 @@ class PriorExplorer(Explorer[PriorState]):
             return
         with self.together():
             self.controls["z1"].value, self.controls["z2"].value = place
+
+    def _draw_densities(self, ax: Axes) -> None:
+        density = _aggregated(self.q, plots.plane(80, LIMIT)).reshape(80, 80)
+        plots.field(ax, density.sqrt(), LIMIT, cmap="Greens")
+        for radius in (1, 2, 3):
+            ax.add_patch(Circle((0, 0), radius, fill=False, color=plots.BASELINE))
+            ax.annotate(f"{radius}", (0, radius), color=plots.BASELINE, va="bottom", ha="center")
 
     def _densities(self, z: Float[Tensor, "1 2"]) -> tuple[float, float]:
         """p(z) of the prior, and q(z), the mean of q(z|x) over test images."""
@@ -156,7 +165,7 @@ class BetaExplorer(Explorer[BetaState]):
             "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
             "draw": index_slider("draw from the prior", 9),
         }
-        default = BetaState(min(self.models, key=lambda k: abs(math.log(k))))
+        default = BetaState(min(self.models, key=lambda k: abs(k - 1)))
         super().__init__(default, controls, Size(880, 336))
 
     @override
@@ -202,23 +211,3 @@ def _aggregated(q: Posterior, z: Float[Tensor, "m 2"]) -> Float[Tensor, "m"]:
     """q(z) = 1/N sum_n q(z|x_n) at m places."""
     places = [q.log_prob(place.expand_as(q.mu)).logsumexp(dim=0) for place in z]
     return (torch.stack(places) - math.log(len(q.mu))).exp()
-
-
-def _density_map(q: Posterior) -> bytes:
-    """A PNG of q(z), dark where codes are dense, with rings of the prior, that fills the pad."""
-    with plt.style.context(plots.STYLE), plt.ioff():
-        figure = plt.figure(figsize=(PAD / 100, PAD / 100), layout="none")
-        ax = figure.add_axes((0, 0, 1, 1))
-        density = _aggregated(q, plots.plane(80, LIMIT)).reshape(80, 80)
-        plots.field(ax, density.sqrt(), LIMIT, cmap="Greens")
-        for radius in (1, 2, 3):
-            ax.add_patch(plt.Circle((0, 0), radius, fill=False, color=plots.BASELINE))
-            ax.annotate(f"{radius}", (0, radius), color=plots.BASELINE, va="bottom", ha="center")
-        ax.set(xticks=[], yticks=[])
-        ax.spines[:].set_visible(False)
-        ax.annotate("z₁ →", (0.985, 0.015), xycoords="axes fraction", ha="right", va="bottom")
-        ax.annotate("z₂ ↑", (0.015, 0.985), xycoords="axes fraction", ha="left", va="top")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=200)
-        plt.close(figure)
-    return buffer.getvalue()

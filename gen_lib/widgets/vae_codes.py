@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -69,23 +70,24 @@ class UnitsExplorer(Explorer[UnitsState]):
 
     @override
     def picture(self, state: UnitsState) -> UInt8[np.ndarray, "height width 3"]:
-        z = self.code(state)
+        start, z = self.codes[state.start][state.number], self.code(state)
+        values = torch.linspace(-3, 3, 7)
+        ways = z.repeat(UNITS, 7, 1)
+        for row, k in enumerate(self.units):
+            ways[row, :, k] = values
+        codes = torch.cat([start[None], z[None], ways.flatten(0, 1)])
+        first, now, *images = in_batches(self.model.decode, codes)
         canvas = self.canvas()
-        start = self.codes[state.start][state.number]
-        first, now = in_batches(self.model.decode, torch.stack([start, z]))
         canvas.text("decoded: the start", 0, 0)
         canvas.image(first, 0, 20, 7)
         canvas.text("with your units", 206, 0)
         canvas.image(now, 206, 20, 7)
         canvas.text("Right: one unit alone goes from −3 to 3,", 0, 240, FAINT)
         canvas.text("all others stay as the sliders have them.", 0, 260, FAINT)
-        values = torch.linspace(-3, 3, 7)
         for row, k in enumerate(self.units):
-            ways = z.repeat(7, 1)
-            ways[:, k] = values
             canvas.text(f"unit {k + 1}", 480, 38 + 60 * row, anchor="ra")
             canvas.text(f"{self.kl[k]:.1f} nats", 480, 56 + 60 * row, FAINT, "ra")
-            for column, image in enumerate(in_batches(self.model.decode, ways)):
+            for column, image in enumerate(images[7 * row : 7 * row + 7]):
                 canvas.image(image, 488 + 56 * column, 20 + 60 * row, 2)
         for column, value in enumerate(values.tolist()):
             canvas.text(f"{value:+.0f}", 516 + 56 * column, 0, FAINT, "ma")
@@ -127,6 +129,13 @@ class WayState(NamedTuple):
     position: float = 0.5
 
 
+class Strip(NamedTuple):
+    """Images decoded at equal steps along a way, and what the judge takes each for."""
+
+    images: Float[Tensor, "frames c h w"]
+    names: list[str]
+
+
 class WayExplorer(Explorer[WayState]):
     """What lies between two images, on a straight line of codes and on an arc?
 
@@ -146,6 +155,7 @@ class WayExplorer(Explorer[WayState]):
         self.images, self.judge = images or load("fashion_mnist"), judge or load_judge()
         self.x = self.images.test.x[:SHOWN]
         self.codes = in_batches(self.model.encode, self.x)
+        self.strip = lru_cache(maxsize=4)(self._strip)  # the place on the way does not change it
         self.ways: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
             "straight": torch.lerp,
             "on an arc": slerp,
@@ -171,16 +181,15 @@ class WayExplorer(Explorer[WayState]):
             canvas.image(image, left, 20, 4)
         for row, kind in enumerate(self.ways):
             top = 144 + 114 * row
-            frames = self.strip(state, kind)
+            strip = self.strip(state.first, state.second, kind)
             chosen = kind == state.kind
             canvas.text(kind, 0, top + 34, plots.MODEL if chosen else INK)
-            names = in_batches(self.judge.logits, frames).argmax(dim=1)
-            for number, (image, name) in enumerate(zip(frames, names.tolist(), strict=True)):
+            for number, (image, name) in enumerate(zip(*strip, strict=True)):
                 left = 82 + 89 * number
                 if chosen and number == round(state.position * (FRAMES - 1)):
                     canvas.box(left - 2, top - 2, left + 86, top + 86, plots.MODEL)
                 canvas.image(image, left, top, 3)
-                canvas.text(self.images.classes[name], left + 42, top + 88, FAINT, "ma", 12)
+                canvas.text(name, left + 42, top + 88, FAINT, "ma", 12)
         return canvas.pixels()
 
     @override
@@ -199,10 +208,12 @@ class WayExplorer(Explorer[WayState]):
         """The code at a place on one of the ways, 0 <= position <= 1."""
         return self.ways[kind](self.codes[state.first], self.codes[state.second], position)
 
-    def strip(self, state: WayState, kind: str) -> Float[Tensor, "frames c h w"]:
-        """Images decoded at equal steps along one of the ways."""
+    def _strip(self, first: int, second: int, kind: str) -> Strip:
+        state = WayState(first, second)
         z = [self.along(state, kind, i / (FRAMES - 1)) for i in range(FRAMES)]
-        return in_batches(self.model.decode, torch.stack(z))
+        images = in_batches(self.model.decode, torch.stack(z))
+        names = in_batches(self.judge.logits, images).argmax(dim=1).tolist()
+        return Strip(images, [self.images.classes[name] for name in names])
 
     def _class(self, index: int) -> str:
         return self.images.classes[int(self.images.test.labels[index])]

@@ -8,8 +8,9 @@ function render({ model, el }) {
   };
   // In its command mode JupyterLab takes arrow keys and letters before a slider or a list sees them,
   // except where this attribute stands on what has the focus. Set for all of the widget around.
+  let frame = 0;
   const keepKeys = () => {
-    if (!el.isConnected) requestAnimationFrame(keepKeys);
+    if (!el.isConnected) frame = requestAnimationFrame(keepKeys);
     else el.closest(".gen-widget")?.addEventListener("focusin", ({ target }) =>
       target.setAttribute("data-lm-suppress-shortcuts", "true"));
   };
@@ -23,7 +24,10 @@ function render({ model, el }) {
   keepKeys();
   measure();
   dense.addEventListener("change", measure);
-  return () => dense.removeEventListener("change", measure);
+  return () => {
+    cancelAnimationFrame(frame);
+    dense.removeEventListener("change", measure);
+  };
 }
 
 export default { render };

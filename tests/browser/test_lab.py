@@ -182,12 +182,13 @@ def test_the_widgets_of_a_chapter_work(quiet_page, lab, lab_folder, path):
     nbformat.write(reduced, lab_folder / path.name)
     open_and_run(quiet_page, lab, path.name, minutes=5)
     assert quiet_page.locator("[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-    explorers = quiet_page.locator(".gen-explorer")
-    for number, explorer in enumerate(explorers.all()):
+    wanted = sum("widget" in cell.metadata.get("tags", []) for cell in reduced.cells)
+    expect(quiet_page.locator(".gen-explorer, .gen-quiz")).to_have_count(wanted)
+    assert quiet_page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    for number, explorer in enumerate(quiet_page.locator(".gen-explorer").all()):
         explorer.scroll_into_view_if_needed()
         move_everything(explorer)
         shoot(quiet_page, f"{path.stem}_{number}")
-    assert explorers.count() + quiet_page.locator(".gen-quiz").count() > 0
 
 
 def test_a_notebook_is_reduced_to_its_set_up_and_widgets():
