@@ -117,8 +117,9 @@ class Sampler(ABC):
         """x_s from the state at t > s; z is standard normal noise to use or to leave."""
 
     def steps_within(self, calls: int) -> int:
-        """The most steps that take at most so many network calls; the last one takes one."""
-        return (calls + self.order - 1) // self.order
+        """The most steps that the schedule has and that take at most so many network calls."""
+        steps = (calls + self.order - 1) // self.order  # the last one takes one call
+        return min(steps, int(self.schedule.last)) if isinstance(self.schedule, Table) else steps
 
     def times(self, steps: int) -> Float[Tensor, "m"]:
         """Times for about so many steps: even in t, and for the second order even in tau.

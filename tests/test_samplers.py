@@ -311,6 +311,11 @@ def test_the_steps_that_fit_take_no_more_calls(make, most):
     assert most - 1 <= last.calls <= most
 
 
+def test_no_more_steps_fit_than_a_table_has():
+    assert [Heun(linear(10)).steps_within(calls) for calls in (5, 19, 40)] == [3, 10, 10]
+    assert DDIM(linear(10)).steps_within(40) == 10
+
+
 @every_sampler
 def test_a_run_repeats_itself(make):
     schedule, x = cosine(50), torch.ones(3, 2).double()

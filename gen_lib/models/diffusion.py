@@ -266,11 +266,11 @@ class Diffusion(DenoisingDiffusion):
             repeats: how often each step is done, with noise added back in between.
         """
         sampler, x = Ancestral(self.schedule), self.fitting(x)
-        times = self.schedule.times((calls - 1) // positive("repeats", repeats) + 1)
+        steps = sampler.steps_within((calls - 1) // positive("repeats", repeats) + 1)
         keep = keep_known(self.schedule, x, mask, generator)
         noise = torch.randn(x.shape, generator=generator)
         *_, last = sampler.states(
-            self.denoiser(), noise, with_returns(times, repeats), generator, keep
+            self.denoiser(), noise, with_returns(sampler.times(steps), repeats), generator, keep
         )
         return last.x.clamp(-self.limit, self.limit)
 
