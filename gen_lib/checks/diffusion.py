@@ -42,10 +42,6 @@ def check_alpha_bar(function: Callable) -> str:
     return "the product of all 1 - beta_s up to t, and 1 for the clean image."
 
 
-def _columns(*numbers: Tensor) -> Iterator[Tensor]:
-    return (number.float().reshape(-1, 1, 1, 1) for number in numbers)
-
-
 @exercise
 def check_noised(noised: Callable) -> str:
     """noised(x_0, t, eps, table): x_t of (n, 1, h, w) in closed form, a time for each image."""
@@ -53,45 +49,9 @@ def check_noised(noised: Callable) -> str:
     x_0, eps = torch.randn(2, 4, 1, 3, 3)
     got = noised(x_0.clone(), t.clone(), eps.clone(), table)
     require_shape(got, x_0.shape, "(n, c, h, w)")
-    bar, before, alpha, beta = _columns(*(table.alpha_bar[k] for k in (t, t - 1)), *_both(table, t))
-    after = table.alpha_bar[(t + 1).clamp(max=20)].float().reshape(-1, 1, 1, 1)
-    for signal, sigma, why in (
-        (before.sqrt(), (1 - before).sqrt(), "alpha_bar is off by one: alpha_bar[t] is that of t."),
-        (after.sqrt(), (1 - after).sqrt(), "alpha_bar is off by one: alpha_bar[t] is that of t."),
-        (bar, 1 - bar, "The square roots are left out: alpha_bar_t is about variances."),
-        (
-            bar.sqrt(),
-            1 - bar,
-            "A square root is left out: the noise is scaled by sqrt(1 - alpha_bar).",
-        ),
-        (
-            bar,
-            (1 - bar).sqrt(),
-            "A square root is left out: the image is scaled by sqrt(alpha_bar).",
-        ),
-        (bar.sqrt(), 1 - bar.sqrt(), "sqrt(1 - alpha_bar_t) is not 1 - sqrt(alpha_bar_t)."),
-        (
-            (1 - bar).sqrt(),
-            bar.sqrt(),
-            "Image and noise are exchanged: at t = 1 nearly all is image.",
-        ),
-        (
-            alpha.sqrt(),
-            beta.sqrt(),
-            "This is one step, with alpha_t: all steps up to t take alpha_bar_t.",
-        ),
-        (
-            beta.sqrt(),
-            alpha.sqrt(),
-            "beta and alpha are confused, and one step is not all up to t.",
-        ),
-        (
-            bar.sqrt(),
-            beta.sqrt(),
-            "beta_t is the noise of one step: that of all is 1 - alpha_bar_t.",
-        ),
-    ):
+    for signal, sigma, why in _wrong_scales(table, t):
         require(not same(got, signal * x_0 + sigma * eps), why)
+    bar = _column(table.alpha_bar[t])
     for k in range(4):
         one = bar[k].sqrt() * x_0 + (1 - bar[k]).sqrt() * eps
         require(not same(got, one), "One time is used for all: reshape alpha_bar to (n, 1, 1, 1).")
@@ -100,8 +60,28 @@ def check_noised(noised: Callable) -> str:
     return "sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, each image at its own time."
 
 
-def _both(table: Table, t: Tensor) -> tuple[Tensor, Tensor]:
-    return table.alpha[t], table.beta[t]
+def _wrong_scales(table: Table, t: Tensor) -> Iterator[tuple[Tensor, Tensor, str]]:
+    """What image and noise are multiplied by in classic mistakes."""
+    bar, alpha, beta = (_column(v[t]) for v in (table.alpha_bar, table.alpha, table.beta))
+    signal, sigma = bar.sqrt(), (1 - bar).sqrt()
+    for near in (t - 1, (t + 1).clamp(max=len(table.beta) - 1)):
+        off = _column(table.alpha_bar[near])
+        yield off.sqrt(), (1 - off).sqrt(), "alpha_bar is off by one: alpha_bar[t] is that of t."
+    left_out = "A square root is left out: "
+    yield bar, 1 - bar, "The square roots are left out: alpha_bar_t is about variances."
+    yield signal, 1 - bar, left_out + "the noise is scaled by sqrt(1 - alpha_bar_t)."
+    yield bar, sigma, left_out + "the image is scaled by sqrt(alpha_bar_t)."
+    yield signal, 1 - signal, "sqrt(1 - alpha_bar_t) is not 1 - sqrt(alpha_bar_t)."
+    yield sigma, signal, "Image and noise are exchanged: at t = 1 nearly all is image."
+    one_step = "all steps up to t take alpha_bar_t."
+    yield alpha.sqrt(), beta.sqrt(), "This is one step, with alpha_t: " + one_step
+    yield beta.sqrt(), alpha.sqrt(), "beta and alpha are confused, and " + one_step
+    yield signal, beta.sqrt(), "beta_t is the noise of one step: that of all is 1 - alpha_bar_t."
+
+
+def _column(numbers: Tensor) -> Tensor:
+    """One number for each image, shaped to multiply it."""
+    return numbers.float().reshape(-1, 1, 1, 1)
 
 
 @exercise
