@@ -14,7 +14,7 @@ from gen_lib.models.gan import (
     COLLAPSE,
     GAN,
     LOSSES,
-    Game,
+    PLANE,
     PlaneGAN,
     between,
     scene,
@@ -224,6 +224,17 @@ def test_samples_are_images_and_follow_their_generator(small):
     assert small.logits(x).shape == (7,)
 
 
+def test_the_generator_normalises_over_the_batch_while_it_learns_and_never_after(small):
+    z, first = torch.randn(16, 8), small.generator[0]
+    for mode, alike in ((True, True), (False, False)):
+        small.train(mode)
+        before = small.generate(z)
+        with torch.no_grad():
+            first.weight.mul_(7.0), first.bias.mul_(7.0)
+        assert torch.allclose(before, small.generate(z), atol=1e-3) is alike
+    assert torch.allclose(small.generate(z)[:1], small.generate(z[:1]), atol=1e-5)
+
+
 def test_other_image_shapes():
     model = GAN(image_shape=(3, 32, 32), width=4)
     assert model.logits(model.sample(2)).shape == (2,)
@@ -326,6 +337,4 @@ def test_the_default_covers_the_modes_that_bad_rules_lose():
 
 
 def test_the_rules_are_kept_in_the_configuration(plane):
-    assert PlaneGAN(**PlaneGAN(width=8, **COLLAPSE).config).game == Game(
-        **{"penalty": 0.01, "loss": "relativistic"} | COLLAPSE
-    )
+    assert PlaneGAN(**PlaneGAN(width=8, **COLLAPSE).config).game == PLANE._replace(**COLLAPSE)

@@ -239,7 +239,7 @@ def test_samples_are_decoded_draws_from_the_prior_and_repeat_with_their_seed(kin
 
 def test_the_code_of_an_image_is_the_mean_of_its_distribution_once_observed(few):
     model, x = BernoulliVAE(latent_size=3, width=4), few.x[:4]
-    assert torch.equal(model.encode(x), model.posterior(model.observe(x, seeded(0))).mu)
+    assert torch.equal(model.encode(x[:1]), model.posterior(model.observe(x[:1], seeded(0))).mu)
     black_and_white = binarise(x, seeded(5))
     assert torch.equal(model.encode(black_and_white), model.posterior(black_and_white).mu)
     assert model.reconstruct(x).abs().max() <= 1
@@ -296,3 +296,30 @@ def test_an_arc_keeps_to_the_sphere_and_ends_where_it_should(generator):
 def test_a_unit_is_active_where_its_mean_varies():
     mu = torch.tensor([[0.0, 1.0, -0.5], [0.05, 1.0, 0.5]])
     assert active_units(mu).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("kind", [BernoulliVAE, GaussianVAE])
+def test_a_code_belongs_to_its_image_not_to_the_images_beside_it(kind, few):
+    model = kind(width=4, hidden=8).eval()
+    with torch.no_grad():
+        together, alone = model.encode(few.x[:9]), model.encode(few.x[4:5])
+    torch.testing.assert_close(together[4:5], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_samples_lie_in_the_range_of_images_however_many():
+    model = GaussianVAE(width=4, hidden=8).eval()
+    with torch.no_grad():
+        model.decoder[-2].bias += 3.0
+    x = model.sample(501, torch.Generator().manual_seed(0))
+    assert (x.shape, x.max().item()) == ((501, 1, 28, 28), 1.0)
+
+
+@pytest.mark.parametrize("kind", [BernoulliVAE, GaussianVAE])
+def test_images_of_another_size_are_refused(kind):
+    with pytest.raises(InputError, match=r"shape \(1, 32, 32\) do not fit"):
+        kind(width=4).encode(torch.zeros(1, 1, 32, 32))
+
+
+def test_an_arc_from_or_to_nothing_is_the_line():
+    z = torch.randn(5)
+    assert torch.equal(slerp(torch.zeros(5), z, 0.25), 0.25 * z)

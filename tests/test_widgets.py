@@ -163,7 +163,7 @@ MOVES = [
     (walk, "unit", 3),
     (walk, "shift", 2.0),
     *((collapse, name, value) for name, value in dict(loss="hinge", ratio="G 5 : D 1").items()),
-    *((collapse, name, value) for name, value in dict(rate=1e-4, penalty=0.0, seed=1).items()),
+    *((collapse, name, value) for name, value in dict(rate=2e-4, penalty=0.0, seed=1).items()),
     *((schedule, name, value) for name, value in dict(schedule="cosine", T=100).items()),
     *((schedule, name, value) for name, value in dict(beta_T=0.05, time=0.6, image=3).items()),
     (schedule, "draw", 1),

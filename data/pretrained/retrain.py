@@ -22,15 +22,15 @@ RECIPES = {
     "sparse-3": "sparse --data fashion_mnist --steps 4000 --seed 0 --set sparsity=3",
     "denoising": "denoising --data fashion_mnist --steps 4000 --seed 0",
     "masked": "masked --data fashion_mnist --steps 12000 --seed 0",
-    "gan-300": "gan --data fashion_mnist --steps 300 --batch-size 64 --seed 0",
-    "gan-1000": "gan --data fashion_mnist --steps 1000 --batch-size 64 --seed 0",
-    "gan": "gan --data fashion_mnist --steps 6000 --batch-size 64 --seed 0",
+    "gan-300": "gan --data fashion_mnist --steps 300 --seed 0",
+    "gan-1000": "gan --data fashion_mnist --steps 1000 --seed 0",
+    "gan": "gan --data fashion_mnist --steps 5000 --seed 0",
     "conv-ae": "conv-ae --data fashion_mnist --steps 4000 --seed 0",
     "conv-ae-2d": "conv-ae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
     "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
-    "vae": "vae --data fashion_mnist --steps 12000 --seed 0",
+    "vae": "vae --data fashion_mnist --steps 22000 --seed 0",
 }
 RECIPES |= {
     f"vae-beta-{beta}": "vae --data fashion_mnist --steps 1000 --seed 0 --set width=16 "

@@ -7,8 +7,7 @@ Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1, the lecture's objective:
 The discriminator's network gives the logit f, and D = 1 / (1 + e^-f) is the probability that x is
 real; so log D = -softplus(-f) and log(1 - D) = -softplus(f). For a fixed G the best discriminator
 is D*(x) = p_data(x) / (p_data(x) + p_model(x)), that is f* = log p_data - log p_model, and the
-value it reaches is V = 2 JSD(p_data, p_model) - log 4 (eqs. 2 and 6): the generator that minimises
-it makes p_model = p_data.
+value it reaches is V = 2 JSD(p_data, p_model) - log 4, least for p_model = p_data (eqs. 2 and 6).
 
 What the players descend in practice (``LOSSES``), real and fake being logits:
 
@@ -16,8 +15,8 @@ What the players descend in practice (``LOSSES``), real and fake being logits:
 - non-saturating: G descends -log D(G(z)) instead (section 3 of the paper);
 - hinge: Lim & Ye 2017 (arXiv:1705.02894);
 - relativistic: D descends softplus(fake - real), G softplus(real - fake), one fake beside each real
-  image (Jolicoeur-Martineau 2018, arXiv:1807.00734), so that piling samples into one mode does not
-  pay; with both penalties below it is the loss of Huang et al. 2025 (arXiv:2501.05441).
+  image (Jolicoeur-Martineau 2018, arXiv:1807.00734); with both penalties below it is the loss of
+  Huang et al. 2025 (arXiv:2501.05441).
 
 What keeps D tame: R1 = E_{x ~ p_data} ||grad f(x)||^2 and R2, the same under p_model, times
 ``penalty`` / 2 (Mescheder et al. 2018, arXiv:1801.04406), or spectral norm, which divides each
@@ -26,6 +25,7 @@ layer's weights by their largest singular value (Miyato et al. 2018, arXiv:1802.
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -38,10 +38,12 @@ from typing_extensions import override
 from gen_lib import InputError
 from gen_lib.data import Batch
 from gen_lib.models.base import Model, Player, Samples, Turn, in_batches, positive
-from gen_lib.nets.conv import conv_decoder, conv_encoder
+from gen_lib.nets.conv import conv_encoder, conv_generator
 from gen_lib.nets.mlp import mlp
 
 Logits = Float[Tensor, "n"]
+WEIGHTED = (nn.Linear, nn.Conv2d)
+leaky = partial(nn.LeakyReLU, 0.2)  # of D: what it says must have a slope everywhere
 
 
 def value(real: Logits, fake: Logits) -> Float[Tensor, ""]:
@@ -168,9 +170,6 @@ class Adversarial(Model, Samples):
         return Turn("generator", loss, {"G": loss})
 
 
-WEIGHTED = (nn.Linear, nn.Conv2d)
-
-
 class GAN(Adversarial):
     """Images: D a convolutional network from an image to a number, G its mirror.
 
@@ -181,14 +180,13 @@ class GAN(Adversarial):
         loss: a name in ``LOSSES``.
         penalty: the weight of R1 + R2, 0 for none.
         spectral: whether each layer of D is divided by its largest singular value.
-        lr_g: learning rate of the generator.
-        lr_d: learning rate of the discriminator.
-        turns_g: turns of the generator in a training step.
-        turns_d: turns of the discriminator in a training step.
+        lr_g, lr_d: learning rates of the generator and the discriminator.
+        turns_g, turns_d: turns of each in a training step.
         betas: of both players' optimisers.
     """
 
     name = "gan"
+    batch_size = 64
 
     def __init__(
         self,
@@ -198,17 +196,17 @@ class GAN(Adversarial):
         loss: str = "hinge",
         penalty: float = 0.0,
         spectral: bool = True,
-        lr_g: float = 1e-3,
-        lr_d: float = 1e-3,
+        lr_g: float = 4e-3,
+        lr_d: float = 4e-3,
         turns_g: int = 1,
         turns_d: int = 1,
         betas: tuple[float, float] = (0.0, 0.99),
     ):
         game = Game(loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d, betas)
         config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
-        g = conv_decoder(image_shape, positive("latent_size", latent_size), width)
-        d = conv_encoder(image_shape, 1, width)
-        super().__init__(nn.Sequential(g, nn.Tanh()), d, game, **config)
+        g = conv_generator(image_shape, positive("latent_size", latent_size), width)
+        d = conv_encoder(image_shape, 1, width, activation=leaky)
+        super().__init__(g, d, game, **config)
 
 
 def between(
@@ -222,14 +220,16 @@ def between(
     return math.cos(angle) * start + math.sin(angle) * end
 
 
-PLANE = Game(loss="relativistic", penalty=0.01)
+PLANE = Game(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)
 """The default for toys."""
-COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 1e-4}
+COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 2e-4}
 """Rules that make the generator collapse: nothing tames D, and G learns ten times as fast."""
 
 
 class PlaneGAN(Adversarial):
     """Points of the plane, as images of two channels and one pixel; both networks are MLPs.
+
+    G is piecewise linear: it crosses the void between two modes within few latent codes.
 
     Args:
         latent_size: number of units of z.
@@ -240,8 +240,8 @@ class PlaneGAN(Adversarial):
     name = "plane-gan"
 
     def __init__(self, latent_size: int = 2, width: int = 128, **rules: Any):
-        g = mlp(positive("latent_size", latent_size), width, width, width, 2)
-        d = mlp(2, width, width, width, 1)
+        g = mlp(positive("latent_size", latent_size), *3 * [width], 2, activation=nn.ReLU)
+        d = mlp(2, *3 * [width], 1, activation=leaky)
         super().__init__(
             _Precise(g, nn.Unflatten(1, (2, 1, 1))),
             _Precise(nn.Flatten(), d),

@@ -31,7 +31,7 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Reconstructs, Samples, Turn, positive
+from gen_lib.models.base import Model, Player, Reconstructs, Samples, Turn, in_batches, positive
 from gen_lib.models.likelihood import BoundsLikelihood
 from gen_lib.nets.conv import conv_decoder, conv_encoder
 
@@ -89,8 +89,8 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
-        width: int = 32,
-        hidden: int = 128,
+        width: int = 16,
+        hidden: int = 512,
         beta: float = 1.0,
         free_bits: float = 0.0,
     ):
@@ -119,16 +119,19 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
 
     def posterior(self, x: Float[Tensor, "n c h w"]) -> Posterior:
         """q(z|x) of observed images."""
-        return Posterior(*self.encoder(x).float().chunk(2, dim=1))
+        return Posterior(*self.encoder(self.fitting(x)).float().chunk(2, dim=1))
 
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Images in [-1, 1], observed once with a fixed seed, to the means mu of their codes."""
-        return self.posterior(self.observe(x, torch.Generator(x.device).manual_seed(0))).mu
+        """Images in [-1, 1], each observed with the same seed, to the means mu of their codes."""
+        seen = [self.observe(row, torch.Generator(x.device).manual_seed(0)) for row in x.split(1)]
+        return self.posterior(torch.cat(seen)).mu
 
     @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
         """n new images: the means of p(x|z) for codes z from the prior."""
-        return self.decode(torch.randn(n, self.latent_size, generator=generator))
+        device = generator.device if generator else None
+        z = torch.randn(n, self.latent_size, generator=generator, device=device)
+        return in_batches(self.decode, z.to(next(self.parameters()).device)).clamp(-1, 1)
 
     def elbo(self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None) -> Elbo:
         """The terms of the bound for observed images."""
@@ -210,8 +213,8 @@ class GaussianVAE(VariationalAutoencoder):
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
         latent_size: int = 16,
-        width: int = 32,
-        hidden: int = 128,
+        width: int = 16,
+        hidden: int = 512,
         beta: float = 1.0,
         free_bits: float = 0.0,
     ):
@@ -267,6 +270,8 @@ def slerp(a: Float[Tensor, "k"], b: Float[Tensor, "k"], t: float) -> Float[Tenso
     Codes from N(0, I) in many dimensions lie near a sphere; a straight line between two of them
     passes far inside it (White 2016, arXiv:1609.04468).
     """
+    if a.norm() * b.norm() == 0:  # no direction to turn from or to
+        return torch.lerp(a, b, t)
     angle = torch.acos(torch.cosine_similarity(a, b, dim=0).clamp(-1, 1))
     if angle.sin() < 1e-4:  # (nearly) on one line: there is no arc to prefer
         return torch.lerp(a, b, t)

@@ -5,6 +5,8 @@ Nearly all of a small network's speed comes from where it computes. Here the fir
 28-pixel image is worked on at 14 and 7 pixels only.
 """
 
+from collections.abc import Callable
+
 from torch import nn
 
 from gen_lib import InputError
@@ -12,14 +14,19 @@ from gen_lib.nets.mlp import mlp
 
 
 def conv_encoder(
-    image_shape: tuple[int, int, int], latent_size: int, width: int, hidden: int = 0
+    image_shape: tuple[int, int, int],
+    latent_size: int,
+    width: int,
+    hidden: int = 0,
+    activation: Callable[[], nn.Module] = nn.GELU,
 ) -> nn.Sequential:
     """Images (N, C, H, W), H and W multiples of 4, to vectors (N, latent_size).
 
     With ``hidden`` > 0 a dense layer of that size stands between the features and the vector.
     """
     sizes = [feature_count(image_shape, width), hidden, latent_size]
-    return nn.Sequential(*conv_features(image_shape, width), *mlp(*filter(None, sizes)))
+    layers = *conv_features(image_shape, width, activation), *mlp(*filter(None, sizes))
+    return nn.Sequential(*layers)
 
 
 def conv_decoder(
@@ -30,17 +37,19 @@ def conv_decoder(
     return nn.Sequential(*mlp(*filter(None, sizes)), *conv_images(image_shape, width))
 
 
-def conv_features(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
+def conv_features(
+    image_shape: tuple[int, int, int], width: int, activation: Callable[[], nn.Module] = nn.GELU
+) -> nn.Sequential:
     """Images to their features, 2 width at each place of a quarter of the side, as one vector."""
     channels = divisible_by_four(image_shape)[0]
     return nn.Sequential(
         nn.PixelUnshuffle(2),  # (N, 4 C, H/2, W/2)
         nn.Conv2d(4 * channels, width, 3, padding=1),
-        nn.GELU(),
+        activation(),
         nn.Conv2d(width, 2 * width, 3, padding=1, stride=2),  # (N, 2 width, H/4, W/4)
-        nn.GELU(),
+        activation(),
         nn.Conv2d(2 * width, 2 * width, 3, padding=1),
-        nn.GELU(),
+        activation(),
         nn.Flatten(),
     )
 
@@ -58,6 +67,29 @@ def conv_images(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
         nn.GELU(),
         nn.Conv2d(width, 4 * channels, 3, padding=1),
         nn.PixelShuffle(2),  # (N, C, H, W)
+    )
+
+
+def conv_generator(
+    image_shape: tuple[int, int, int], latent_size: int, width: int
+) -> nn.Sequential:
+    """``conv_decoder`` for an adversarial game: batch norm before each GELU, images in (-1, 1)."""
+    channels, height, width_px = divisible_by_four(image_shape)
+    return nn.Sequential(
+        nn.Linear(latent_size, feature_count(image_shape, width)),
+        nn.Unflatten(1, (2 * width, height // 4, width_px // 4)),
+        nn.BatchNorm2d(2 * width),
+        nn.GELU(),
+        nn.Conv2d(2 * width, 4 * width, 3, padding=1),
+        nn.PixelShuffle(2),  # (N, width, H/2, W/2)
+        nn.BatchNorm2d(width),
+        nn.GELU(),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.BatchNorm2d(width),
+        nn.GELU(),
+        nn.Conv2d(width, 4 * channels, 3, padding=1),
+        nn.PixelShuffle(2),  # (N, C, H, W)
+        nn.Tanh(),
     )
 
 

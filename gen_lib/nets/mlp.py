@@ -1,12 +1,13 @@
 """Fully connected networks."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 from torch import nn
 
 
-def mlp(*sizes: int) -> nn.Sequential:
-    """Linear layers of the given sizes with a GELU between each two of them, none at the end.
+def mlp(*sizes: int, activation: Callable[[], nn.Module] = nn.GELU) -> nn.Sequential:
+    """Linear layers of the given sizes with an activation between each two, none at the end.
 
     Two sizes give a purely linear map.
 
@@ -19,5 +20,5 @@ def mlp(*sizes: int) -> nn.Sequential:
     """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(sizes):
-        layers += [nn.Linear(n_in, n_out), nn.GELU()]
+        layers += [nn.Linear(n_in, n_out), activation()]
     return nn.Sequential(*layers[:-1])

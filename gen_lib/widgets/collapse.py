@@ -37,9 +37,9 @@ class LabState(NamedTuple):
 
     loss: str = "relativistic"
     ratio: str = "1 : 1"
-    rate: float = 1e-3
-    penalty: float = 0.01
+    rate: float = 2e-3
     seed: int = 0
+    penalty: float = 0.01
     frame: int = 0
 
 
@@ -59,20 +59,20 @@ class CollapseLab(Explorer[LabState]):
         batch_size: points a step.
     """
 
-    def __init__(self, last: int = 3_000, batch_size: int = 256):
+    def __init__(self, last: int = 1_500, batch_size: int = 256):
         self.last, self.batch_size = last, batch_size
         self.toy = EIGHT_GAUSSIANS
         self.moments: list[Moment] = []
         self.rules, self.trouble = "", ""
         self._stop, self._thread = threading.Event(), threading.Thread()
         controls = {
-            "loss": choice("loss", list(LOSSES)),
+            "loss": choice("loss", list(LOSSES)[::-1]),  # the default first
             "ratio": choice("turns", list(RATIOS)),
             "rate": steps(
-                "learning rate of D", [(f"{r:g}", r) for r in (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)]
+                "learning rate of D", [(f"{r:g}", r) for r in (2e-4, 6e-4, 2e-3, 6e-3, 2e-2)]
             ),
-            "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "seed": steps("seed", [(str(k), k) for k in range(5)]),
+            "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "frame": Frames(),
         }
         self.start_button = widgets.Button(description="Start", tooltip="Play a new game")

@@ -104,7 +104,7 @@ class TrainingScrubber(Explorer[FilmState]):
             (("D's loss", plots.DISCRIMINATOR), ("G's loss", plots.GENERATOR))
         ):
             values, top = film.losses[:, number].tolist(), 140 + 132 * number
-            low, high = min(*values, 0.0), max(values) + 1e-6
+            low, high = min(*values, 0.0), max(*values, 0.0) + 1e-6
             canvas.text(f"{name} ({low:.1f} to {high:.1f})", 430, top, color)
             draw_curve(canvas, values, (430, top + 28, 860, top + 112), (low, high), color, k)
         return canvas.pixels()

@@ -20,13 +20,14 @@ from playwright.sync_api import Locator, Page
 
 from gen_lib.checkpoints import save
 from gen_lib.models import (
+    GAN,
     BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, denoising, masked, sparse, vae, vae_codes
+from gen_lib.widgets import autoencoder, denoising, gan, masked, sparse, vae, vae_codes
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -49,6 +50,9 @@ EXPLORERS = {
     "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
     "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
     "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
+    "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
+    "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
+    "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
 }
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -124,6 +128,7 @@ def write_data(folder: Path) -> None:
         masked.MASKED: MaskedAutoencoder(),
         vae.PLANE: BernoulliVAE(latent_size=2),
         vae_codes.LARGE: BernoulliVAE(),
+        gan.SHIPPED: GAN(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):

@@ -149,6 +149,24 @@ def test_patches_are_switched_by_mouse_and_keys(quiet_page, lab):
     shoot(quiet_page, "mask_error")
 
 
+def test_the_laboratory_is_stopped_and_started_ten_times(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "collapse")
+    start, stop = (explorer.get_by_role("button", name=name) for name in ("Start", "Stop"))
+    caption = explorer.get_by_role("status")
+    for k in range(10):
+        before = settle(explorer)
+        start.click()
+        expect(caption).to_contain_text("Step")
+        wait_for_change(explorer, before, f"game {k} begun")
+        expect(stop).to_be_enabled()
+        stop.click()
+        expect(start).to_be_enabled()
+        still = settle(explorer)
+        quiet_page.wait_for_timeout(1_000)
+        assert settle(explorer) == still, f"game {k} goes on"
+    shoot(quiet_page, "collapse_stopped")
+
+
 def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
     open_and_run(quiet_page, lab, "quiz.ipynb")
     quiz = quiet_page.locator(".gen-quiz")

@@ -29,6 +29,7 @@ from gen_lib.checks.gan import check_value
 from gen_lib.data import load, load_toy, modes
 from gen_lib.metrics import Ruler, class_histogram, nearest
 from gen_lib.models import GAN
+from gen_lib.models.base import in_batches
 from gen_lib.models.gan import COLLAPSE, PlaneGAN, between, scene
 from gen_lib.nets.mlp import mlp
 from gen_lib.training import training_steps
@@ -153,7 +154,7 @@ figure, axes = plt.subplots(1, 2, figsize=(8.4, 2.9))
 axes[0].plot(x, p_x, color=plots.DATA)
 axes[0].plot(x, q_x, color=plots.GENERATOR)
 axes[0].text(-2, 0.345, "p, the data", color=plots.DATA, ha="center")
-axes[0].text(-0.05, 0.29, "q, the samples", color=plots.GENERATOR, ha="center")
+axes[0].text(3.2, 0.1, "q, samples", color="#8a5f00")
 axes[0].set(xlim=(-5, 6), ylim=(0, 0.39), title="Two densities ...", xlabel="x")
 axes[1].plot(x, d_x, color="black", linestyle="--")
 axes[1].plot(x, f.sigmoid(), color=plots.DISCRIMINATOR)
@@ -323,25 +324,25 @@ assert inwards[-1] < 0.05
 
 # %% [markdown]
 # So the order matters, and neither order suffices. What makes the game converge is to price D's slope at
-# the data, $R_1 = \mathbb{E}_{x \sim \hat p} \lVert \nabla f(x) \rVert^2$. This chapter's default is the
-# recipe of Huang et al. 2025 ([2501.05441](https://arxiv.org/abs/2501.05441)): $R_1$, the same on
-# generated points ($R_2$), and a **relativistic** loss, in which D judges pairs: it descends
+# the data, $R_1 = \mathbb{E}_{x \sim \hat p} \lVert \nabla f(x) \rVert^2$. In the plane, this chapter's
+# default is the recipe of Huang et al. 2025 ([2501.05441](https://arxiv.org/abs/2501.05441)): $R_1$, the
+# same on generated points ($R_2$), and a **relativistic** loss, in which D judges pairs: it descends
 # softplus(f(fake) − f(real)). The generator that is kept is an average over its last weights.
 
 # %% [markdown]
 # ## Train eight Gaussians
 #
-# Eight modes of standard deviation 0.05 on a circle of radius 2. 2,500 rounds, live:
+# Eight modes of standard deviation 0.05 on a circle of radius 2. 1,500 rounds, live:
 
 # %%
-rounds = 2_500
+rounds = 1_500
 torch.manual_seed(0)
 plane = PlaneGAN()
 noise = torch.Generator().manual_seed(0)
 z_plane, x_plane = torch.randn(400, 2, generator=noise), toy.sample(400, noise)
 film = {}
 for record in training_steps(plane, toy, steps=rounds, batch_size=256):
-    if record.step in (1, 100, 400, 1_000, rounds):
+    if record.step in (1, 100, 300, 600, rounds):
         film[record.step] = scene(plane, z_plane, x_plane)
 
 
@@ -356,10 +357,11 @@ def draw(ax, now, arrows=60):
     ax.scatter(*toy.means.T.numpy(), 90, facecolor="none", edgecolor=plots.DATA)
 
 
-figure, axes = plt.subplots(1, 5, figsize=(10, 2.4))
+figure, axes = plt.subplots(1, 5, figsize=(10, 2.7))
 for ax, (step, now) in zip(axes, film.items(), strict=True):
     draw(ax, now)
     ax.set_title(f"step {step:,}")
+figure.suptitle("G follows D's slope until its samples lie in all eight modes")
 found = modes(plane.sample(10_000, noise).flatten(1), toy)
 plots.show(
     figure,
@@ -370,15 +372,19 @@ print(f"{found.covered} of 8 modes covered, {found.near:.0%} within 3 standard d
 assert found.covered == 8
 
 # %% [markdown]
-# Pink is where D says "real", arrows are where G's loss pulls its samples. In the end D is undecided
-# almost everywhere: the best it can do when p = q.
+# Pink is where D says "real"; the arrows are where G's loss pulls its samples: uphill in f. A continuous
+# G has to cross the void between two modes, so some samples are always on the way; a thousand rounds more
+# leave 1 in 20 there (stored study, below).
 #
 # ## Train garments
 #
-# The same game with convolutions, for as long as a notebook allows:
+# The same game with convolutions, for as long as a notebook allows. Here D is tamed more cheaply:
+# **spectral norm** divides each of its layers by the largest singular value (Miyato et al. 2018,
+# [1802.05957](https://arxiv.org/abs/1802.05957)), so that no slope has to be differentiated. Its loss is
+# the hinge: an image that is right by more than a margin of 1 no longer counts. G has batch norm.
 
 # %%
-rounds_live = 600
+rounds_live = 300
 torch.manual_seed(0)
 live = GAN()
 z_show = live.noise(10, torch.Generator().manual_seed(1))
@@ -386,15 +392,15 @@ rows, history = {}, {"D": [], "G": []}
 for record in training_steps(live, train, steps=rounds_live, batch_size=64):
     for player, losses in history.items():
         losses.append(record.terms[player])
-    if record.step in (20, 100, 300):
-        with torch.no_grad():
-            rows[f"step {record.step}"] = live.generate(z_show)
-rows[f"step {rounds_live}"] = live.generate(z_show).detach()
+    if record.step in (20, 60, 150):
+        rows[f"step {record.step}"] = in_batches(live.eval().generate, z_show)
+        live.train()
+rows[f"step {rounds_live}"] = in_batches(live.generate, z_show)
 figure = plots.image_rows(rows, "The same ten codes, from noise to something to wear")
 plots.show(
     figure,
-    "Four rows of ten generated images from the same codes: grey texture at first, then blobs with a "
-    "bright body on black, then recognisable garments.",
+    "Four rows of ten generated images from the same codes: bright blobs at first, then patches with "
+    "holes; in the last row some shirts, trousers and a shoe can be told.",
 )
 
 # %% [markdown]
@@ -410,11 +416,9 @@ for card in cards.values():
     print(f"{card['command']}   ({card['minutes']} minutes)")
 gan = gans["gan"]
 print(gan.generator)
-drawn = {
-    name: model.sample(10_000, torch.Generator().manual_seed(0)) for name, model in gans.items()
-}
-figure, ax = plt.subplots(figsize=(8, 3.4))
-plots.draw_images(ax, drawn["gan"][:64], 16)
+x_gan = gan.sample(10_000, torch.Generator().manual_seed(0))
+figure, ax = plt.subplots(figsize=(8, 2.6))
+plots.draw_images(ax, x_gan[:64], 16)
 ax.set_title("64 samples, none picked")
 plots.show(
     figure,
@@ -468,37 +472,54 @@ LatentWalk()
 # %% [markdown]
 # ## Measure
 #
-# Everything beside its floor: what real training images score against the same 10,000 test images.
+# Everything beside its floor: what real training images score against the same 10,000 test images. The
+# cards hold these figures for each budget; the last one is measured again.
 
 # %%
 ruler = Ruler(images)
-quality = {name: ruler.quality(x) for name, x in drawn.items()}
-quality["real images"] = ruler.floor()
-print(f"{'':>12} {'Fréchet':>8} {'x floor':>8} {'precision':>10} {'recall':>7} {'coverage':>9}")
-for name, figures in quality.items():
-    multiple = figures.frechet / quality["real images"].frechet
+again = ruler.quality(x_gan)
+figures = {name: card["figures"] for name, card in cards.items()}
+figures["VAE"] = read_card(pretrained_folder() / "vae.safetensors")["figures"]
+floor = {name: figures["gan"][f"{name}_floor"] for name in again._fields}
+shares = {
+    name: class_histogram(ruler.judge, model.sample(2_000, torch.Generator().manual_seed(0)))
+    for name, model in gans.items()
+}
+print(
+    f"{'':>12} {'Fréchet':>8} {'x floor':>8} {'precision':>10} {'recall':>7} {'rarest class':>13}"
+)
+for name, row in (figures | {"real images": floor}).items():
+    rarest = f"{100 * shares[name].min():11.1f} %" if name in shares else ""
     print(
-        f"{name:>12} {figures.frechet:8.3f} {multiple:8.0f} {figures.precision:10.2f} "
-        f"{figures.recall:7.2f} {figures.coverage:9.2f}"
+        f"{name:>12} {row['frechet']:8.3f} {row['frechet'] / floor['frechet']:8.0f} "
+        f"{row['precision']:10.2f} {row['recall']:7.2f} {rarest}"
     )
-frechet = [quality[name].frechet for name in names]
-assert frechet[0] > frechet[1] > frechet[2] > quality["real images"].frechet
+print(f"{'gan, again':>12} {again.frechet:8.3f}")
+frechet = [figures[name]["frechet"] for name in names]
+assert frechet[0] > frechet[1] > frechet[2] > floor["frechet"]
+assert abs(again.frechet / frechet[2] - 1) < 0.1
+assert figures["VAE"]["frechet"] > frechet[2]
+for kind in ("precision", "recall"):
+    assert figures["VAE"][kind] < figures["gan"][kind]
 
 # %% [markdown]
-# **Every kind of garment?** The judge sorts 10,000 samples:
+# *VAE* is the model of chapter 03, as shipped. It encodes, and bounds a likelihood, which a GAN cannot;
+# the GAN's samples are nearer to the data by every figure of this table.
+#
+# **Every kind of garment?** The judge has sorted 10,000 samples:
 
 # %%
-share = class_histogram(ruler.judge, drawn["gan"])
 figure, ax = plt.subplots(figsize=(7, 3.0))
-shares = dict(zip(images.classes, (100 * share).tolist(), strict=True))
-plots.bars(ax, shares, text="{:.1f}")
+share = class_histogram(ruler.judge, x_gan)
+percent = dict(zip(images.classes, (100 * share).tolist(), strict=True))
+plots.bars(ax, percent, text="{:.1f}")
 ax.axvline(10, color=plots.BASELINE, linestyle="--")
 ax.set_xlabel("per cent of the samples (dashed: of the data)")
 ax.set_title(f"All ten classes are there; the rarest has {100 * share.min():.1f} %")
 plots.show(
     figure,
     "Bars of the share of each class: "
-    + ", ".join(f"{k} {v:.1f}" for k, v in shares.items())
+    + ", ".join(f"{k} {v:.1f}" for k, v in percent.items())
     + ".",
 )
 assert share.min() > 0.02
@@ -507,58 +528,65 @@ assert share.min() > 0.02
 # **Copies?** Beside each sample its nearest training image, of 60,000:
 
 # %%
-near = nearest(drawn["gan"][:10], train.x)
-pairs = {"sample": drawn["gan"][:10], "nearest": train.x[near.indices]}
+near = nearest(x_gan[:10], train.x)
+pairs = {"sample": x_gan[:10], "nearest": train.x[near.indices]}
 figure = plots.image_rows(pairs, "Alike, but no copies")
 plots.show(
     figure, "Ten samples above their nearest training images: similar shapes, other details."
 )
 real = nearest(test.x[:200], train.x).distance
-fake = nearest(drawn["gan"][:200], train.x).distance
+fake = nearest(x_gan[:200], train.x).distance
 print(f"median distance to the nearest training image: samples {fake.median():.1f}, ", end="")
 print(f"test images {real.median():.1f}; smallest of the samples {fake.min():.1f}")
 assert fake.min() > 1.0
 
 # %% [markdown]
-# **Do the losses say how good it is?** The live run, and the distances of the shipped budgets:
+# **Do the losses say how good it is?** The pictures of the live run got better from row to row.
+# **Predict:** what did G's own loss do meanwhile?
 
 # %%
 figure, ax = plt.subplots(figsize=(7, 2.5))
 smoothed = {player: plots.smooth(losses, 30) for player, losses in history.items()}
 plots.curves(ax, smoothed, colors=(plots.DISCRIMINATOR, plots.GENERATOR))
 ax.set(xlabel="step", ylabel="loss, running mean of 30")
-late = {player: curve[len(curve) // 3 :] for player, curve in smoothed.items()}
-ax.set_title("The pictures improve throughout; D's loss hardly moves")
+ax.set_title("By its own loss G does no better, while its pictures improve")
 plots.show(
     figure,
-    "Losses of D and G over the live run. After the first third D's loss stays where it is.",
+    "Losses of D and G over the live run: D's falls from 2, that of a coin, and G's does not fall.",
 )
-print(f"D's loss after a third of the run {late['D'][0]:.2f}, at its end {late['D'][-1]:.2f};")
-print(
-    f"the distance of longer runs (table above): {frechet[0]:.3f}, {frechet[1]:.3f}, {frechet[2]:.3f}"
-)
-assert late["D"].max() < 1.6 * late["D"].min()
+for player, curve in smoothed.items():
+    print(f"{player}: {curve[0]:.2f} at first, {curve[-1]:.2f} in the end")
+assert smoothed["D"][-1] < smoothed["D"][0] - 0.2
+assert smoothed["G"][-1] > smoothed["G"][0]
 
 # %% [markdown]
-# A player's loss says how it does *against this opponent*. When both get better, neither loss moves.
+# A player's loss says how it does *against the opponent of that moment*. D learnt faster, so G's loss
+# rose; no number of the game says whether the pictures are good.
 #
 # **How much is luck?** The stored study (`notebooks/studies/gan_seeds.py`) repeats a shorter run with
 # five seeds, and a plain DCGAN recipe beside it (Radford et al. 2015,
-# [1511.06434](https://arxiv.org/abs/1511.06434): batch norm, non-saturating loss, Adam 2e-4 with
-# β₁ = 0.5) for as many images and for as many seconds.
+# [1511.06434](https://arxiv.org/abs/1511.06434): batch norm in both, non-saturating loss, Adam 2e-4 with
+# β₁ = 0.5) for as many images and for as many seconds, all on one core.
 
 # %%
 with open("studies/gan_seeds.csv") as file:
     table = list(csv.DictReader(file))
 for row in table:
     print(
-        f"{row['recipe']:>28}, seed {row['seed']}: {row['steps']:>5} steps, Fréchet "
-        f"{float(row['frechet']):6.3f}, rarest class {100 * float(row['rarest']):4.1f} %"
+        f"{row['recipe']:>22}, seed {row['seed']}: {row['steps']:>5} steps, {row['seconds']:>3} s, "
+        f"Fréchet {float(row['frechet']):6.2f}, rarest class {100 * float(row['rarest']):4.1f} %"
     )
-ours = [row for row in table if row["recipe"] == "default"]
-assert len(ours) >= 3
+ours = [float(row["frechet"]) for row in table if row["recipe"] == "default"]
+theirs = [float(row["frechet"]) for row in table if row["recipe"] != "default"]
+multiples = [frechet / float(table[0]["floor"]) for frechet in ours]
+print(f"default: {min(multiples):.0f} to {max(multiples):.0f} times the floor")
+assert max(ours) < min(theirs)
+assert all(float(row["rarest"]) > 0.02 for row in table if row["recipe"] == "default")
 
 # %% [markdown]
+# The seed moves the distance, and no seed loses a class. The DCGAN's rates were chosen for far longer runs:
+# what its rows show is how far it comes on this clock, not where it ends.
+#
 # ## Break it: mode collapse
 #
 # Let G learn ten times as fast as D, and let nothing tame D. Long before D has answered, G has run to the
@@ -573,15 +601,16 @@ last = {}
 for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
     if record.step in (300, 500, 750, broken_rounds):
         last[record.step] = scene(broken, z_plane, x_plane)
-figure, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
 for ax, (step, now) in zip(axes, last.items(), strict=True):
     draw(ax, now)
     ax.set_title(f"step {step:,}")
+figure.suptitle("All samples in one place, and never in the same")
 lost = modes(broken.sample(10_000, noise).flatten(1), toy)
 plots.show(
     figure,
-    "Four moments of the broken game: the samples sit together in one or a few clumps, and the clumps "
-    "move from one picture to the next.",
+    "Four moments of the broken game: all samples lie together in one clump or streak, which is at "
+    "another place of the ring in every picture.",
 )
 print(f"broken: {lost.covered} of 8 modes; by the default rules above: {found.covered}")
 assert lost.covered <= 4
@@ -590,7 +619,8 @@ assert lost.covered <= 4
 # **Symptom:** varied latent codes, one picture. **Number:** the modes covered. **Cause:** the order of
 # the game. The theory asks for min over G of max over D: D answers fully before G moves. If G moves
 # faster, it plays max-min: the best answer to a *fixed* D is a single point. **Repair:** give both the same
-# rate, and tame D's slope. Five seeds each, and the other rules once (`notebooks/studies/gan_modes.py`):
+# rate. **Predict:** would the penalty alone do? Five seeds each, the other rules once, all on one core
+# (`notebooks/studies/gan_modes.py`):
 
 # %%
 with open("studies/gan_modes.csv") as file:
@@ -599,20 +629,27 @@ for name, rows_of in itertools.groupby(games, key=lambda row: row["recipe"]):
     rows_of = list(rows_of)
     covered = ", ".join(row["modes"] for row in rows_of)
     inside = min(float(row["near"]) for row in rows_of)
-    print(f"{name:>34}: modes covered {covered}; at least {inside:.0%} of samples near one")
+    slowest = max(float(row["seconds"]) for row in rows_of)
+    print(f"{name:>29}: modes {covered}; {inside:.1%} or more near one; {slowest:.0f} s at most")
 default, collapse = (
     [row for row in games if row["recipe"].startswith(word)]
     for word in ("relativistic", "collapse")
 )
-assert all(int(row["modes"]) == 8 for row in default)
+assert all(int(row["modes"]) == 8 and float(row["near"]) > 0.9 for row in default)
 assert sum(int(row["modes"]) <= 4 for row in collapse) >= 4
+once = {row["recipe"]: int(row["modes"]) for row in games}
+assert once["saturating, no penalty"] == 8 > 4 >= once["slow D, R1 + R2"]
 
 # %% [markdown]
+# Here the rates decide: with equal ones even the saturating loss finds all modes without a penalty; with a
+# slow D the penalty of 0.01 does not help. The default puts more samples near the modes (in 2,500 steps;
+# the others had 2,000).
+#
 # **Your turn, live.** The film strip above shows what the laboratory draws. Press *Start*; *Stop* works at
 # once.
 #
 # 1. From the default, change one rule at a time until modes are lost. Which alone suffices?
-# 2. Slow D down to a tenth (1e-4) without a penalty, then raise the penalty. Which value helps, if any?
+# 2. Slow D down to a tenth (2e-4) without a penalty, then raise the penalty. Which value helps, if any?
 # 3. Set the penalty to 1. Where do the samples lie, and why? Look at the pink field.
 
 # %% tags=["widget"]
@@ -734,9 +771,10 @@ check_squared_slope(r1)
 #   D(G(z)) = 0.01.
 # - *Simultaneous* training spirals outwards on the smallest example, alternating goes round in circles;
 #   a penalty on D's slope makes it converge.
-# - **Strength, as measured here:** one network call per sample, and all ten classes covered.
-#   **Weaknesses:** no likelihood and no encoder; the losses do not say how good the samples are; under
-#   bad rules the generator forgets modes.
+# - **Strengths, as measured here:** one network call per sample (빠른 샘플링), all ten classes, and samples
+#   nearer to the data than the VAE's (고품질 샘플). **Weaknesses:** no likelihood and no encoder; the
+#   losses do not say how good the samples are; the result depends on the seed, and rules that let G outrun
+#   D end in mode collapse (모드 붕괴).
 #
 # **Next:** chapter 05 lets two such games translate between two kinds of pictures.
 #
