@@ -4,7 +4,9 @@ Data flows one way, and every room answers one question; a room imports only fro
 
 ====================  =====================================================
 ``data``              what is x?
+``schedules``         how noisy is x at time t?
 ``nets``              which function?
+``samplers``          how does a reverse process step?
 ``models``            what is minimised, and how does one sample?
 ``training``          how do the weights move?
 ``checkpoints``       how is a trained model kept, found and trusted?
@@ -33,6 +35,12 @@ Notation, one letter for one thing in every notebook, docstring and figure:
 ``log_var``         log sigma^2 of it
 ``eps``             standard normal noise: z = mu + sigma * eps
 ``beta``            the weight of the KL in the loss of a variational autoencoder
+``x_t``, ``x_0``    x after the time t of a noising process, and the clean x
+``signal_t``        what x_0 is multiplied by in x_t = signal_t x_0 + sigma_t eps
+``sigma_t``         the standard deviation of the noise in x_t
+``beta_t``          the variance of the noise that the step to t adds; alpha_t = 1 - beta_t
+``alpha_bar_t``     the product of alpha_1 ... alpha_t, where it is signal_t^2
+``SNR_t``           signal_t^2 / sigma_t^2
 ==================  ======================================================================
 
 Images are float32 of shape (N, C, H, W) in [-1, 1] at every public interface of models, samplers

@@ -130,6 +130,19 @@ def test_every_model_trains_on_a_folder_of_pictures(tmp_path, pictures, model):
     assert load(tmp_path / "run" / "model.safetensors", Model).name == model
 
 
+def test_diffusion_is_told_the_labels_where_asked_to_and_samples(tmp_path, pictures):
+    out, small = tmp_path / "run", ["--set", "width=8", "--set", "blocks=1"]
+    words = ["train", "diffusion", "--data", pictures, "--steps", 2, "--batch-size", 8, *small]
+    run(*words, "--set", "conditional=True", "--set", "schedule=cosine", "--out", out)
+    model = load(out / "model.safetensors", Model)
+    assert (model.known, model.config["classes"]) == (12, 12)
+    assert model.schedule.last == 1000
+    run("sample", out, "-n", 3, "--out", tmp_path / "x.npz")
+    images = np.load(tmp_path / "x.npz")["images"]
+    assert (images.dtype, images.shape) == (np.uint8, (3, *model.config["image_shape"]))
+    assert len({image.tobytes() for image in images}) == 3
+
+
 @pytest.fixture
 def translating_run(tmp_path, domains):
     out = tmp_path / "run"

@@ -18,11 +18,14 @@ from gen_lib.models import (
     BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
+    Diffusion,
     Judge,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
 from gen_lib.models.base import Translates
+from gen_lib.samplers import DDIM, Heun
+from gen_lib.schedules import cosine
 from gen_lib.training import NonFiniteLoss
 from gen_lib.widgets import drawing
 from gen_lib.widgets.autoencoder import LatentExplorer
@@ -30,6 +33,7 @@ from gen_lib.widgets.base import HEIGHT, WIDTH
 from gen_lib.widgets.collapse import CollapseLab
 from gen_lib.widgets.cyclegan import MixerExplorer, TranslatorExplorer, there_and_back
 from gen_lib.widgets.denoising import NoiseExplorer
+from gen_lib.widgets.diffusion import ReverseScrubber, ScheduleExplorer, recorded
 from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber, load_films
 from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
@@ -133,8 +137,27 @@ class Plus(Translates):
         return x + self.add[to]
 
 
+def schedule(images):
+    return ScheduleExplorer(images)
+
+
+def reverse(images):
+    """Two reverse processes of a network that was never trained."""
+    model = Diffusion(width=8, blocks=1).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    ways = {"Heun": Heun(model.schedule), "DDIM": DDIM(model.schedule)}
+    seeded = torch.Generator().manual_seed
+    return ReverseScrubber(
+        {
+            name: recorded(model.states(4, seeded(0), sampler=sampler, calls=10))
+            for name, sampler in ways.items()
+        }
+    )
+
+
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
-KINDS += (translating, mixer)
+KINDS += (schedule, reverse, translating, mixer)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -179,6 +202,10 @@ MOVES = [
     (mixer, "identity", 1.0),
     (mixer, "way", "winter to summer"),
     (mixer, "image", 3),
+    *((schedule, name, value) for name, value in dict(schedule="cosine", T=100).items()),
+    *((schedule, name, value) for name, value in dict(beta_T=0.05, time=0.6, image=3).items()),
+    (schedule, "draw", 1),
+    *((reverse, name, value) for name, value in dict(way="DDIM", done=0.8, seed=1).items()),
 ]
 # controls that choose what is shown
 ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1")
@@ -654,3 +681,43 @@ def test_the_tables_of_the_mixer_are_means_over_the_shown_pictures():
     assert explorer.state[:2] == (10.0, 5.0)
     assert f"{there:.1f} dB against their true" in words
     assert f"{back:.1f} dB back again" in words
+
+
+def test_the_schedule_explorer_shows_the_closed_form_at_every_time(images):
+    explorer = schedule(images)
+    state = explorer.default._replace(schedule="cosine", T=100, image=3, draw=2)
+    x_0, table = explorer.x[3], cosine(100)
+    assert torch.equal(explorer.noised(state._replace(time=0.0)), x_0)
+    eps = explorer.noised(state._replace(time=1.0))  # nearly
+    for t in (20, 60):
+        x_t = explorer.noised(state._replace(time=t / 100))
+        signal, sigma = table.alpha_bar[t].sqrt(), (1 - table.alpha_bar[t]).sqrt()
+        torch.testing.assert_close(x_t, (signal * x_0 + sigma * eps).float(), atol=1e-3, rtol=0)
+
+
+def test_the_words_say_whether_a_schedule_ends_in_noise(images):
+    explorer = schedule(images)
+    assert "almost none" in explorer.image.tooltip
+    explorer.controls["T"].value = 50
+    assert "too much" in explorer.image.tooltip
+    explorer.controls["schedule"].value = "straight"
+    assert "almost none" in explorer.image.tooltip
+    assert explorer.controls["T"].disabled
+    assert explorer.controls["beta_T"].disabled
+    explorer.reset_button.click()
+    assert not explorer.controls["beta_T"].disabled
+
+
+def test_a_scrubber_goes_from_noise_to_image(images):
+    explorer = reverse(images)
+    recording = explorer.recordings["Heun"]
+    for done, frame in ((0.0, 0), (1.0, len(recording.t) - 1)):
+        explorer.controls["done"].value = done
+        assert explorer.frame(explorer.state) == frame
+        assert f"after {frame} of {len(recording.t) - 1} steps" in explorer.image.tooltip
+    assert recording.t[0] == 1
+    assert recording.t[-1] == 0
+    assert torch.equal(recording.x[-1], recording.x_0[-1])
+    assert "9 in all" in explorer.image.tooltip
+    with pytest.raises(InputError, match="no reverse process"):
+        ReverseScrubber({})

@@ -59,6 +59,20 @@ class Mixture(DensityToy):
         log_normal = log_normal.clamp(min=log_normal.amax(dim=1, keepdim=True) - 80)
         return log_normal.logsumexp(dim=1) - math.log(len(self.means))
 
+    def denoised(
+        self, x: Float[Tensor, "n 2"], scale: Float[Tensor, "*n 1"], noise: Float[Tensor, "*n 1"]
+    ) -> Float[Tensor, "n 2"]:
+        """E[x_0 | x] for x = scale x_0 + noise eps with x_0 of the mixture and eps ~ N(0, I).
+
+        If x_0 came from the m-th Gaussian, its expectation is means_m + gain (x - scale means_m);
+        the weights are the probabilities of that, given x.
+        """
+        means, variance = self.means.to(x.dtype), (scale * self.sigma) ** 2 + noise**2
+        offset = x[:, None] - scale[..., None] * means  # (n, modes, 2)
+        weights = (-offset.square().sum(dim=2) / (2 * variance)).softmax(dim=1)  # (n, modes)
+        gain = scale * self.sigma**2 / variance
+        return weights @ means + gain * (weights[..., None] * offset).sum(dim=1)
+
 
 class Modes(NamedTuple):
     """Which modes of a mixture the samples reach."""

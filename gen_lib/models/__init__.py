@@ -9,6 +9,7 @@ from gen_lib.models.autoencoder import (
 )
 from gen_lib.models.base import Model
 from gen_lib.models.cyclegan import CycleGAN
+from gen_lib.models.diffusion import Diffusion
 from gen_lib.models.gan import GAN
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
@@ -27,6 +28,7 @@ KINDS = (
     CycleGAN,
     PairedTranslator,
     GAN,
+    Diffusion,
     Judge,
 )
 MODELS: dict[str, type[Model]] = {kind.name: kind for kind in KINDS}

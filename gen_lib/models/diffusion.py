@@ -1,0 +1,300 @@
+r"""Diffusion: learn to see the image in noise at every strength, then start from noise alone.
+
+Ho, Jain, Abbeel 2020 (arXiv:2006.11239). An image is noised by a schedule (``schedules``),
+
+    x_t = signal_t x_0 + sigma_t eps,   eps ~ N(0, I),   t drawn uniformly,
+
+and a network y(x_t, t) learns a mixture y = a_t x_0 + b_t eps of the two by least squares, their
+"simple" loss (eq. 14, there for eps; a mean over pixels here, which changes nothing but the scale):
+
+    L = E || y(x_t, t) - (a_t x_0 + b_t eps) ||^2
+
+Which mixture, is a choice (``TARGETS``): x_0; eps; v = signal_t eps - sigma_t x_0 (Salimans & Ho
+2022, arXiv:2202.00512, appendix D); or the velocity eps - x_0 of the straight path (Liu, Gong, Liu
+2022, arXiv:2209.03003). With x_t known, any of them gives all the others: two linear equations in
+x_0 and eps, whose determinant is signal_t b_t - sigma_t a_t. So all of them are one network up to a
+linear map; what differs is how much an error at the time t counts.
+
+A reverse process (``samplers``) turns estimates into images. With labels hidden now and then in
+training, one network estimates with and without a label, for guidance (Ho & Salimans 2022,
+arXiv:2207.12598).
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor, nn
+from typing_extensions import override
+
+from gen_lib import InputError
+from gen_lib.data import Batch
+from gen_lib.models.base import Model, Player, Samples, Turn, positive
+from gen_lib.nets.unet import TimedMLP, UNet
+from gen_lib.samplers import (
+    Ancestral,
+    Denoiser,
+    Estimate,
+    Heun,
+    Sampler,
+    State,
+    guided,
+    keep_known,
+    with_returns,
+)
+from gen_lib.schedules import SCHEDULES, Schedule, Straight
+
+CALLS = 40  # network calls of a sample, unless told otherwise
+PART = 500  # images that are sampled at a time, to bound the memory
+
+TARGETS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
+    "x_0": lambda signal, sigma: (1.0, 0.0),
+    "eps": lambda signal, sigma: (0.0, 1.0),
+    "v": lambda signal, sigma: (-sigma, signal),
+    "velocity": lambda signal, sigma: (-1.0, 1.0),
+}
+"""a and b of what a network predicts, a x_0 + b eps, from signal_t and sigma_t."""
+
+
+def solve(
+    target: str,
+    y: Float[Tensor, "n *shape"],
+    x_t: Float[Tensor, "n *shape"],
+    signal: Float[Tensor, "*n"],
+    sigma: Float[Tensor, "*n"],
+) -> Estimate:
+    """x_0 and eps from x_t = signal x_0 + sigma eps and y = a x_0 + b eps."""
+    a, b = TARGETS[target](signal, sigma)
+    determinant = signal * b - sigma * a
+    return Estimate((b * x_t - sigma * y) / determinant, (signal * y - a * x_t) / determinant)
+
+
+class DenoisingDiffusion(Model, Samples):
+    """A network that sees x_0 and eps in x_t; subclasses choose the network.
+
+    ``limit`` is the largest value of what is sampled.
+
+    Args:
+        net: (x_t, t / last in [0, 1], labels or None) to y.
+        shape: channels, height and width of what is sampled.
+        known: number of labels that the network knows; 0 for none.
+        schedule: a name in ``SCHEDULES``.
+        target: what y is, a name in ``TARGETS``.
+        T: number of times of a schedule that is a table.
+        label_dropout: share of the labels that are hidden in training.
+        config: the arguments that build the model again, besides these.
+    """
+
+    limit: ClassVar[float] = math.inf
+
+    def __init__(
+        self,
+        net: nn.Module,
+        shape: tuple[int, int, int],
+        known: int,
+        schedule: str,
+        target: str,
+        T: int,
+        label_dropout: float | int,
+        **config: Any,
+    ):
+        super().__init__(
+            schedule=schedule, target=target, T=T, label_dropout=label_dropout, **config
+        )
+        _check(schedule, target, label_dropout)
+        self.net, self.target, self.label_dropout = net, target, label_dropout
+        self.shape, self.known = shape, known
+        self.schedule: Schedule = SCHEDULES[schedule](positive("T", T))
+
+    def estimate(
+        self,
+        x_t: Float[Tensor, "n c h w"],
+        t: Float[Tensor, "*n"],
+        labels: Int64[Tensor, "n"] | None = None,
+    ) -> Estimate:
+        """x_0 and eps in x_t, for one time or one for each, by one network call."""
+        y = self._predict(x_t, t.expand(len(x_t)), labels)
+        return solve(self.target, y, x_t, *self.schedule.scales(t, x_t))
+
+    def denoiser(
+        self, labels: Int64[Tensor, "n"] | None = None, guidance: float | int = 0.0
+    ) -> Denoiser:
+        """What samplers ask: estimates for these labels, with a guidance weight >= 0.
+
+        Raises:
+            InputError: labels or guidance for a network that knows no labels, or guidance alone.
+        """
+        if (labels is not None or guidance) and not self.known:
+            raise InputError("This model was trained without labels: it can't be told any.")
+        if guidance and labels is None:
+            raise InputError("Guidance needs labels to guide to: give one for each image.")
+        asked: Denoiser = lambda x_t, t: self.estimate(x_t, t, labels)  # noqa: E731
+        return guided(asked, self.estimate, guidance) if guidance else asked
+
+    def states(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        sampler: Sampler | None = None,
+        calls: int = CALLS,
+        labels: Int64[Tensor, "n"] | None = None,
+        guidance: float | int = 0.0,
+    ) -> Iterator[State]:
+        """Every state of a reverse process from noise to n samples.
+
+        Args:
+            n: number of samples.
+            generator: of the noise.
+            sampler: Heun's method unless given.
+            calls: the network calls that it may take at most; guidance takes two at a time.
+            labels: one for each sample; without, a sample of any kind.
+            guidance: weight w >= 0 of the label.
+        """
+        sampler = sampler or Heun(self.schedule)
+        steps = sampler.steps_within(calls // (2 if guidance else 1))
+        x = torch.randn(n, *self.shape, generator=generator)
+        denoise, times = self.denoiser(labels, guidance), sampler.times(steps)
+        return sampler.states(denoise, x, times, generator)
+
+    @override
+    def sample(
+        self,
+        n: int,
+        generator: torch.Generator | None = None,
+        *,
+        sampler: Sampler | None = None,
+        calls: int = CALLS,
+        labels: Int64[Tensor, "n"] | None = None,
+        guidance: float | int = 0.0,
+    ) -> Float[Tensor, "n c h w"]:
+        """The last of the ``states``, 500 samples at a time."""
+        parts = []
+        for start in range(0, n, PART):
+            some = None if labels is None else labels[start : start + PART]
+            *_, last = self.states(
+                min(PART, n - start),
+                generator,
+                sampler=sampler,
+                calls=calls,
+                labels=some,
+                guidance=guidance,
+            )
+            parts.append(last.x.clamp(-self.limit, self.limit))
+        return torch.cat(parts)
+
+    def players(self) -> dict[str, Player]:
+        """One player: all weights."""
+        return {"model": Player(list(self.parameters()), lr=1e-3)}
+
+    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+        """One turn: descend the squared error of y at a time drawn for each image."""
+        x_0 = batch.images
+        t = self.schedule.draw(len(x_0), generator)
+        eps = torch.randn(x_0.shape, generator=generator, device=x_0.device)
+        x_t = self.schedule.noised(x_0, t, eps)
+        a, b = TARGETS[self.target](*self.schedule.scales(t, x_0))
+        y = self._predict(x_t, t, self._partly_hidden(batch.labels, generator))
+        loss = (y - (a * x_0 + b * eps)).square().mean()
+        yield Turn("model", loss, {"mse": loss})
+
+    def _predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
+        return self.net(x_t, (t / self.schedule.last).to(x_t.dtype), labels).float()
+
+    def _partly_hidden(self, labels: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Labels, where a share ``label_dropout`` of them says nothing."""
+        if not self.known:
+            return None
+        u = torch.rand(labels.shape, generator=generator, device=labels.device)
+        return torch.where(u < self.label_dropout, self.known, labels)
+
+
+class Diffusion(DenoisingDiffusion):
+    """Images; the network is a small U-Net.
+
+    Args:
+        image_shape: (channels, height, width); height and width are multiples of 4.
+        width: channels of the U-Net at half the side, a multiple of 8.
+        blocks: of the U-Net on each of its three stretches.
+        schedule: a name in ``SCHEDULES``.
+        target: what the network predicts, a name in ``TARGETS``.
+        T: number of times of a schedule that is a table.
+        conditional: whether the network is told the labels.
+        classes: number of labels in the data.
+        label_dropout: share of the labels that are hidden in training.
+    """
+
+    name = "diffusion"
+    limit = 1.0
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        width: int = 32,
+        blocks: int = 2,
+        schedule: str = "straight",
+        target: str = "velocity",
+        T: int = 1000,
+        conditional: bool = False,
+        classes: int = 10,
+        label_dropout: float = 0.1,
+    ):
+        known = classes if conditional else 0
+        net = UNet(image_shape, positive("width", width), positive("blocks", blocks), known)
+        config = {"image_shape": image_shape, "width": width, "blocks": blocks}
+        config |= {"conditional": conditional, "classes": classes}
+        super().__init__(net, image_shape, known, schedule, target, T, label_dropout, **config)
+
+    def inpaint(
+        self,
+        x: Float[Tensor, "n c h w"],
+        mask: Bool[Tensor, "n #c h w"],
+        generator: torch.Generator | None = None,
+        *,
+        calls: int = CALLS,
+        repeats: int = 1,
+    ) -> Float[Tensor, "n c h w"]:
+        """x with the pixels drawn anew where the mask is True, to go with all others.
+
+        Args:
+            x: images in [-1, 1]; what stands under the mask is not looked at.
+            mask: True where a pixel is to be drawn.
+            generator: of the noise.
+            calls: the network calls that it may take at most.
+            repeats: how often each step is done, with noise added back in between.
+        """
+        sampler, x = Ancestral(self.schedule), self.fitting(x)
+        steps = sampler.steps_within((calls - 1) // positive("repeats", repeats) + 1)
+        keep = keep_known(self.schedule, x, mask, generator)
+        noise = torch.randn(x.shape, generator=generator)
+        *_, last = sampler.states(
+            self.denoiser(), noise, with_returns(sampler.times(steps), repeats), generator, keep
+        )
+        return last.x.clamp(-self.limit, self.limit)
+
+
+class PlaneDiffusion(DenoisingDiffusion):
+    """Points of the plane, as images of two channels and one pixel; the network is an MLP."""
+
+    name = "plane-diffusion"
+
+    def __init__(
+        self, width: int = 128, schedule: str = "straight", target: str = "velocity", T: int = 1000
+    ):
+        net = TimedMLP(width)
+        super().__init__(net, (2, 1, 1), 0, schedule, target, T, 0.0, width=width)
+
+
+def _check(schedule: str, target: str, label_dropout: float) -> None:
+    for kind, given, names in (("schedule", schedule, SCHEDULES), ("target", target, TARGETS)):
+        if given not in names:
+            raise InputError(f"There is no {kind} {given!r}: choose one of {', '.join(names)}.")
+    if target == "eps" and isinstance(SCHEDULES[schedule](1), Straight):
+        raise InputError(
+            "On the straight path x_t is pure noise at t = 1, and eps says nothing about x_0: "
+            "choose another target, or a schedule that is a table."
+        )
+    if not 0 <= label_dropout < 1:
+        raise InputError(f"label_dropout is {label_dropout}: it must be at least 0, below 1.")

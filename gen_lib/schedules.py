@@ -1,0 +1,199 @@
+r"""How noisy is x at time t? Schedules from clean (t = 0) to noise (t = last).
+
+All of them say the same with other numbers:
+
+    x_t = signal_t x_0 + sigma_t eps,   eps ~ N(0, I);   SNR_t = signal_t^2 / sigma_t^2
+
+The tables of Ho, Jain, Abbeel 2020 (arXiv:2006.11239) run over t = 1 ... T. A step adds a little
+noise (eq. 2), and all steps up to t add up to one (eq. 4):
+
+    q(x_t | x_{t-1}) = N(sqrt(alpha_t) x_{t-1}, beta_t I),   alpha_t = 1 - beta_t
+    q(x_t | x_0)     = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I),   alpha_bar_t = prod alpha_s
+
+so that signal_t = sqrt(alpha_bar_t) and sigma_t = sqrt(1 - alpha_bar_t). The straight path, of Liu,
+Gong, Liu 2022 (arXiv:2209.03003) and Lipman et al. 2022 (arXiv:2210.02747), whose time runs the
+other way, has signal_t = 1 - t and sigma_t = t for t in [0, 1].
+
+Between any two times s < t (Kingma, Salimans, Poole, Ho 2021, arXiv:2107.00630, appendix A.1):
+
+    q(x_t | x_s) = N(ratio x_s, std^2 I),   ratio = signal_t / signal_s,
+                                            std^2 = sigma_t^2 - ratio^2 sigma_s^2
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from gen_lib import InputError
+
+
+class Scales(NamedTuple):
+    """What x and what the noise are multiplied by."""
+
+    signal: Float[Tensor, "*n"]
+    sigma: Float[Tensor, "*n"]
+
+
+class Schedule(ABC):
+    """signal_t and sigma_t as functions of the time; times are floating-point tensors."""
+
+    last: float | int
+    """The time of pure noise: T, or 1."""
+
+    @abstractmethod
+    def signal(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """What x_0 is multiplied by at the times t."""
+
+    @abstractmethod
+    def sigma(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """The standard deviation of the noise at the times t."""
+
+    @abstractmethod
+    def draw(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n"]:
+        """n times to train at, drawn uniformly."""
+
+    @abstractmethod
+    def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:
+        """From ``last`` down to 0 in equal steps: the times that a reverse process visits."""
+
+    def snr(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """The signal-to-noise ratio signal_t^2 / sigma_t^2."""
+        return (self.signal(t) / self.sigma(t)) ** 2
+
+    def log_snr(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """log SNR_t: it falls from clean to noise, and is 0 where both are equally strong."""
+        return 2 * (self.signal(t).log() - self.sigma(t).log())
+
+    def scales(self, t: Float[Tensor, "*n"], x: Float[Tensor, "b *shape"]) -> Scales:
+        """signal_t and sigma_t, shaped to multiply x: one time for all of it, or one for each."""
+        shape = (-1, *[1] * (x.ndim - 1))
+        return Scales(*(f(t).to(x.dtype).reshape(shape) for f in (self.signal, self.sigma)))
+
+    def noised(
+        self, x_0: Float[Tensor, "b *shape"], t: Float[Tensor, "*n"], eps: Float[Tensor, "b *shape"]
+    ) -> Float[Tensor, "b *shape"]:
+        """x_t of q(x_t | x_0), in closed form."""
+        signal, sigma = self.scales(t, x_0)
+        return signal * x_0 + sigma * eps
+
+    def noise_in(
+        self, x_t: Float[Tensor, "b *shape"], t: Float[Tensor, "*n"], x_0: Float[Tensor, "b *shape"]
+    ) -> Float[Tensor, "b *shape"]:
+        """The eps that leads from x_0 to x_t; t > 0."""
+        signal, sigma = self.scales(t, x_t)
+        return (x_t - signal * x_0) / sigma
+
+    def transition(self, s: Float[Tensor, "*n"], t: Float[Tensor, "*n"]) -> Scales:
+        """ratio and std of q(x_t | x_s) for s < t; for s = t - 1, the roots of alpha_t, beta_t."""
+        ratio = self.signal(t) / self.signal(s)
+        variance = self.sigma(t) ** 2 - (ratio * self.sigma(s)) ** 2
+        return Scales(ratio, variance.clamp(min=0).sqrt())
+
+
+class Table(Schedule):
+    """The schedule of given beta_1 ... beta_T.
+
+    ``beta``, ``alpha`` and ``alpha_bar`` are float64 tables of T + 1 numbers: the entry t belongs
+    to the time t, and the entry 0 to the clean x_0 (beta_0 = 0, alpha_bar_0 = 1).
+
+    Raises:
+        InputError: there are none, or one is not between 0 and 1.
+    """
+
+    def __init__(self, betas: Float[Tensor, "T"]):
+        if not len(betas) or not bool(((betas > 0) & (betas < 1)).all()):
+            raise InputError(
+                f"The {len(betas)} betas must be numbers between 0 and 1, and at least one."
+            )
+        self.last = len(betas)
+        self.beta = torch.cat([torch.zeros(1), betas]).double()  # (T + 1,)
+        self.alpha = 1 - self.beta
+        self.alpha_bar = self.alpha.cumprod(dim=0)
+
+    @override
+    def signal(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return self.alpha_bar.sqrt().to(t.dtype).to(t.device)[t.long()]
+
+    @override
+    def sigma(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return (1 - self.alpha_bar).sqrt().to(t.dtype).to(t.device)[t.long()]
+
+    @override
+    def draw(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n"]:
+        device = generator.device if generator else None
+        size = (n,)
+        return torch.randint(1, int(self.last) + 1, size, generator=generator, device=device) + 0.0
+
+    @override
+    def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:
+        if not 1 <= steps <= self.last:
+            raise InputError(f"{steps} steps are not between 1 and the {self.last} of the table.")
+        return torch.linspace(self.last, 0, steps + 1, dtype=torch.float64).round()
+
+
+class Straight(Schedule):
+    """signal_t = 1 - t, sigma_t = t for t in [0, 1]: x_t moves from x_0 to eps on a line."""
+
+    last = 1.0
+
+    @override
+    def signal(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return 1 - t
+
+    @override
+    def sigma(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        return t
+
+    @override
+    def draw(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n"]:
+        return torch.rand(n, generator=generator, device=generator.device if generator else None)
+
+    @override
+    def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:
+        if steps < 1:
+            raise InputError(f"{steps} steps are too few: there must be at least 1.")
+        return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
+
+
+def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
+    """beta_t grows on a line, as in Ho et al. 2020, section 4 (there with T = 1000).
+
+    The ends do not follow T: a short table ends long before alpha_bar_T is near 0.
+
+    >>> linear().alpha_bar[-1].item() < 1e-4 < linear(100).alpha_bar[-1].item()
+    True
+    """
+    return Table(torch.linspace(beta_1, beta_T, T, dtype=torch.float64))
+
+
+def cosine(T: int = 1000, offset: float = 0.008) -> Table:
+    """alpha_bar_t falls like a squared cosine (Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17).
+
+    As there, no beta_t is above 0.999, and the offset keeps the first ones from being too small.
+    """
+    t = torch.arange(T + 1, dtype=torch.float64) / T
+    f = ((t + offset) / (1 + offset) * torch.pi / 2).cos() ** 2
+    return Table((1 - f[1:] / f[:-1]).clamp(max=0.999))
+
+
+def sigmoid(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
+    """beta_t grows from beta_1 to beta_T on a sigmoid between -6 and 6, as in ``diffusers``.
+
+    Which names Xu et al. 2022 (arXiv:2203.02923) for it; others bend alpha_bar_t into a sigmoid.
+    """
+    share = torch.linspace(-6, 6, T, dtype=torch.float64).sigmoid()
+    return Table(beta_1 + share * (beta_T - beta_1))
+
+
+SCHEDULES: dict[str, Callable[[int], Schedule]] = {
+    "linear": linear,
+    "cosine": cosine,
+    "sigmoid": sigmoid,
+    "straight": lambda T: Straight(),
+}
+"""Schedules by name, as functions of T, which the straight path has no use for."""
