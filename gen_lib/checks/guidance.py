@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gen_lib.checks.autoencoder import require_one_number
-from gen_lib.checks.base import exercise, require, require_none_of, same
+from gen_lib.checks.base import exercise, require, require_none_of, require_shape, same
 from gen_lib.schedules import Table, linear
 
 NOTHING = 10  # the label that says nothing, where there are ten classes
@@ -130,6 +130,7 @@ def check_guided(guided: Callable) -> str:
         got = guided(network, x_t.clone(), t.clone(), labels.clone(), w)
         told = list(network.told)
         plain = guided(network, x_t.clone(), t.clone(), labels.clone(), 0.0)
+    require_shape(got, (4, 1, 2, 2), "(n, c, h, w)")
     for seen, time, _ in told:
         parts = seen.split(4) if len(seen) % 4 == 0 else [seen]
         require(all(same(part, x_t) for part in parts), "The network must see x_t as it is.")
