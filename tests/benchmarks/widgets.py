@@ -1,5 +1,7 @@
 """From a key to changed pixels, for every control of every explorer (``make bench-widgets``).
 
+With names of explorers as arguments, for those alone.
+
 In a real JupyterLab in a real Chromium, beside a bare slider that exchanges a small picture. The
 clock is the page's own: from the key press until the new picture is decoded and the next frame
 begins. Keys are real ones, 50 per control, each after the effects of the last are over. The target:
@@ -136,7 +138,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGS)
             page = browser.new_page(viewport=LAPTOP)
             rows: list[Row] = []
-            for name in ("bare", *EXPLORERS):
+            for name in ("bare", *(sys.argv[1:] or EXPLORERS)):
                 for row in measure(page, address, name):
                     rows.append(row)
                     over = row.p95 - rows[0].p95
