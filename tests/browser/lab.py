@@ -51,7 +51,6 @@ EXPLORERS = {
     "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
     "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
     "translator": "from gen_lib.widgets.cyclegan import TranslatorExplorer\nTranslatorExplorer()",
-    "mixer": "from gen_lib.widgets.cyclegan import MixerExplorer\nMixerExplorer()",
     "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
     "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
     "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
