@@ -169,16 +169,20 @@ def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
         yield turn
 
 
-def _optimisers(model: Model) -> dict[str, torch.optim.Adam]:
+def _optimisers(model: Model) -> dict[str, torch.optim.AdamW]:
     return {
-        name: torch.optim.Adam(
-            [{"params": p.parameters, "peak_lr": p.lr}], lr=p.lr, betas=p.betas, fused=True
+        name: torch.optim.AdamW(
+            [{"params": p.parameters, "peak_lr": p.lr}],
+            lr=p.lr,
+            betas=p.betas,
+            weight_decay=p.weight_decay,
+            fused=True,
         )
         for name, p in model.players().items()
     }
 
 
-def _descend(turn: Turn, optimiser: torch.optim.Adam, scale: float, step: int) -> None:
+def _descend(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -> None:
     (group,) = optimiser.param_groups
     group["lr"] = scale * group["peak_lr"]
     optimiser.zero_grad()

@@ -40,12 +40,13 @@ class Quadratic(Model):
 
     name = "quadratic"
 
-    def __init__(self, lr: float = 0.1, event=lambda step, loss: loss):
+    def __init__(self, lr: float = 0.1, event=lambda step, loss: loss, weight_decay: float = 0.0):
         super().__init__()
         self.w, self.lr, self.event, self.step = nn.Parameter(torch.ones(5)), lr, event, 0
+        self.weight_decay = weight_decay
 
     def players(self):
-        return {"model": Player([self.w], self.lr)}
+        return {"model": Player([self.w], self.lr, weight_decay=self.weight_decay)}
 
     def turns(self, batch, generator):
         loss = 0.5 * (self.w - batch.images.flatten(1)).square().sum(dim=1).mean()
@@ -108,6 +109,15 @@ def test_the_first_step_is_one_learning_rate_long_for_each_player():
     scale = learning_rate_scale(0.0)
     assert game.seen[-1][0] == pytest.approx(3.0 - 0.1 * scale, abs=1e-6)  # Adam: lr * sign
     assert game.seen[-1][1] == pytest.approx(-1.0 - 0.01 * scale, abs=1e-6)
+
+
+def test_weight_decay_takes_its_share_of_the_learning_rate_off_every_step():
+    model = Quadratic(event=lambda step, loss: 0 * loss, weight_decay=0.5)
+    records = training_steps(model, pixels(), steps=10)
+    for _ in range(10):
+        next(records)  # not to the end, when the averaged weights take the place of these
+    kept = math.prod(1 - 0.5 * 0.1 * learning_rate_scale(step / 10) for step in range(10))
+    torch.testing.assert_close(model.w.detach(), torch.full((5,), kept))
 
 
 def test_each_turn_moves_its_player_alone_and_the_second_sees_the_first():

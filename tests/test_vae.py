@@ -118,14 +118,15 @@ def test_a_fixed_weight_of_the_squared_error_is_a_fixed_sigma(few):
 
 @every_kind
 def test_the_loss_is_a_sum_over_pixels_and_units_and_a_mean_over_images(kind, few):
-    model, batch = kind(latent_size=5, width=4, beta=3.0), few[:16]
+    model, batch = kind(latent_size=5, width=4, beta=3.0, warm_up=0.5), few[:16]
     x = model.observe(batch.images, generator := seeded(4))
     mu, log_var = model.encoder(x).chunk(2, dim=1)
     z = mu + torch.exp(log_var / 2) * torch.randn(16, 5, generator=generator)
     kl = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum() / 16
     distortion = -model.log_likelihood(x, z).sum() / 16
-    (turn,) = model.turns(batch, seeded(4))
-    torch.testing.assert_close(turn.loss, distortion + 3 * kl)
+    for model.fraction, beta in ((0.0, 0.0), (0.25, 1.5), (0.5, 3.0), (1.0, 3.0)):
+        (turn,) = model.turns(batch, seeded(4))
+        torch.testing.assert_close(turn.loss, distortion + beta * kl)
     torch.testing.assert_close(turn.terms["neg_elbo"], distortion + kl)
     torch.testing.assert_close(turn.terms["kl"], kl)
 
@@ -133,13 +134,14 @@ def test_the_loss_is_a_sum_over_pixels_and_units_and_a_mean_over_images(kind, fe
 @every_kind
 def test_training_lowers_the_loss_and_the_configuration_builds_the_same_model(kind, few):
     torch.manual_seed(0)
-    model = kind(latent_size=4, width=8, beta=0.5, free_bits=0.1)
+    model = kind(latent_size=4, width=8, beta=0.5, free_bits=0.1, warm_up=0, weight_decay=0.5)
     history = fit(model, few, steps=60, batch_size=100, progress=False)
     terms = history.terms["neg_elbo"]
     assert terms[-1] < 0.8 * terms[0]
     twin = kind(**model.config)
     twin.load_state_dict(model.state_dict())
-    assert (twin.beta, twin.free_bits) == (0.5, 0.1)
+    assert (twin.beta, twin.free_bits, twin.warm_up, twin.weight_decay) == (0.5, 0.1, 0, 0.5)
+    assert twin.players()["model"].weight_decay == 0.5
 
 
 def test_a_larger_beta_makes_cheaper_codes(few):
@@ -152,11 +154,11 @@ def test_a_larger_beta_makes_cheaper_codes(few):
 
 
 def test_what_is_below_the_free_bits_costs_the_same_and_is_not_pushed_further_down(few):
-    model = BernoulliVAE(latent_size=5, width=4, free_bits=100.0)
+    model = BernoulliVAE(latent_size=5, width=4, free_bits=100.0, warm_up=0)
     (turn,) = model.turns(few[:16], seeded())
     torch.testing.assert_close(turn.loss, turn.terms["distortion"] + 5 * 100.0)
     turn.loss.backward()
-    (plain,) = BernoulliVAE(latent_size=5, width=4).turns(few[:16], seeded())
+    (plain,) = BernoulliVAE(latent_size=5, width=4, warm_up=0).turns(few[:16], seeded())
     assert plain.loss < turn.loss
     gradient = model.encoder[-1].weight.grad.clone()
     model.zero_grad()

@@ -30,24 +30,24 @@ RECIPES = {
     "conv-ae-2d": "conv-ae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
     "--set width=16 --set hidden=64",
     "vae-2d": "vae --data fashion_mnist --steps 1500 --seed 0 --set latent_size=2 "
-    "--set width=16 --set hidden=64",
-    "vae": "vae --data fashion_mnist --steps 12000 --seed 0 --set width=32 --set hidden=128",
+    "--set width=16 --set hidden=64 --set warm_up=0 --set weight_decay=0",
+    "vae": "vae --data fashion_mnist --steps 16000 --seed 0 --set width=32 --set weight_decay=0.1",
 }
 RECIPES |= {
     "style-judge": "judge --data emoji --steps 700 --batch-size 64 --seed 0 --set background=1",
     "cyclegan-seasons": "cyclegan --data seasons --steps 2200 --seed 0",
-    "cyclegan-emoji": "cyclegan --data emoji --steps 1400 --seed 0",
+    "cyclegan-emoji": "cyclegan --data emoji --steps 8000 --seed 0 --set cycle=2 --set identity=0.5",
     "paired-seasons": "paired --data seasons --steps 2200 --seed 0",
     "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }
 RECIPES |= {
-    name: "cyclegan --data seasons --steps 250 --batch-size 8 --seed 0 --set width=16 "
+    name: "cyclegan --data seasons --steps 700 --batch-size 8 --seed 0 --set width=16 "
     f"--set width_d=16 --set cycle={cycle:g} --set identity={identity:g}"
     for (cycle, identity), name in MIXED.items()
 }
 RECIPES |= {
     f"vae-beta-{beta}": "vae --data fashion_mnist --steps 1000 --seed 0 --set width=16 "
-    f"--set hidden=64 --set beta={beta}"
+    f"--set hidden=64 --set warm_up=0 --set weight_decay=0 --set beta={beta}"
     for beta in ("0.25", "1", "4", "16", "64")
 }
 

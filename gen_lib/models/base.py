@@ -13,11 +13,16 @@ from gen_lib.data import Batch
 
 
 class Player(NamedTuple):
-    """Parameters that one optimiser (Adam) moves, its peak learning rate and its betas."""
+    """Parameters that one optimiser (Adam) moves, its peak learning rate and its betas.
+
+    With ``weight_decay`` each step takes that share of the learning rate off every weight as well
+    (AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101).
+    """
 
     parameters: list[nn.Parameter]
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
 
 
 class Turn(NamedTuple):

@@ -15,7 +15,8 @@ tighter:
     log p_theta(x) >= E log 1/S sum_s p_theta(x|z_s) p(z_s) / q_phi(z_s|x)
 
 The weight beta of the KL is that of Higgins et al. 2017 (beta-VAE, ICLR); free bits are those of
-Kingma et al. 2016 (arXiv:1606.04934).
+Kingma et al. 2016 (arXiv:1606.04934). While beta rises from 0, a warm-up (Bowman et al. 2015,
+arXiv:1511.06349), units of the code that would otherwise never be used find a use.
 """
 
 import math
@@ -83,6 +84,8 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         hidden: size of the dense layer on either side of the code; 0 for none.
         beta: weight of the KL, >= 0; at 1 the loss is the negative ELBO.
         free_bits: nats that each unit may cost on average over a batch before the loss counts them.
+        warm_up: share of the training, in [0, 1), during which beta rises from 0 to its value.
+        weight_decay: of all weights, >= 0; it holds back the decoder from learning images by heart.
     """
 
     def __init__(
@@ -93,6 +96,8 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         hidden: int = 512,
         beta: float = 1.0,
         free_bits: float = 0.0,
+        warm_up: float = 0.2,
+        weight_decay: float = 0.03,
     ):
         k = positive("latent_size", latent_size)
         super().__init__(
@@ -102,12 +107,12 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
             hidden=hidden,
             beta=beta,
             free_bits=free_bits,
+            warm_up=warm_up,
+            weight_decay=weight_decay,
         )
-        if not (0 <= beta < math.inf and 0 <= free_bits < math.inf):
-            raise InputError(
-                f"beta is {beta} and free_bits is {free_bits}: both must be 0 or positive numbers."
-            )
+        _check(beta=beta, free_bits=free_bits, warm_up=warm_up, weight_decay=weight_decay)
         self.latent_size, self.beta, self.free_bits = k, beta, free_bits
+        self.warm_up, self.weight_decay = warm_up, weight_decay
         self.encoder = conv_encoder(image_shape, 2 * k, width, hidden)
         self.decoder = conv_decoder(image_shape, k, width, hidden)
 
@@ -161,14 +166,15 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
 
     def players(self) -> dict[str, Player]:
         """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=4e-3)}
+        return {"model": Player(list(self.parameters()), 4e-3, weight_decay=self.weight_decay)}
 
     def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
         """One turn: descend -E log p(x|z) + beta KL; a unit's KL below free_bits counts as that."""
+        beta = self.beta * min(1.0, self.fraction / self.warm_up) if self.warm_up else self.beta
         x = self.observe(batch.images, generator)
         log_likelihood, kl = self.elbo(x, generator)
         distortion, rate = -log_likelihood.mean(), kl.mean(dim=0)  # (), (k,)
-        loss = distortion + self.beta * rate.clamp(min=self.free_bits).sum()
+        loss = distortion + beta * rate.clamp(min=self.free_bits).sum()
         terms = {"neg_elbo": distortion + rate.sum(), "distortion": distortion, "kl": rate.sum()}
         yield Turn("model", loss, terms)
 
@@ -217,8 +223,12 @@ class GaussianVAE(VariationalAutoencoder):
         hidden: int = 512,
         beta: float = 1.0,
         free_bits: float = 0.0,
+        warm_up: float = 0.2,
+        weight_decay: float = 0.03,
     ):
-        super().__init__(image_shape, latent_size, width, hidden, beta, free_bits)
+        super().__init__(
+            image_shape, latent_size, width, hidden, beta, free_bits, warm_up, weight_decay
+        )
         self.log_sigma_x = nn.Parameter(torch.tensor(0.5).log())
 
     @override
@@ -237,6 +247,14 @@ class GaussianVAE(VariationalAutoencoder):
     def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
         """Codes to the mean images y(z), about [-1, 1]."""
         return self.decoder(z)
+
+
+def _check(**weights: float) -> None:
+    for name, value in weights.items():
+        if not 0 <= value < math.inf:
+            raise InputError(f"{name} is {value}: it must be 0 or a positive number.")
+    if weights["warm_up"] >= 1:
+        raise InputError(f"warm_up is {weights['warm_up']}: it must be a share below 1.")
 
 
 def binarise(

@@ -23,7 +23,7 @@ SHIPPED = {"seasons": "cyclegan-seasons", "emoji": "cyclegan-emoji"}
 """Domains -> name of the shipped weights."""
 MIXED = {
     (cycle, identity): f"cyclegan-cycle-{cycle:g}-identity-{identity:g}"
-    for cycle in (0.0, 3.0)
+    for cycle in (0.0, 3.0, 30.0)
     for identity in (0.0, 1.0, 10.0)
 }
 """(lambda_cycle, lambda_identity) -> name of the shipped weights."""

@@ -109,7 +109,7 @@ plots.show(
 # | [02 Sparse, denoising, masked](02_sparse_denoising_masked.ipynb) | What else can force a code to be useful? |
 # | [03 Variational autoencoder](03_vae.ipynb) | How does a code become a distribution to sample from? |
 # | [04 Generative adversarial network](04_gan.ipynb) | Can a second network replace the loss? |
-# | 05 CycleGAN | Can one translate between two worlds without pairs? |
+# | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two worlds without pairs? |
 # | 06 Diffusion | Can one generate by removing noise, a little at a time? |
 # | 07 Comparison | Which family for which purpose - measured? |
 #

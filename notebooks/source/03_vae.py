@@ -250,7 +250,7 @@ class VAE(nn.Module):
 torch.manual_seed(0)
 mine = VAE()
 torch.manual_seed(0)
-theirs = BernoulliVAE(width=16, hidden=64)
+theirs = BernoulliVAE(width=16, hidden=64, warm_up=0)
 batch = train.batch(0, 128)
 generator = seeded(1)
 loss = mine.loss(binarise(batch.images, generator), generator)
@@ -287,7 +287,7 @@ print(f"Same loss ({loss.item():.1f} nats per image) and same gradients.")
 
 # %%
 torch.manual_seed(0)
-live = BernoulliVAE(width=16, hidden=64)
+live = BernoulliVAE(width=16, hidden=64, warm_up=0)
 history = fit(live, train, steps=700)
 
 p_white = (x + 1) / 2
@@ -345,7 +345,7 @@ for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
 
 # %%
 torch.manual_seed(0)
-gaussian = GaussianVAE(width=16, hidden=64)
+gaussian = GaussianVAE(width=16, hidden=64, warm_up=0)
 fit(gaussian, train, steps=700)
 learnt = gaussian.log_sigma_x.exp().item()
 D = x[0].numel()
@@ -779,7 +779,7 @@ for name, settings in {
     "the same, 1 nat per unit free": {"beta": 784.0, "free_bits": 1.0},
 }.items():
     torch.manual_seed(0)
-    model = BernoulliVAE(width=8, hidden=64, **settings)
+    model = BernoulliVAE(width=8, hidden=64, warm_up=0, **settings)
     losses = fit(model, train, steps=500, progress=False).terms["neg_elbo"]
     with torch.no_grad():
         q = model.posterior(x_bw)

@@ -1,8 +1,8 @@
 """Study of chapter 05: what each part does. ``python notebooks/studies/cyclegan_ablations.py``.
 
-The six small shipped models, which differ in the weights of two losses alone, and a seventh without
-the pool, trained for as many steps: PSNR of translations against the true partners, and of the ways
-back against where they began, on all held-out seasons. Writes cyclegan_ablations.csv.
+Three small shipped models, which differ in the weights of two losses alone, and a fourth without the
+pool, trained for as many steps: PSNR of translations against the true partners, and of the ways back
+against where they began, on all held-out seasons. Writes cyclegan_ablations.csv.
 """
 
 import csv
@@ -37,7 +37,7 @@ def main() -> None:
     """Measure the shipped models, train and measure the one without a pool."""
     domains = load_domains("seasons")
     x, y = domains.test.a.x, domains.test.b.x
-    models = {weights: load_pretrained(name, CycleGAN) for weights, name in MIXED.items()}
+    models = {weights: load_pretrained(MIXED[weights], CycleGAN) for weights in NAMES}
     steps = read_card(pretrained_folder() / f"{MIXED[FULL]}.safetensors")["steps"]
     torch.manual_seed(0)
     without = CycleGAN(**models[FULL].config | {"pool": 0})
@@ -46,7 +46,7 @@ def main() -> None:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for weights, model in (models | {"no pool": without}).items():
-            name = NAMES.get(weights, weights if isinstance(weights, str) else "")
+            name = weights if isinstance(weights, str) else NAMES[weights]
             config = [model.config[k] for k in ("cycle", "identity", "pool")]
             writer.writerow([name, *config, *figures(model, x, y), steps, machine()])
 

@@ -50,6 +50,7 @@ EXPLORERS = {
     "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
     "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
     "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
+    "mixer": "from gen_lib.widgets.cyclegan import MixerExplorer\nMixerExplorer()",
     "translator": "from gen_lib.widgets.cyclegan import TranslatorExplorer\nTranslatorExplorer()",
     "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
     "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",

@@ -43,6 +43,7 @@ print(clock.stated("05_cyclegan"))
 domains = load_domains("seasons")
 train, test = domains.train, domains.test
 x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
+print(f"A: {len(train.a):,}, B: {len(train.b):,} for training; {len(test.a)} scenes in both seasons")
 rows = {"train A": train.a.x[:12], "train B": train.b.x[:12]}
 rows |= {"test x": x_test[:12], "test y": y_test[:12]}
 figure = plots.image_rows(rows, "No training picture has a partner; every test picture has one")
@@ -257,8 +258,8 @@ for name, value in before.items():
 # %% [markdown]
 # ## Look
 #
-# Longer training comes as shipped weights, for the seasons and for 3,216 emoji in two styles: A is Google's
-# Noto, B is Twitter's Twemoji.
+# Longer training comes as shipped weights, for the seasons and for emoji in two styles: A is Google's Noto, B is
+# Twitter's Twemoji.
 
 # %%
 for name in ("cyclegan-seasons", "cyclegan-emoji", "paired-seasons", "paired-emoji"):
@@ -288,6 +289,7 @@ plots.show(
 emoji = load_domains("emoji")
 emoji_model = load_pretrained("cyclegan-emoji", CycleGAN)
 noto, twemoji = emoji.test.a, emoji.test.b
+print(f"A: {len(emoji.train.a):,}, B: {len(emoji.train.b):,} others for training; {len(noto)} in both")
 picked = noto.bases[torch.linspace(0, len(noto.bases) - 1, 12).long()]
 to_twemoji, _ = there_and_back(emoji_model, noto.x, "B")
 to_noto, _ = there_and_back(emoji_model, twemoji.x, "A")
@@ -444,7 +446,7 @@ assert done < 0.75 * asked
 # %% [markdown]
 # ## Break it
 #
-# Seven small models of the same seed and the same 250 steps, one thing changed in each
+# Four small models of the same seed and equally many steps, one thing changed in each
 # (`notebooks/studies/cyclegan_ablations.py`). **Predict:** which does most harm to the translations, no cycle,
 # no identity or no pool?
 
@@ -457,10 +459,10 @@ for row in table:
     print(
         f"{row['variant']:>14} {values[0]:10.2f} {values[1]:10.2f} {values[2]:8.2f} {values[3]:8.2f}"
     )
-study = {row["variant"]: row for row in table}
+print(f"PSNR in dB after {table[0]['steps']} steps each")
 
 # %% [markdown]
-# **The loss mixer.** Six of the mixtures, to look at:
+# **The loss mixer.** Nine mixtures of the two weights, to look at:
 #
 # 1. Set the cycle's weight to 0. Are the translations worse, or only the way back? The tables on the right
 #    know.
