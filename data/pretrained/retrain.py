@@ -41,7 +41,7 @@ RECIPES |= {
     "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }
 RECIPES |= {
-    "diffusion-half": "diffusion --data fashion_mnist --steps 1500 --seed 0",
+    "diffusion-half": "diffusion --data fashion_mnist --steps 600 --seed 0",
     "diffusion": "diffusion --data fashion_mnist --steps 12000 --seed 0",
     "diffusion-labels": "diffusion --data fashion_mnist --steps 12000 --seed 0 "
     "--set conditional=True",
