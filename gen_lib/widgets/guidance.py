@@ -74,7 +74,7 @@ class GuidanceExplorer(Explorer[GuidanceState]):
         for left, factor, weight in ((0, 4, state.weight), (596, 2, 0.0)):
             canvas.text(f"{state.label}, w = {weight:g}", left, 0)
             _grid(canvas, self.drawn(state._replace(weight=weight)).x, left, factor)
-        canvas.text("on the right: the same noise without guidance", 596, 146, FAINT)
+        canvas.text("the same noise, not guided", 596, 146, FAINT)
         return canvas.pixels()
 
     @override
