@@ -22,6 +22,7 @@ from torch.distributions import Normal, kl_divergence
 
 from gen_lib import clock, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, read_card
+from gen_lib.checks.diffusion import check_ddim_step
 from gen_lib.data import load, load_toy
 from gen_lib.metrics import Ruler, mse, nearest, psnr
 from gen_lib.models import GAN, DenoisingAutoencoder, Diffusion, MaskedAutoencoder
@@ -327,8 +328,6 @@ def ddim_step(x_t, eps, t, s, table):
     x_0 = (x_t - (1 - bar_t).sqrt() * eps) / bar_t.sqrt()
     return bar_s.sqrt() * x_0 + (1 - bar_s).sqrt() * eps
 
-
-from gen_lib.checks.diffusion import check_ddim_step
 
 check_ddim_step(ddim_step)
 
