@@ -377,6 +377,15 @@ def test_the_pad_draws_once_for_a_move_in_both_directions(images, monkeypatch):
     assert len(drawn) == 1
 
 
+@pytest.mark.parametrize("name", ["first", "z1"])
+def test_the_page_gets_the_picture_before_what_follows_it(images, monkeypatch, name):
+    explorer, sent = latent(images), []
+    monkeypatch.setattr(widgets.Widget, "_send", lambda self, *_, **__: sent.append(self))
+    explorer.controls[name].value = explorer.controls[name].max
+    moved = [explorer.pad, *(explorer.controls[z] for z in ("z1", "z2") if name == "first")]
+    assert all(sent.index(explorer.image) < sent.index(widget) for widget in moved)
+
+
 def test_the_way_leads_from_one_image_to_the_other(images):
     explorer = latent(images)
     explorer.controls["first"].value, explorer.controls["second"].value = 4, 9

@@ -8,7 +8,7 @@ saying in words what went wrong - is here.
 from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import ipywidgets as widgets
@@ -122,13 +122,16 @@ class Explorer(ABC, Generic[S]):
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Move several controls and draw once."""
+        """Move several controls and draw once; the page gets the picture before their places."""
         before, self._paused = self._paused, True
-        try:
-            yield
-        finally:
-            self._paused = before
-        self.redraw()
+        with ExitStack() as held:
+            for control in self.controls.values():
+                held.enter_context(control.hold_sync())
+            try:
+                yield
+            finally:
+                self._paused = before
+            self.redraw()
 
     def canvas(self, size: Size | None = None) -> drawing.Canvas:
         """White paper of the size of the picture, or another, as fine as the screen."""
@@ -141,15 +144,19 @@ class Explorer(ABC, Generic[S]):
             return
         self._drawn, self._paused = state, True
         try:
+            self._draw(state)
             self.accompany(state)
+        finally:
+            self._paused = False
+
+    def _draw(self, state: S) -> None:
+        try:
             words, pixels, failed = self.describe(state), self.picture(state), False
         except Exception as error:  # a callback has no cell to show a traceback in
             words = str(error) if isinstance(error, InputError) else f"Nothing to show: {error!r}"
             canvas, failed = self.canvas(), True
             canvas.card(words)
             pixels = canvas.pixels()
-        finally:
-            self._paused = False
         with self.image.hold_sync(), self.caption.hold_sync():
             self.image.value, self.image.tooltip = drawing.png(pixels), words
             self.caption.text, self.caption.warning = words, failed
