@@ -58,7 +58,7 @@ class GuidanceExplorer(Explorer[GuidanceState]):
         self.model = model or load_pretrained(LABELS, Diffusion)
         self.judge = judge or load_judge()
         self.names = list(names or load("fashion_mnist").classes)
-        self.drawn = lru_cache(KEPT)(self._draw)
+        self.drawn = lru_cache(KEPT)(self._sampled)
         controls = {
             "label": choice("class", self.names),
             "weight": slider("guidance weight w", 0.0, 8.0, 0.5),
@@ -86,7 +86,7 @@ class GuidanceExplorer(Explorer[GuidanceState]):
             f"apart on average (without guidance {plain.apart:.1f})."
         )
 
-    def _draw(self, state: GuidanceState) -> Drawn:
+    def _sampled(self, state: GuidanceState) -> Drawn:
         number = self.names.index(state.label)
         x = self.model.sample(
             SAMPLES,
