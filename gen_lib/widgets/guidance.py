@@ -19,7 +19,7 @@ from gen_lib.widgets.drawing import FAINT, Canvas
 LABELS = "diffusion-labels"  # name of the shipped weights
 SAMPLES, COLUMNS = 10, 5
 CALLS = 30  # of a sample with guidance: each second of waiting is one too many
-KEPT = 200  # sets of samples that are remembered
+KEPT = 2  # sets of samples that are remembered: those shown
 
 
 class GuidanceState(NamedTuple):
