@@ -417,7 +417,7 @@ for name, order in (("DDIM", 1), ("Heun", 2)):
 # calls, and is worth it as soon as there are more than a few.
 #
 # A **swiss roll** has no such formula, but a network learns it all the same. The samplers' paths, for the same
-# three points of noise:
+# three points of noise (open circles):
 
 # %%
 torch.manual_seed(0)
@@ -430,13 +430,14 @@ for ax, (name, kind) in zip(axes, samplers.items(), strict=True):
     plots.points(ax, truth, size=1)
     for path in states.x.flatten(2).permute(1, 0, 2):
         ax.plot(*path.T, color=plots.MODEL, linewidth=1)
+        ax.plot(*path[0], "o", color="black", markersize=4, fillstyle="none")
         ax.plot(*path[-1], "o", color="black", markersize=4)
     ax.set_title(f"{name}: {len(states.t) - 1} steps")
 figure.suptitle("One sampler wanders, two follow the field", fontweight="bold")
 plots.show(
     figure,
-    "Three panels with the swiss roll in blue and three paths that end on it. The ancestral paths are jagged, "
-    "those of DDIM and of Heun's method smooth and nearly straight.",
+    "Three panels with the swiss roll in blue and three paths from open circles to black dots on "
+    "it. The ancestral paths are jagged; those of DDIM and of Heun's method are the same smooth curves.",
 )
 
 # %% [markdown]
