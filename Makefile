@@ -55,6 +55,7 @@ weights: $(STAMP) ## retrain the shipped models except the judge (an idle machin
 bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")
 	$(RUN) tests/benchmarks/import_cost.py
 	$(RUN) tests/benchmarks/vae_peer.py $(BENCH_ARGS)
+	$(RUN) tests/benchmarks/diffusion_peer.py $(BENCH_ARGS)
 
 bench-widgets: $(STAMP) ## measure the time from key to picture of every widget (an idle machine, Chromium)
 	PYTHONPATH=tests/browser $(RUN) tests/benchmarks/widgets.py

@@ -12,6 +12,7 @@ from PIL import Image
 
 from gen_lib import InputError
 from gen_lib.data import ImageSet, load_pairs, load_toy
+from gen_lib.data.toys import modes
 from gen_lib.metrics import psnr
 from gen_lib.models import (
     GAN,
@@ -24,6 +25,7 @@ from gen_lib.models import (
     SparseAutoencoder,
 )
 from gen_lib.models.base import Translates
+from gen_lib.models.diffusion import PlaneDiffusion
 from gen_lib.samplers import DDIM, Heun
 from gen_lib.schedules import cosine
 from gen_lib.training import NonFiniteLoss
@@ -34,7 +36,9 @@ from gen_lib.widgets.collapse import CollapseLab
 from gen_lib.widgets.cyclegan import MixerExplorer, TranslatorExplorer, there_and_back
 from gen_lib.widgets.denoising import NoiseExplorer
 from gen_lib.widgets.diffusion import ReverseScrubber, ScheduleExplorer, recorded
+from gen_lib.widgets.field import FieldExplorer
 from gen_lib.widgets.gan import Film, LatentWalk, TrainingScrubber, load_films
+from gen_lib.widgets.guidance import GuidanceExplorer
 from gen_lib.widgets.masked import MaskExplorer
 from gen_lib.widgets.pad import Pad, Patches
 from gen_lib.widgets.sparse import LambdaExplorer
@@ -156,8 +160,20 @@ def reverse(images):
     )
 
 
+def field(images):
+    return FieldExplorer(PlaneDiffusion(width=16).eval())
+
+
+def guidance(images):
+    """A network that was never trained, in which labels count."""
+    model = Diffusion(width=8, blocks=1, conditional=True).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return GuidanceExplorer(model, Judge().eval(), images.classes)
+
+
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
-KINDS += (schedule, reverse, translating, mixer)
+KINDS += (schedule, reverse, field, guidance, translating, mixer)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -206,6 +222,9 @@ MOVES = [
     *((schedule, name, value) for name, value in dict(beta_T=0.05, time=0.6, image=3).items()),
     (schedule, "draw", 1),
     *((reverse, name, value) for name, value in dict(way="DDIM", done=0.8, seed=1).items()),
+    *((field, name, value) for name, value in dict(sampler="DDIM", calls=5, done=0.8).items()),
+    (field, "draw", 1),
+    *((guidance, name, value) for name, value in dict(label="Bag", weight=5.0, seed=1).items()),
 ]
 # controls that choose what is shown
 ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1")
@@ -730,3 +749,47 @@ def test_a_scrubber_goes_from_noise_to_image(images):
     assert "9 in all" in explorer.image.tooltip
     with pytest.raises(InputError, match="no reverse process"):
         ReverseScrubber({})
+
+
+def test_exact_particles_end_in_the_modes_and_few_steps_leave_more_outside(images):
+    explorer = field(images)
+    near = {}
+    for calls in (5, 40):
+        ends = explorer.points("exact", explorer.default._replace(calls=calls, done=1.0))
+        near[calls] = modes(ends, explorer.mixture).near
+        assert len(ends) == 300
+    assert near[5] < near[40]
+    assert near[40] > 0.98
+    start = explorer.points("exact", explorer.default._replace(done=0.0))
+    assert torch.equal(start, explorer.points("learnt", explorer.default._replace(done=0.0)))
+    assert start.std().item() == pytest.approx(1, abs=0.1)
+
+
+def test_the_field_of_a_network_that_says_zero_is_off_by_what_it_leaves_out(images):
+    """Its velocity is 0, so it takes x_t itself for x_0: at t = 1, the noise."""
+    explorer = field(images)
+    for parameter in explorer.model.parameters():
+        torch.nn.init.zeros_(parameter)
+    explorer = FieldExplorer(explorer.model)
+    assert explorer.error[0].item() == pytest.approx(2**0.5, abs=0.15)  # of N(0, I) from 0
+    assert explorer.error[-1] < 0.1
+    assert not explorer.fields["learnt"].arrows.any()
+
+
+def test_guided_samples_are_those_of_the_model_and_keep_their_noise(images):
+    explorer = guidance(images)
+    state = explorer.default._replace(label="Bag", weight=3.0, seed=4)
+    right = explorer.model.sample(
+        10,
+        torch.Generator().manual_seed(4),
+        calls=30,
+        labels=torch.full((10,), images.classes.index("Bag")),
+        guidance=3.0,
+    )
+    assert torch.equal(explorer.drawn(state).x, right)
+    plain = explorer.drawn(state._replace(weight=0.0))
+    assert not torch.equal(plain.x, right)
+    asked = explorer.judge.logits(plain.x).argmax(dim=1) == images.classes.index("Bag")
+    assert plain.taken == asked.sum()
+    pairs_of = [(a - b).norm() for k, a in enumerate(plain.x) for b in plain.x[:k]]
+    assert plain.apart == pytest.approx(torch.stack(pairs_of).mean().item(), rel=1e-4)

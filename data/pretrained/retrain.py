@@ -41,6 +41,12 @@ RECIPES |= {
     "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }
 RECIPES |= {
+    "diffusion-half": "diffusion --data fashion_mnist --steps 600 --seed 0",
+    "diffusion": "diffusion --data fashion_mnist --steps 12000 --seed 0",
+    "diffusion-labels": "diffusion --data fashion_mnist --steps 12000 --seed 0 "
+    "--set conditional=True",
+}
+RECIPES |= {
     name: "cyclegan --data seasons --steps 700 --batch-size 8 --seed 0 --set width=16 "
     f"--set width_d=16 --set cycle={cycle:g} --set identity={identity:g}"
     for (cycle, identity), name in MIXED.items()

@@ -187,7 +187,7 @@ class DenoisingDiffusion(Model, Samples):
 
     def players(self) -> dict[str, Player]:
         """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=1e-3)}
+        return {"model": Player(list(self.parameters()), lr=2e-3)}
 
     def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
         """One turn: descend the squared error of y at a time drawn for each image."""

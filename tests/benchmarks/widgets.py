@@ -5,7 +5,8 @@ With names of explorers as arguments, for those alone.
 In a real JupyterLab in a real Chromium, beside a bare slider that exchanges a small picture. The
 clock is the page's own: from the key press until the new picture is decoded and the next frame
 begins. Keys are real ones, 50 per control, each after the effects of the last are over. The target:
-95 % of the moves take at most 40 ms more than 95 % of those of the bare slider, in the same run.
+95 % of the moves take at most 40 ms more than 95 % of those of the bare slider, in the same run; at
+most a second where every move runs a sampler.
 """
 
 import statistics
@@ -31,6 +32,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 MOVES, PAUSE = 50, 100  # per control; milliseconds between two of them
 ALLOWED = 40  # milliseconds above the bare slider
+SAMPLING = {"guidance": 1_000}  # the same, where every move runs a sampler
 BARE = """
 import io
 import ipywidgets as widgets
@@ -151,12 +153,13 @@ def main() -> None:
 def verdict(rows: list[Row]) -> int:
     """Say whether every control is quick enough; 0 if so, else 1."""
     bare, *others = rows
-    late = [row for row in others if row.p95 > bare.p95 + ALLOWED]
+    late = [row for row in others if row.p95 > bare.p95 + SAMPLING.get(row.explorer, ALLOWED)]
+    allowed = f"{ALLOWED} ms (where a sampler runs, {max(SAMPLING.values())} ms)"
     if late:
         names = ", ".join(f"{row.explorer}: {row.control}" for row in late)
-        print(f"FAIL: {len(late)} of {len(others)} controls take more than {ALLOWED} ms: {names}.")
+        print(f"FAIL: {len(late)} of {len(others)} controls take more than {allowed}: {names}.")
     else:
-        print(f"PASS: all {len(others)} controls stay within {ALLOWED} ms of the bare slider.")
+        print(f"PASS: all {len(others)} controls stay within {allowed} of the bare slider.")
     return int(bool(late))
 
 

@@ -25,10 +25,21 @@ from gen_lib.models import (
     CycleGAN,
     DeepAutoencoder,
     DenoisingAutoencoder,
+    Diffusion,
     MaskedAutoencoder,
     SparseAutoencoder,
 )
-from gen_lib.widgets import autoencoder, cyclegan, denoising, gan, masked, sparse, vae, vae_codes
+from gen_lib.widgets import (
+    autoencoder,
+    cyclegan,
+    denoising,
+    gan,
+    guidance,
+    masked,
+    sparse,
+    vae,
+    vae_codes,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -56,6 +67,17 @@ EXPLORERS = {
     "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
     "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
     "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
+    "schedule": "from gen_lib.widgets.diffusion import ScheduleExplorer\nScheduleExplorer()",
+    "field": "from gen_lib.models.diffusion import PlaneDiffusion\n"
+    "from gen_lib.widgets.field import FieldExplorer\nFieldExplorer(PlaneDiffusion().eval())",
+    "guidance": "from gen_lib.widgets.guidance import GuidanceExplorer\nGuidanceExplorer()",
+    "reverse": """from gen_lib.checkpoints import load_pretrained
+from gen_lib.models import Diffusion
+from gen_lib.samplers import DDIM
+from gen_lib.widgets.diffusion import ReverseScrubber, recorded
+model = load_pretrained("diffusion", Diffusion)
+ways = {"Heun": None, "DDIM": DDIM(model.schedule)}
+ReverseScrubber({name: recorded(model.states(8, sampler=way)) for name, way in ways.items()})""",
 }
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -135,6 +157,7 @@ def write_data(folder: Path) -> None:
         gan.SHIPPED: GAN(),
     } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
     models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
+    models |= {"diffusion": Diffusion(), guidance.LABELS: Diffusion(conditional=True)}
     names = (*cyclegan.SHIPPED.values(), *cyclegan.MIXED.values())
     models |= {name: CycleGAN(width=8, blocks=1) for name in names}
     for file in (ROOT / "data" / "pretrained").glob("*.*"):
