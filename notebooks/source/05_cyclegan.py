@@ -43,7 +43,9 @@ print(clock.stated("05_cyclegan"))
 domains = load_domains("seasons")
 train, test = domains.train, domains.test
 x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
-print(f"A: {len(train.a):,}, B: {len(train.b):,} for training; {len(test.a)} scenes in both seasons")
+print(
+    f"A: {len(train.a):,}, B: {len(train.b):,} for training; {len(test.a)} scenes in both seasons"
+)
 rows = {"train A": train.a.x[:12], "train B": train.b.x[:12]}
 rows |= {"test x": x_test[:12], "test y": y_test[:12]}
 figure = plots.image_rows(rows, "No training picture has a partner; every test picture has one")
@@ -289,7 +291,9 @@ plots.show(
 emoji = load_domains("emoji")
 emoji_model = load_pretrained("cyclegan-emoji", CycleGAN)
 noto, twemoji = emoji.test.a, emoji.test.b
-print(f"A: {len(emoji.train.a):,}, B: {len(emoji.train.b):,} others for training; {len(noto)} in both")
+print(
+    f"A: {len(emoji.train.a):,}, B: {len(emoji.train.b):,} others for training; {len(noto)} in both"
+)
 picked = noto.bases[torch.linspace(0, len(noto.bases) - 1, 12).long()]
 to_twemoji, _ = there_and_back(emoji_model, noto.x, "B")
 to_noto, _ = there_and_back(emoji_model, twemoji.x, "A")

@@ -1,8 +1,8 @@
 """Study of chapter 05: what each part does. ``python notebooks/studies/cyclegan_ablations.py``.
 
-Three small shipped models, which differ in the weights of two losses alone, and a fourth without the
-pool, trained for as many steps: PSNR of translations against the true partners, and of the ways back
-against where they began, on all held-out seasons. Writes cyclegan_ablations.csv.
+Three small shipped models, which differ in the weights of two losses alone, and a fourth without
+the pool, trained for as many steps: PSNR of translations against the true partners, and of the ways
+back against where they began, on all held-out seasons. Writes cyclegan_ablations.csv.
 """
 
 import csv
