@@ -376,8 +376,8 @@ assert learnt < 0.5 * silent["squared error, summed over pixels: σ² = 1/2"]
 #
 # The two with a code of 2 numbers have the same networks and were trained for the same steps. The two shipped
 # ones with 16 share the convolutions, but the VAE has a dense layer more on either side of the code, was trained
-# for longer, on another likelihood, and its encoder sees *binarised* images: what differs below differs between
-# two whole recipes, not by the KL alone.
+# for longer, with weight decay, on another likelihood, and its encoder sees *binarised* images: what differs
+# below differs between two whole recipes, not by the KL alone.
 
 # %%
 ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
@@ -820,6 +820,7 @@ assert r1 < r2 < 16
 # before it is charged, here 16 in all. Nearly all units are active again, but they do not even spend what is
 # free, and the negative ELBO stays far above that of the sums. A *warm-up*, β rising from 0 to 1 during training,
 # is the other common repair (Bowman et al. again); it is meant for codes that are worth their price in the end.
+# It is the library's default (`warm_up`); the models that you train in this chapter do without.
 
 # %% [markdown]
 # ## Quiz
