@@ -50,7 +50,7 @@ class DCGAN(Adversarial):
                 nn.init.normal_(layer.weight, 1.0, 0.02)
 
 
-def main(steps: int = 1_200, seeds: int = 5) -> None:
+def main(steps: int = 4_000, seeds: int = 5) -> None:
     """Train and measure all."""
     torch.set_num_threads(1)
     images = load("fashion_mnist")
