@@ -1,6 +1,6 @@
 """Study of chapter 05: what each part does. ``python notebooks/studies/cyclegan_ablations.py``.
 
-Three small shipped models, which differ in the weights of two losses alone, and two more, trained
+Small shipped models, which differ in the weights of two losses alone, and two more, trained
 for as many steps: one without the pool, one with noise between the generators of a cycle. PSNR of
 translations against the true partners, and of the ways back against where they began, on all
 held-out seasons; ``back_noised`` is F(G(x) + noise) against x. Writes cyclegan_ablations.csv.
@@ -21,7 +21,13 @@ from gen_lib.training import fit
 from gen_lib.widgets.cyclegan import MIXED
 
 FULL, BATCH = (3.0, 1.0), 8  # as in the recipes of the shipped ones
-NAMES = {FULL: "full", (0.0, 1.0): "no cycle", (3.0, 0.0): "no identity"}
+NAMES = {
+    FULL: "full",
+    (0.0, 1.0): "no cycle",
+    (3.0, 0.0): "no identity",
+    (0.0, 0.0): "neither",
+    (30.0, 1.0): "cycle x 10",
+}
 FIGURES = ("psnr_to_b", "psnr_to_a", "back_to_a", "back_to_b", "back_noised")
 SIGMA = 0.1  # of the noise that asks what a way back rests on
 HEADER = ["variant", "cycle", "identity", "pool", "noise", *FIGURES, "steps", "machine"]
