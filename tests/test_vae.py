@@ -134,13 +134,13 @@ def test_the_loss_is_a_sum_over_pixels_and_units_and_a_mean_over_images(kind, fe
 @every_kind
 def test_training_lowers_the_loss_and_the_configuration_builds_the_same_model(kind, few):
     torch.manual_seed(0)
-    model = kind(latent_size=4, width=8, beta=0.5, free_bits=0.1, warm_up=0, weight_decay=0.5)
+    model = kind(latent_size=4, width=8, beta=0.5, free_bits=0.1, warm_up=0.0, weight_decay=0.5)
     history = fit(model, few, steps=60, batch_size=100, progress=False)
     terms = history.terms["neg_elbo"]
     assert terms[-1] < 0.8 * terms[0]
     twin = kind(**model.config)
     twin.load_state_dict(model.state_dict())
-    assert (twin.beta, twin.free_bits, twin.warm_up, twin.weight_decay) == (0.5, 0.1, 0, 0.5)
+    assert (twin.beta, twin.free_bits, twin.warm_up, twin.weight_decay) == (0.5, 0.1, 0.0, 0.5)
     assert twin.players()["model"].weight_decay == 0.5
 
 
@@ -154,11 +154,11 @@ def test_a_larger_beta_makes_cheaper_codes(few):
 
 
 def test_what_is_below_the_free_bits_costs_the_same_and_is_not_pushed_further_down(few):
-    model = BernoulliVAE(latent_size=5, width=4, free_bits=100.0, warm_up=0)
+    model = BernoulliVAE(latent_size=5, width=4, free_bits=100.0, warm_up=0.0)
     (turn,) = model.turns(few[:16], seeded())
     torch.testing.assert_close(turn.loss, turn.terms["distortion"] + 5 * 100.0)
     turn.loss.backward()
-    (plain,) = BernoulliVAE(latent_size=5, width=4, warm_up=0).turns(few[:16], seeded())
+    (plain,) = BernoulliVAE(latent_size=5, width=4, warm_up=0.0).turns(few[:16], seeded())
     assert plain.loss < turn.loss
     gradient = model.encoder[-1].weight.grad.clone()
     model.zero_grad()
