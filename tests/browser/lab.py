@@ -67,7 +67,6 @@ EXPLORERS = {
     "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
     "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
     "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
-    "schedule": "from gen_lib.widgets.diffusion import ScheduleExplorer\nScheduleExplorer()",
     "field": "from gen_lib.models.diffusion import PlaneDiffusion\n"
     "from gen_lib.widgets.field import FieldExplorer\nFieldExplorer(PlaneDiffusion().eval())",
     "guidance": "from gen_lib.widgets.guidance import GuidanceExplorer\nGuidanceExplorer()",
