@@ -533,7 +533,7 @@ for entropy, changes, away in walks.values():
 
 # %% [markdown]
 # By one of these readings the VAE is ahead: halfway the judge doubts its pictures less. By the others it is not.
-# Near a code the class is kept about as often; labels change no less often, on both models more than the one
+# Near a code the class is kept no more often, farther away less often; labels change no less often, on both models more than the one
 # time that they have to (whether the extra labels are other garments or the judge's doubt, this does not tell);
 # and images halfway are new on both. And mind the ends: even plain reconstructions leave this judge of sharp
 # images in doubt.
