@@ -44,7 +44,7 @@ RECIPES |= {
 RECIPES |= {
     "diffusion-half": "diffusion --data fashion_mnist --steps 600 --seed 0",
     "diffusion": "diffusion --data fashion_mnist --steps 12000 --seed 0",
-    "diffusion-labels": "diffusion --data fashion_mnist --steps 12000 --seed 0 "
+    "diffusion-labels": "diffusion --data fashion_mnist --steps 8000 --seed 0 "
     "--set conditional=True",
 }
 RECIPES |= {

@@ -21,9 +21,9 @@ from lab import (
     EXPLORERS,
     LAPTOP,
     PATIENCE,
-    at_the_end,
     chromium,
     open_and_run,
+    position,
     running_lab,
     write_data,
     write_notebooks,
@@ -89,7 +89,7 @@ def controls(page: Page) -> Iterator[Control]:
         yield Control("patches", patches.get_by_role("gridcell").first, (" ", " "))
     for slider in page.locator(".widget-slider").all():
         handle, keys = slider.locator(".noUi-handle"), ("ArrowUp", "ArrowDown")
-        yield Control(_label(slider), handle, keys[::-1] if at_the_end(handle) else keys)
+        yield Control(_label(slider), handle, keys[::-1] if position(handle) == 1 else keys)
     for choice in page.locator(".widget-dropdown").all():
         yield Control(_label(choice), choice.locator("select"), ("ArrowDown", "ArrowUp"))
 

@@ -67,6 +67,7 @@ EXPLORERS = {
     "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
     "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
     "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
+    "schedule": "from gen_lib.widgets.diffusion import ScheduleExplorer\nScheduleExplorer()",
     "field": "from gen_lib.models.diffusion import PlaneDiffusion\n"
     "from gen_lib.widgets.field import FieldExplorer\nFieldExplorer(PlaneDiffusion().eval())",
     "guidance": "from gen_lib.widgets.guidance import GuidanceExplorer\nGuidanceExplorer()",
@@ -242,10 +243,12 @@ def settle(widget: Locator) -> str:
     return now
 
 
-def at_the_end(handle: Locator) -> bool:
-    """Is a slider at its largest value?"""
-    now, most = (handle.get_attribute(f"aria-value{name}") for name in ("now", "max"))
-    return now == most
+def position(handle: Locator) -> float:
+    """Where a slider stands, from 0 at its least to 1 at its largest value."""
+    low, now, high = (
+        float(handle.get_attribute(f"aria-value{k}") or 0) for k in ("min", "now", "max")
+    )
+    return (now - low) / (high - low)
 
 
 def press(handle: Locator, *keys: str) -> None:

@@ -9,11 +9,11 @@ from lab import (
     EXPLORERS,
     LAPTOP,
     SCREENSHOTS,
-    at_the_end,
     drag,
     has_widgets,
     only_widgets,
     open_and_run,
+    position,
     press,
     settle,
     wait_for_change,
@@ -48,13 +48,14 @@ def move_everything(explorer: Locator) -> None:
     """Each slider and each list, by mouse and by keyboard; each time the picture must change."""
     page = explorer.page
     for number, row in enumerate(explorer.locator(".widget-slider").all()):
-        name, place = row.locator(".widget-label").inner_text(), (0.05 + 0.06 * number, 0.5)
+        name, share = row.locator(".widget-label").inner_text(), 0.05 + 0.06 * number
         track, handle = row.locator(".noUi-target"), row.locator(".noUi-handle")
         before = settle(explorer)
-        drag(page, handle, (0.5, 0.5), (-3.5 if at_the_end(handle) else 4.5, 0.5))
+        drag(page, handle, (0.5, 0.5), (-3.5 if position(handle) == 1 else 4.5, 0.5))
         wait_for_change(explorer, before, f"{name} dragged")
         before = settle(explorer)
-        drag(page, track, place, place)
+        elsewhere = share if abs(position(handle) - share) > 0.15 else share + 0.5
+        drag(page, track, (elsewhere, 0.5), (elsewhere, 0.5))
         wait_for_change(explorer, before, f"{name} clicked")
         before = settle(explorer)
         press(handle, "ArrowUp")
