@@ -43,8 +43,9 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
 
-notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute what changed
+notebooks: $(STAMP) ## build the notebooks, execute what changed, and map the lecture to them
 	$(RUN) notebooks/build.py
+	$(RUN) notebooks/lecture_map.py
 
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
