@@ -15,7 +15,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick notebooks studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -49,6 +49,9 @@ notebooks: $(STAMP) ## build the notebooks, execute what changed, and map the le
 
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
+
+comparison: $(STAMP) ## set the families side by side on one clock (an hour of one core; goes on where it stopped)
+	$(RUN) notebooks/studies/comparison.py
 
 weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, about an hour)
 	$(RUN) data/pretrained/retrain.py
