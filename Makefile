@@ -49,7 +49,7 @@ notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute wha
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
 
-weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, about an hour)
+weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, some hours)
 	$(RUN) data/pretrained/retrain.py
 
 bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")
