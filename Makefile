@@ -53,7 +53,7 @@ studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idl
 comparison: $(STAMP) ## set the families side by side on one clock (an hour of one core; goes on where it stopped)
 	$(RUN) notebooks/studies/comparison.py
 
-weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, about an hour)
+weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, some hours)
 	$(RUN) data/pretrained/retrain.py
 
 bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")

@@ -2,8 +2,8 @@
 
 ``lecture_map.toml`` names every formula and claim of the lecture, the section that treats it and
 the verdict; ``lecture_map.md`` is written from it. The numbers in a verdict come out of what that
-section printed when its notebook was last executed, so they change with it. A chapter that is a
-draft has not been executed: its claims wait.
+section printed when its notebook was last executed, so they change with it. The claims of a chapter
+that has no notebook yet wait for it.
 """
 
 import re
@@ -20,7 +20,6 @@ from build import HERE
 from nbformat import NotebookNode
 
 MAP = HERE / "lecture_map.md"
-DRAFTS = HERE / "source" / "drafts"
 KINDS = ("derived", "measured", "sourced")
 VERDICTS = ("holds here", "holds with a condition", "contradicted")
 HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
@@ -71,8 +70,8 @@ class Claim(NamedTuple):
 
     @property
     def waits(self) -> bool:
-        """Whether the chapter is still a draft."""
-        return master(self.chapter).parent == DRAFTS
+        """Whether the chapter has no notebook yet."""
+        return not _path(self.chapter).is_file()
 
 
 class Finding(NamedTuple):
@@ -97,7 +96,7 @@ def parts(file: Path = HERE / "lecture_map.toml") -> list[Part]:
 
 def master(chapter: str) -> Path:
     """The chapter's master text, a draft where there is no other."""
-    places = (folder / f"{chapter}.py" for folder in (DRAFTS.parent, DRAFTS))
+    places = (HERE / folder / f"{chapter}.py" for folder in ("source", "source/drafts"))
     if file := next((place for place in places if place.is_file()), None):
         return file
     raise MapError(f"There is no chapter {chapter}.")
@@ -189,9 +188,13 @@ def _link(claim: Claim) -> str:
     return f"[{name}]({claim.chapter}.ipynb#{quote(claim.heading.replace(' ', '-'))})"
 
 
+def _path(chapter: str) -> Path:
+    return HERE / f"{chapter}.ipynb"
+
+
 @cache
 def _notebook(chapter: str) -> list[NotebookNode]:
-    return nbformat.read(HERE / f"{chapter}.ipynb", as_version=4).cells
+    return nbformat.read(_path(chapter), as_version=4).cells
 
 
 def _printed(cells: list[NotebookNode]) -> Iterator[str]:

@@ -110,7 +110,7 @@ plots.show(
 # | [03 Variational autoencoder](03_vae.ipynb) | How does a code become a distribution to sample from? |
 # | [04 Generative adversarial network](04_gan.ipynb) | Can a second network replace the loss? |
 # | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two worlds without pairs? |
-# | 06 Diffusion | Can one generate by removing noise, a little at a time? |
+# | [06 Diffusion](06_diffusion.ipynb) | Can one generate by removing noise, a little at a time? |
 # | 07 Comparison | Which family for which purpose - measured? |
 #
 # **Notation**, the same in every chapter:
