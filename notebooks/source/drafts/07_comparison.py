@@ -518,7 +518,7 @@ for name, color in (("real images", plots.DATA), ("GAN", plots.GENERATOR)):
 axes[0].set(yscale="log", ylabel="course Fréchet distance")
 axes[0].set_title("One falls with the number of images ...")
 axes[1].set(ylabel="kernel distance")
-axes[1].set_title("... the other does not")
+axes[1].set_title("... the other scatters about one value")
 told = "; ".join(
     f"{name}, {n:,}: Fréchet {measured[name, n][0]:.3f}, kernel {measured[name, n][1]:.4f}"
     for name in features
