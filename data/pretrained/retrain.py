@@ -43,7 +43,7 @@ RECIPES |= {
 }
 RECIPES |= {
     "diffusion-half": "diffusion --data fashion_mnist --steps 600 --seed 0",
-    "diffusion": "diffusion --data fashion_mnist --steps 12000 --seed 0",
+    "diffusion": "diffusion --data fashion_mnist --steps 11000 --seed 0 --set width=48",
     "diffusion-labels": "diffusion --data fashion_mnist --steps 8000 --seed 0 "
     "--set conditional=True",
 }
