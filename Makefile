@@ -15,7 +15,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick notebooks studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -43,11 +43,15 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
 
-notebooks: $(STAMP) ## build the notebooks from notebooks/source and execute what changed
+notebooks: $(STAMP) ## build the notebooks, execute what changed, and map the lecture to them
 	$(RUN) notebooks/build.py
+	$(RUN) notebooks/lecture_map.py
 
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
+
+comparison: $(STAMP) ## set the families side by side on one clock (an hour of one core; goes on where it stopped)
+	$(RUN) notebooks/studies/comparison.py
 
 weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, some hours)
 	$(RUN) data/pretrained/retrain.py

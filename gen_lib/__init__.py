@@ -12,6 +12,7 @@ Data flows one way, and every room answers one question; a room imports only fro
 ``checkpoints``       how is a trained model kept, found and trusted?
 ``metrics``           how good is it?
 ``translation``       how good is a translation?
+``comparison``        which family for which purpose?
 ``plots``, ``checks`` arrays to figures; did the student's function do what it must?
 ``widgets``           what happens if I move this?
 ``cli``               the same without a notebook

@@ -24,6 +24,7 @@ RANK = {
     "metrics": 7,
     "probe": 7,
     "translation": 8,
+    "comparison": 8,
     "plots": 8,
     "checks": 8,
     "widgets": 9,

@@ -33,6 +33,7 @@ from gen_lib.widgets import drawing
 from gen_lib.widgets.autoencoder import LatentExplorer
 from gen_lib.widgets.base import HEIGHT, WIDTH
 from gen_lib.widgets.collapse import CollapseLab
+from gen_lib.widgets.comparison import ChoiceExplorer, ChoiceState
 from gen_lib.widgets.cyclegan import MixerExplorer, TranslatorExplorer, there_and_back
 from gen_lib.widgets.denoising import NoiseExplorer
 from gen_lib.widgets.diffusion import ReverseScrubber, ScheduleExplorer, recorded
@@ -172,8 +173,15 @@ def guidance(images):
     return GuidanceExplorer(model, Judge().eval(), images.classes)
 
 
+def choosing(images):
+    """Two made-up families: one better at two things, one at the two others."""
+    columns = ("family", "seed", "precision", "frechet", "seconds_1000", "recall")
+    runs = ("good 0 0.8 1 20 0.6", "good 1 0.8 2 20 0.6", "quick 0 0.6 3 0.1 0.5")
+    return ChoiceExplorer([dict(zip(columns, run.split(), strict=True)) for run in runs])
+
+
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
-KINDS += (schedule, reverse, field, guidance, translating, mixer)
+KINDS += (schedule, reverse, field, guidance, translating, mixer, choosing)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -225,9 +233,10 @@ MOVES = [
     *((field, name, value) for name, value in dict(sampler="DDIM", calls=5, done=0.8).items()),
     (field, "draw", 1),
     *((guidance, name, value) for name, value in dict(label="Bag", weight=5.0, seed=1).items()),
+    *((choosing, name, 10) for name in ("quality", "stability", "speed", "diversity")),
 ]
 # controls that choose what is shown
-ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1")
+ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
 every_explorer = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -793,3 +802,28 @@ def test_guided_samples_are_those_of_the_model_and_keep_their_noise(images):
     assert plain.taken == asked.sum()
     pairs_of = [(a - b).norm() for k, a in enumerate(plain.x) for b in plain.x[:k]]
     assert plain.apart == pytest.approx(torch.stack(pairs_of).mean().item(), rel=1e-4)
+
+
+# The choice of a family
+
+
+def test_what_matters_decides_which_family_comes_first(images):
+    chooser = choosing(images)
+    for criterion, first in (
+        ("quality", "good"),
+        ("stability", "quick"),  # one seed alone spreads nowhere
+        ("speed", "quick"),
+        ("diversity", "good"),
+    ):
+        state = ChoiceState(0.0, 0.0, 0.0, 0.0)._replace(**{criterion: 3.0})
+        assert chooser.places(state)[0].family == first
+        assert chooser.describe(state).startswith(first.capitalize())
+        assert f"for its {criterion} above all" in chooser.describe(state)
+
+
+def test_a_choice_says_what_speaks_against_it_and_when_nothing_does(images):
+    chooser = choosing(images)
+    assert "in spite of its speed" in chooser.describe(ChoiceState(9.0, 0.0, 2.0, 0.0))
+    assert "in spite" not in chooser.describe(ChoiceState(9.0, 0.0, 0.0, 0.0))
+    assert "are level" in chooser.describe(ChoiceState(5.0, 0.0, 5.0, 0.0))
+    assert "Nothing matters" in chooser.describe(ChoiceState(0.0, 0.0, 0.0, 0.0))

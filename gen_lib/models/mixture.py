@@ -1,0 +1,51 @@
+"""A plain autoencoder as a generative model: a mixture of Gaussians fitted to its codes.
+
+    p(z) = sum_m w_m N(z; mu_m, Sigma_m),   x = decode(z)
+
+The mixture is fitted by expectation-maximisation (Dempster, Laird & Rubin 1977) after the
+autoencoder was trained, as in Ghosh et al. 2019 (arXiv:1903.12436): nothing was trained for it.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from gen_lib.models.base import Reconstructs, Samples, in_batches, positive
+
+
+class CodeMixture(Samples):
+    """Codes drawn from a mixture, decoded.
+
+    Args:
+        model: whose codes they are.
+        x: images in [-1, 1] to whose codes the mixture is fitted, more than components.
+        components: number of Gaussians.
+        seed: of where the fit begins.
+    """
+
+    def __init__(
+        self,
+        model: Reconstructs,
+        x: Float[Tensor, "n c h w"],
+        components: int = 32,
+        seed: int = 0,
+    ):
+        from sklearn.mixture import GaussianMixture
+
+        fit = GaussianMixture(
+            positive("components", components), max_iter=200, tol=1e-2, random_state=seed
+        ).fit(in_batches(model.encode, x).double().numpy())
+        self.model = model
+        self.weights, self.means = (torch.from_numpy(v) for v in (fit.weights_, fit.means_))
+        self.roots = torch.linalg.cholesky(torch.from_numpy(fit.covariances_))  # (m, k, k)
+
+    def codes(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n k"]:
+        """n codes from the mixture."""
+        which = self.weights.multinomial(n, replacement=True, generator=generator)
+        eps = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
+        return (self.means[which] + (self.roots[which] @ eps[:, :, None])[:, :, 0]).float()
+
+    @override
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+        return in_batches(self.model.decode, self.codes(n, generator)).clamp(-1, 1)
