@@ -82,8 +82,10 @@ def stamp(notebook: NotebookNode) -> str:
     code = "\n# cell\n".join(c.source for c in notebook.cells if c.cell_type == "code")
     parts = [code, *(_without_docstrings(m) for m in sorted(library_modules(code)))]
     weights = LIBRARY.parent / "data" / "pretrained"
-    kept = [*weights.glob("*.*"), *HERE.glob("studies/*.csv")]
-    names = "\n".join(parts)  # the library, too, names the weights that it loads
+    kept = [*weights.glob("*.safetensors"), *weights.glob("*.json"), *weights.glob("*.npz")]
+    kept += HERE.glob("studies/*.csv")
+    loading = [part for part in parts if "pretrained" in part or part is code]
+    names = "\n".join(loading)  # the library, too, names the weights that it loads
     looks = [*LIBRARY.glob("*.mplstyle")]
     kept = [file for file in kept if file.stem in names]
     parts += [_digest(file.read_bytes()) for file in sorted(kept + looks)]
