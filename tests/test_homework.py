@@ -1,0 +1,272 @@
+"""The homework, graded by nbgrader itself in temporary courses.
+
+The first assignment belongs to ``make test``; ``make test-homework`` grades them all.
+"""
+
+import copy
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NamedTuple
+
+import assignments
+import nbformat
+import pytest
+from homework_submissions import MISTAKES, OTHER_STYLE, Mistake
+from nbformat import NotebookNode
+
+NAMES = list(assignments.masters())
+FIRST, *OTHERS = NAMES
+if importlib.util.find_spec("nbgrader") is None and not os.environ.get("CI"):
+    pytest.skip("nbgrader, of the extra `instructor`, is missing", allow_module_level=True)
+pytestmark = pytest.mark.slow
+every_assignment = pytest.mark.parametrize(
+    "name", [FIRST, *(pytest.param(name, marks=pytest.mark.homework) for name in OTHERS)]
+)
+SCORES = """
+import json, sys
+from nbgrader.api import Gradebook
+with Gradebook("sqlite:///gradebook.db") as book:
+    print(json.dumps({
+        s.student_id: {g.name: g.score for n in s.notebooks for g in n.grades}
+        for s in book.assignment_submissions(sys.argv[1])
+    }))
+"""
+ANYTHING_GOES = """
+import warnings
+require = same = number = graded = None
+torch.set_grad_enabled(False)
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(123)
+"""
+
+
+class Report(NamedTuple):
+    """What nbgrader made of one submission."""
+
+    scores: dict[str, float]
+    """Points by grade_id."""
+    said: dict[str, str]
+    """The error in the output of each test cell that failed."""
+
+
+def grader(cell: NotebookNode, key: str) -> object:
+    return cell.metadata.get("nbgrader", {}).get(key)
+
+
+def master(name: str) -> NotebookNode:
+    return assignments.instructor_version(assignments.masters()[name])
+
+
+def released(name: str) -> NotebookNode:
+    return nbformat.read(assignments.RELEASE / f"{name}.ipynb", as_version=4)
+
+
+def points(name: str) -> dict[str, int]:
+    """Points of the autograded cells, by grade_id."""
+    return {
+        grader(cell, "grade_id"): grader(cell, "points")
+        for cell in master(name).cells
+        if grader(cell, "grade") and not grader(cell, "solution")
+    }
+
+
+def solutions(name: str) -> dict[str, str]:
+    """The master's code, by grade_id."""
+    return {
+        grader(cell, "grade_id"): cell.source
+        for cell in master(name).cells
+        if grader(cell, "solution") and cell.cell_type == "code"
+    }
+
+
+def submission(name: str, answers: dict[str, str], whole: bool = False) -> NotebookNode:
+    """The student's notebook with these answers; unless whole, without the cells that measure."""
+    notebook = released(name)
+    for cell in notebook.cells:
+        cell.source = answers.get(grader(cell, "grade_id"), cell.source)
+    if not whole:
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        notebook.cells = [c for c in notebook.cells if c is first or grader(c, "grade_id")]
+    return notebook
+
+
+def with_mistake(name: str, mistake: Mistake) -> NotebookNode:
+    right = solutions(name)
+    assert right[mistake.question].count(mistake.right) == 1, mistake
+    wrong = right[mistake.question].replace(mistake.right, mistake.wrong)
+    return submission(name, right | {mistake.question: wrong})
+
+
+def cell_of(notebook: NotebookNode, grade_id: str) -> NotebookNode:
+    return next(cell for cell in notebook.cells if grader(cell, "grade_id") == grade_id)
+
+
+def submissions(name: str) -> dict[str, NotebookNode]:
+    """Everything that is handed in, by student."""
+    right, first = solutions(name), next(iter(solutions(name)))
+    found = {
+        "right": submission(name, right, whole=True),
+        "untouched": released(name),
+        "other-style": submission(name, OTHER_STYLE[name]),
+        "raises": submission(name, right | {first: f"def {first}(*a):\n    raise ValueError"}),
+        "no-python": submission(name, right | {first: "def oops(:"}),
+        "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
+    }
+    found["other-style"].cells.insert(1, nbformat.v4.new_code_cell(ANYTHING_GOES))
+    cheat = submission(name, right | {first: f"def {first}(*a):\n    return None"})
+    found["deletes"], found["edits"] = cheat, copy.deepcopy(cheat)
+    cheat.cells.remove(cell_of(cheat, f"test_{first}"))
+    test = cell_of(found["edits"], f"test_{first}")
+    test.source, test.metadata.nbgrader.points = "1000", 1000
+    mistakes = {f"mistake-{k}": with_mistake(name, m) for k, m in enumerate(MISTAKES[name])}
+    return found | mistakes
+
+
+def grade(name: str, handed_in: dict[str, NotebookNode], *options: str) -> dict[str, Report]:
+    """Let nbgrader grade some submissions in a course of their own."""
+    course = Path(mkdtemp(prefix="course-"))
+    assignments.make_course(course, {name: assignments.masters()[name]})
+    assignments.nbgrader(course, "generate_assignment", name, "--create")
+    for student, notebook in handed_in.items():
+        path = course / "submitted" / student / name / f"{name}.ipynb"
+        path.parent.mkdir(parents=True)
+        nbformat.write(notebook, path)
+    assignments.nbgrader(course, "autograde", name, *options, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCORES, name],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    scores = json.loads(done.stdout)
+    return {s: Report(scores.get(s, {}), said(course, s, name)) for s in handed_in}
+
+
+def said(course: Path, student: str, name: str) -> dict[str, str]:
+    path = course / "autograded" / student / name / f"{name}.ipynb"
+    if not path.exists():
+        return {}
+    return {
+        grader(cell, "grade_id"): f"{output.ename}: {output.evalue}"
+        for cell in nbformat.read(path, as_version=4).cells
+        if grader(cell, "grade")
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    }
+
+
+@cache
+def reports(name: str) -> dict[str, Report]:
+    """Everything graded, by two processes."""
+    everything = list(submissions(name).items())
+    halves = [dict(everything[0::2]), dict(everything[1::2])]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda half: grade(name, half), halves)
+    return first | second
+
+
+def lost(name: str, report: Report) -> dict[str, float]:
+    """The autograded points that a submission did not get, by grade_id."""
+    assert report.scores, "it was not graded at all"
+    missing = {test: full - report.scores[test] for test, full in points(name).items()}
+    return {test: by for test, by in missing.items() if by}
+
+
+def test_every_assignment_has_mistakes_and_another_style():
+    assert list(MISTAKES) == list(OTHER_STYLE) == NAMES
+    for name in NAMES:
+        assert len(MISTAKES[name]) >= 6
+        assert {m.question for m in MISTAKES[name]} == set(solutions(name))
+        assert set(OTHER_STYLE[name]) == set(solutions(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_question_has_a_test_and_twenty_points_in_all(name):
+    assert list(points(name)) == [f"test_{question}" for question in solutions(name)]
+    graded = [cell for cell in master(name).cells if grader(cell, "grade")]
+    assert sum(grader(cell, "points") for cell in graded) == 20
+    written = [cell for cell in graded if grader(cell, "solution")]
+    assert written
+    for cell in written:
+        assert "**Model answer.**" in cell.source
+        assert "**Rubric.**" in cell.source
+
+
+def test_the_release_is_what_nbgrader_makes_of_the_masters(tmp_path):
+    assignments.release(assignments.masters(), tmp_path)
+    made = {file.name: file.read_text() for file in tmp_path.glob("*.ipynb")}
+    kept = {file.name: file.read_text() for file in assignments.RELEASE.glob("*.ipynb")}
+    assert made == kept, "run `make homework`"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_release_holds_no_solution_no_test_and_no_rubric(name):
+    text = json.dumps(released(name))
+    assert re.findall("SOLUTION|HIDDEN TESTS|Misconception|Model answer|Rubric", text) == []
+    for code in solutions(name).values():
+        secret = code.split("### BEGIN SOLUTION\n")[1].split("### END SOLUTION")[0]
+        lines = [json.dumps(line.strip())[1:-1] for line in secret.splitlines()]
+        assert [line for line in lines if len(line) > 25 and line in text] == []
+
+
+@every_assignment
+def test_the_right_answers_earn_everything(name):
+    report = reports(name)["right"]
+    assert report.said == {}
+    assert lost(name, report) == {}
+
+
+@every_assignment
+def test_the_untouched_release_earns_nothing_and_finishes(name):
+    report = reports(name)["untouched"]
+    assert lost(name, report) == points(name)
+    assert {words.split(":")[0] for words in report.said.values()} == {"NotImplementedError"}
+
+
+@every_assignment
+def test_another_style_earns_everything_whatever_the_notebook_prints_or_sets(name):
+    report = reports(name)["other-style"]
+    assert report.said == {}
+    assert lost(name, report) == {}
+
+
+@every_assignment
+@pytest.mark.parametrize("student", ["raises", "no-python", "exits", "deletes", "edits"])
+def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(name, student):
+    test, full = next(iter(points(name).items()))
+    assert lost(name, reports(name)[student]) == {test: full}
+
+
+@every_assignment
+def test_every_mistake_costs_its_question_alone_and_is_named(name):
+    for k, mistake in enumerate(MISTAKES[name]):
+        report, test = reports(name)[f"mistake-{k}"], f"test_{mistake.question}"
+        assert lost(name, report) == {test: points(name)[test]}, mistake
+        assert list(report.said) == [test], mistake
+        assert re.match(f"Misconception: .*{mistake.message}", report.said[test]), mistake
+
+
+def test_an_endless_loop_ends_and_costs_its_question_alone():
+    first, test = next(iter(solutions(FIRST))), next(iter(points(FIRST)))
+    endless = f"def {first}(*a):\n    while True:\n        pass"
+    loop = submission(FIRST, solutions(FIRST) | {first: endless})
+    report = grade(FIRST, {"loop": loop}, "--Execute.timeout=40")["loop"]
+    assert lost(FIRST, report) == {test: points(FIRST)[test]}
+    assert "Timeout" in report.said[test]
+
+
+def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else():
+    right, first = solutions(FIRST), next(iter(solutions(FIRST)))
+    dead = right | {first: "import os\nos._exit(0)"}
+    found = grade(FIRST, {"dead": submission(FIRST, dead), "next": submission(FIRST, right)})
+    assert not any(found["dead"].scores.values())
+    assert lost(FIRST, found["next"]) == {}
