@@ -1,7 +1,7 @@
 """The homework: ``python notebooks/assignments.py`` writes ``homework/release`` from its masters.
 
-A master is a percent script in ``homework/source``. Its cells carry nbgrader's metadata, of which
-it writes down what differs from the default: a ``grade_id``, and ``solution``, ``grade``, ``points``.
+A master is a percent script in ``homework/source``. Its cells carry nbgrader's metadata, as far as
+they differ from the default: a ``grade_id``, and ``solution``, ``grade`` or ``points``.
 What students get is made by nbgrader's own ``generate_assignment`` in a course folder;
 ``--course DIR`` makes or updates such a folder for an instructor, and does nothing else.
 """
@@ -55,9 +55,7 @@ def make_course(course: Path, chosen: dict[str, Path]) -> None:
         nbformat.write(instructor_version(master), path)
 
 
-def nbgrader(
-    course: Path, *arguments: str, check: bool = True
-) -> subprocess.CompletedProcess[str]:
+def nbgrader(course: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run an nbgrader command in a course folder, with no configuration but the folder's own."""
     environment = os.environ | {"JUPYTER_CONFIG_DIR": str(course / ".jupyter")}
     done = subprocess.run(

@@ -46,7 +46,7 @@ MISTAKES: dict[str, list[Mistake]] = {
             "cosine_mask",
             "return rank < hidden[:, None]",
             "return torch.rand(rank.shape, generator=generator) < hidden[:, None] / patches",
-            "A coin for each patch",
+            "a coin for each patch",
         ),
     ],
 }
