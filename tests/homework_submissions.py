@@ -49,6 +49,35 @@ MISTAKES: dict[str, list[Mistake]] = {
             "a coin for each patch",
         ),
     ],
+    "hw2_vae": [
+        Mistake(
+            "mmd2",
+            """(kernel(a, a).sum() - m) / (m * (m - 1))  # k(a_i, a_i) = 1 does not count
+    within_b = (kernel(b, b).sum() - n) / (n * (n - 1))""",
+            """kernel(a, a).mean()
+    within_b = kernel(b, b).mean()""",
+            "The diagonal counts",
+        ),
+        Mistake("mmd2", "- 2 * kernel", "- kernel", "the factor 2 is missing"),
+        Mistake("mmd2", ".square().sum(dim=2)", ".norm(dim=2)", "in the kernel is not squared"),
+        Mistake("mmd2", "(2 * width**2)", "(2 * width)", "The width is not squared"),
+        Mistake("mmd_vae_loss", ".sum(dim=1)", ".mean(dim=1)", "averaged over the pixels"),
+        Mistake(
+            "mmd_vae_loss",
+            "-F.logsigmoid(x * logits).flatten(1).sum(dim=1).mean()",
+            "F.binary_cross_entropy_with_logits(logits, x, reduction='sum') / len(x)",
+            "takes it for 0 or 1",
+        ),
+        Mistake("mmd_vae_loss", "torch.randn", "torch.rand", "mean other than 0"),
+        Mistake("mmd_vae_loss", "distance(z,", "distance(z.detach(),", "z is detached"),
+        Mistake("kl_to_class", "mu - means[labels]", "mu", "The means are ignored"),
+        Mistake("kl_to_class", "apart**2", "mu**2 - means[labels] ** 2", "subtract before you"),
+        Mistake("kl_to_class", "log_var.exp() -", "(2 * log_var).exp() -", "log of the variance"),
+        Mistake("kl_to_class", "sum(dim=1)", "mean(dim=1)", "averaged over the units"),
+        Mistake("draw_class", "m + torch", "torch", "means of the classes are missing"),
+        Mistake("draw_class", "randn(m.shape,", "randn(m.shape[1],", "eps is shared"),
+        Mistake("draw_class", ", generator=generator)", ")", "The same seed gives other codes"),
+    ],
 }
 
 OTHER_STYLE: dict[str, dict[str, str]] = {
@@ -83,6 +112,34 @@ def cosine_mask(u, patches, generator):
         hidden = math.ceil(math.cos(math.pi * value / 2) * patches)
         row[torch.randperm(patches, generator=generator)[:hidden]] = True
     return mask
+""",
+    },
+    "hw2_vae": {
+        "mmd2": """
+def mmd2(a, b, width):
+    k = lambda u, v: (-(torch.cdist(u, v) ** 2) / 2 / width / width).exp()
+    own = lambda u: k(u, u)[~torch.eye(len(u), dtype=torch.bool)].mean()
+    return own(a) + own(b) - 2 * k(a, b).mean()
+""",
+        "mmd_vae_loss": """
+def mmd_vae_loss(logits, x, z, weight, distance, generator):
+    n, K = z.size()
+    bce = nn.BCEWithLogitsLoss(reduction="sum")(logits, (x + 1) / 2) / n
+    noise = torch.empty(n, K).normal_(generator=generator)
+    return bce + weight * distance(noise, z)
+""",
+        "kl_to_class": """
+def kl_to_class(mu, log_var, labels, means):
+    q = torch.distributions.Normal(mu, torch.exp(log_var / 2))
+    p = torch.distributions.Normal(F.one_hot(labels, len(means)).to(means) @ means, torch.ones(()))
+    return torch.distributions.kl_divergence(q, p).sum(-1)
+""",
+        "draw_class": """
+def draw_class(decode, labels, means, generator):
+    print("drawing")
+    z = torch.stack([torch.normal(means[y], 1.0, generator=generator) for y in labels])
+    warnings.warn("slow")
+    return decode(z)
 """,
     },
 }
