@@ -4,7 +4,43 @@ A mistake replaces a piece of the master's solution of one question; ``tests/tes
 nbgrader grade it. The message is a regular expression for what the student must be told.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import assignments
+import nbformat
+from nbformat import NotebookNode
+
+NAMES = list(assignments.masters())
+
+
+def grader(cell: NotebookNode, key: str) -> Any:
+    return cell.metadata.get("nbgrader", {}).get(key)
+
+
+def master(name: str) -> NotebookNode:
+    return assignments.instructor_version(assignments.masters()[name])
+
+
+def released(name: str) -> NotebookNode:
+    return nbformat.read(assignments.RELEASE / f"{name}.ipynb", as_version=4)
+
+
+def points(name: str) -> dict[str, int]:
+    """Points of the autograded cells, by grade_id."""
+    return {
+        grader(cell, "grade_id"): grader(cell, "points")
+        for cell in master(name).cells
+        if grader(cell, "grade") and not grader(cell, "solution")
+    }
+
+
+def solutions(name: str) -> dict[str, str]:
+    """The master's code, by grade_id."""
+    return {
+        grader(cell, "grade_id"): cell.source
+        for cell in master(name).cells
+        if grader(cell, "solution") and cell.cell_type == "code"
+    }
 
 
 class Mistake(NamedTuple):
