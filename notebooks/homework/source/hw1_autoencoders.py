@@ -457,11 +457,11 @@ for name, model in models.items():
 # cheated completely. How?
 
 # %% [markdown] nbgrader={"grade_id": "standing_still", "solution": true, "grade": true, "points": 3}
-# **Model answer.** (a) The penalty lowers ‖J‖ in every row where it is larger, and the mse rises with it: what
-# the decoder needs to know must move the code. The probe on 300 labels changes little or falls.
+# **Model answer.** (a) The larger the penalty, the smaller ‖J‖; the mse rises with it, since what the decoder needs
+# to know must move the code; the probe falls.
 # (b) Shrink the code, or push the units into the flat ends of the sigmoid, where they say nothing: ‖J‖ falls
-# since all of f falls. The ratio to the spread falls far less than ‖J‖, so most of the gain is of that kind
-# (if the student's ratio falls as well, the part by which it falls is a real gain).
+# since all of f falls. The ratio falls as well, but by a smaller factor than ‖J‖: only that part is a real gain, the
+# rest is shrinking.
 # (c) Divide W of the encoder by 1000 and multiply that of the decoder by 1000 (in the linear range of the sigmoid):
 # the same reconstructions, a penalty of 1e-6 of what it was. Tied weights forbid it.
 #
@@ -551,10 +551,10 @@ plots.show(
 # number a little above it? (c) Why must at least one patch be hidden?
 
 # %% [markdown] nbgrader={"grade_id": "schedule", "solution": true, "grade": true, "points": 3}
-# **Model answer.** (a) Better where few patches are hidden (1, 4), which the constant mask never shows; worse or
-# equal at 12, the only task that the other network trains on with all of its capacity.
+# **Model answer.** (a) Better where few patches are hidden, by far, and where nearly all are: the constant mask shows
+# neither. Worse at 12, the only task that the other network trains on, with all of its capacity and all of its steps.
 # (b) $\int_0^1 \cos(\pi u / 2)\, du = 2/\pi = 0.637$; rounding up adds about half a patch, 1/32, which gives 0.668.
 # (c) With nothing hidden the loss is a sum over no pixels: 0 / 0, or no gradient at all.
 #
-# **Rubric.** 1 point each. (a) needs the numbers of both ends. (b) needs 2/π and the rounding. (c) needs that the
+# **Rubric.** 1 point each. (a) needs the numbers at 12 and elsewhere. (b) needs 2/π and the rounding. (c) needs that the
 # loss counts hidden patches only.
