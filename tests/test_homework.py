@@ -4,16 +4,19 @@ The first assignment belongs to ``make test``; ``make test-homework`` grades the
 """
 
 import copy
+import csv
 import importlib.util
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import assignments
@@ -108,16 +111,30 @@ def submissions(name: str) -> dict[str, NotebookNode]:
     return found | mistakes
 
 
+@contextmanager
+def graded_course(name: str, handed_in: dict[str, NotebookNode], *options: str) -> Iterator[Path]:
+    """A course of their own in which nbgrader has graded some submissions."""
+    with TemporaryDirectory(prefix="course-") as folder:
+        course = Path(folder)
+        assignments.make_course(course, {name: assignments.masters()[name]})
+        assignments.nbgrader(course, "generate_assignment", name, "--create")
+        for student, notebook in handed_in.items():
+            path = course / "submitted" / student / name / f"{name}.ipynb"
+            path.parent.mkdir(parents=True)
+            nbformat.write(notebook, path)
+        assignments.nbgrader(course, "autograde", name, *options, check=False)
+        yield course
+
+
 def grade(name: str, handed_in: dict[str, NotebookNode], *options: str) -> dict[str, Report]:
-    """Let nbgrader grade some submissions in a course of their own."""
-    course = Path(mkdtemp(prefix="course-"))
-    assignments.make_course(course, {name: assignments.masters()[name]})
-    assignments.nbgrader(course, "generate_assignment", name, "--create")
-    for student, notebook in handed_in.items():
-        path = course / "submitted" / student / name / f"{name}.ipynb"
-        path.parent.mkdir(parents=True)
-        nbformat.write(notebook, path)
-    assignments.nbgrader(course, "autograde", name, *options, check=False)
+    """What nbgrader makes of some submissions."""
+    with graded_course(name, handed_in, *options) as course:
+        scores = scores_in(course, name)
+        return {s: Report(scores.get(s, {}), said(course, s, name)) for s in handed_in}
+
+
+def scores_in(course: Path, name: str) -> dict[str, dict[str, float]]:
+    """The gradebook's points by student and grade_id, read in a process without our filters."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCORES, name],
         cwd=course,
@@ -125,8 +142,7 @@ def grade(name: str, handed_in: dict[str, NotebookNode], *options: str) -> dict[
         text=True,
         check=True,
     )
-    scores = json.loads(done.stdout)
-    return {s: Report(scores.get(s, {}), said(course, s, name)) for s in handed_in}
+    return json.loads(done.stdout)
 
 
 def said(course: Path, student: str, name: str) -> dict[str, str]:
@@ -218,3 +234,15 @@ def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else():
     found = grade(FIRST, {"dead": submission(FIRST, dead), "next": submission(FIRST, right)})
     assert not any(found["dead"].scores.values())
     assert lost(FIRST, found["next"]) == {}
+
+
+def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():
+    mistake = MISTAKES[FIRST][0]
+    with graded_course(FIRST, {"wrong": with_mistake(FIRST, mistake)}) as course:
+        assignments.nbgrader(course, "generate_feedback", FIRST)
+        assignments.nbgrader(course, "export")
+        page = (course / "feedback" / "wrong" / FIRST / f"{FIRST}.html").read_text()
+        (row,) = csv.DictReader((course / "grades.csv").open())
+    assert re.search(mistake.message, page)
+    full = sum(points(FIRST).values()) - points(FIRST)[f"test_{mistake.question}"]
+    assert float(row["score"]) == full
