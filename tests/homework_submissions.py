@@ -1,7 +1,8 @@
 """What students hand in: each classic mistake, and right answers in another style.
 
-A mistake replaces a piece of the master's solution of one question; ``tests/test_homework.py`` lets
-nbgrader grade it. The message is a regular expression for what the student must be told.
+A mistake replaces a piece of the master's solution of one question; the message is a regular
+expression for what the student must be told. ``tests/test_homework.py`` lets nbgrader grade the first
+two of each question, ``tests/test_homework_masters.py`` runs them all.
 """
 
 from typing import Any, NamedTuple
@@ -50,6 +51,12 @@ class Mistake(NamedTuple):
     right: str
     wrong: str
     message: str
+
+    def answers(self, name: str) -> dict[str, str]:
+        """The master's solutions, one of them with the mistake."""
+        right = solutions(name)
+        assert right[self.question].count(self.right) == 1, self
+        return right | {self.question: right[self.question].replace(self.right, self.wrong)}
 
 
 MISTAKES: dict[str, list[Mistake]] = {

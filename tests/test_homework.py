@@ -79,11 +79,10 @@ def submission(name: str, answers: dict[str, str], whole: bool = False) -> Noteb
     return notebook
 
 
-def with_mistake(name: str, mistake: Mistake) -> NotebookNode:
-    right = solutions(name)
-    assert right[mistake.question].count(mistake.right) == 1, mistake
-    wrong = right[mistake.question].replace(mistake.right, mistake.wrong)
-    return submission(name, right | {mistake.question: wrong})
+def graded_mistakes(name: str) -> dict[str, Mistake]:
+    """The first two mistakes of each question, by student."""
+    by_question = {q: [m for m in MISTAKES[name] if m.question == q] for q in solutions(name)}
+    return {f"{q}-{k}": m for q, ms in by_question.items() for k, m in enumerate(ms[:2])}
 
 
 def cell_of(notebook: NotebookNode, grade_id: str) -> NotebookNode:
@@ -107,8 +106,8 @@ def submissions(name: str) -> dict[str, NotebookNode]:
     cheat.cells.remove(cell_of(cheat, f"test_{first}"))
     test = cell_of(found["edits"], f"test_{first}")
     test.source, test.metadata.nbgrader.points = "1000", 1000
-    mistakes = {f"mistake-{k}": with_mistake(name, m) for k, m in enumerate(MISTAKES[name])}
-    return found | mistakes
+    mistakes = graded_mistakes(name).items()
+    return found | {who: submission(name, mistake.answers(name)) for who, mistake in mistakes}
 
 
 @contextmanager
@@ -212,8 +211,9 @@ def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(name, stud
 
 @every_assignment
 def test_every_mistake_costs_its_question_alone_and_is_named(name):
-    for k, mistake in enumerate(MISTAKES[name]):
-        report, test = reports(name)[f"mistake-{k}"], f"test_{mistake.question}"
+    assert len(graded_mistakes(name)) >= 6
+    for student, mistake in graded_mistakes(name).items():
+        report, test = reports(name)[student], f"test_{mistake.question}"
         assert lost(name, report) == {test: points(name)[test]}, mistake
         assert list(report.said) == [test], mistake
         assert re.match(f"Misconception: .*{mistake.message}", report.said[test]), mistake
@@ -238,7 +238,7 @@ def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else():
 
 def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():
     mistake = MISTAKES[FIRST][0]
-    with graded_course(FIRST, {"wrong": with_mistake(FIRST, mistake)}) as course:
+    with graded_course(FIRST, {"wrong": submission(FIRST, mistake.answers(FIRST))}) as course:
         assignments.nbgrader(course, "generate_feedback", FIRST)
         assignments.nbgrader(course, "export")
         page = (course / "feedback" / "wrong" / FIRST / f"{FIRST}.html").read_text()
