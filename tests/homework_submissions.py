@@ -1,10 +1,11 @@
 """What students hand in: each classic mistake, and right answers in another style.
 
 A mistake replaces a piece of the master's solution of one question; the message is a regular
-expression for what the student must be told. ``tests/test_homework.py`` lets nbgrader grade the first
-two of each question, ``tests/test_homework_masters.py`` runs them all.
+expression for what the student must be told. ``tests/test_homework.py`` lets nbgrader grade the
+first two of each question, ``tests/test_homework_masters.py`` runs them all.
 """
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import assignments
@@ -18,6 +19,7 @@ def grader(cell: NotebookNode, key: str) -> Any:
     return cell.metadata.get("nbgrader", {}).get(key)
 
 
+@cache
 def master(name: str) -> NotebookNode:
     return assignments.instructor_version(assignments.masters()[name])
 
@@ -26,6 +28,7 @@ def released(name: str) -> NotebookNode:
     return nbformat.read(assignments.RELEASE / f"{name}.ipynb", as_version=4)
 
 
+@cache
 def points(name: str) -> dict[str, int]:
     """Points of the autograded cells, by grade_id."""
     return {
@@ -35,6 +38,7 @@ def points(name: str) -> dict[str, int]:
     }
 
 
+@cache
 def solutions(name: str) -> dict[str, str]:
     """The master's code, by grade_id."""
     return {
