@@ -116,9 +116,11 @@ $(PEERS): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[peers]'
 	touch $(PEERS)
 
-# nbgrader, for who sets and grades the homework: a student's JupyterLab does without its menus.
+# nbgrader, for who sets and grades the homework; JupyterLab stays as it is without it.
+LAB_PARTS := @jupyter/nbgrader @jupyter-notebook/lab-extension
 $(INSTRUCTOR): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[instructor]'
+	$(RUN) -m jupyter labextension disable --level=sys_prefix $(LAB_PARTS)
 	touch $(INSTRUCTOR)
 
 $(VENV_PYTHON):
