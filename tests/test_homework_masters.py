@@ -1,8 +1,14 @@
-"""The masters of the homework, and what is released of them, as texts; nbgrader is not needed."""
+"""The masters of the homework and what is released of them, without nbgrader.
+
+Here the hidden tests run in this process, which is quick enough for every mistake.
+"""
 
 import json
 import re
+from functools import cache
+from typing import Any
 
+import matplotlib as mpl
 import pytest
 from homework_submissions import (
     MISTAKES,
