@@ -9,13 +9,15 @@ TORCH := torch==2.14.1 torchvision==0.29.1
 
 STAMP := .venv/.installed
 PEERS := .venv/.peers
+INSTRUCTOR := .venv/.instructor
 VENV_PYTHON := .venv/bin/python
 # `!python` in a notebook and a terminal in JupyterLab must find the same Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick notebooks studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework homework notebooks studies comparison weights bench
+.PHONY: bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -35,13 +37,19 @@ lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LA
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $$flags $(LAB_ARGS)
 
 test: $(STAMP) ## run everything: unit tests, lint, types, every notebook
-	$(RUN) -m pytest
+	$(RUN) -m pytest -m "not homework"
 	$(LINT)
 	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
 
 test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (under 3 minutes)
 	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
+
+test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
+	$(RUN) -m pytest tests/test_homework.py
+
+homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
+	$(RUN) notebooks/assignments.py
 
 notebooks: $(STAMP) ## build the notebooks, execute what changed, and map the lecture to them
 	$(RUN) notebooks/build.py
@@ -112,6 +120,13 @@ $(STAMP): requirements.txt pyproject.toml notebooks/lab_settings.json
 $(PEERS): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[peers]'
 	touch $(PEERS)
+
+# nbgrader, for who sets and grades the homework; JupyterLab stays as it is without it.
+LAB_PARTS := @jupyter/nbgrader @jupyter-notebook/lab-extension
+$(INSTRUCTOR): $(STAMP)
+	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[instructor]'
+	$(RUN) -m jupyter labextension disable --level=sys_prefix $(LAB_PARTS)
+	touch $(INSTRUCTOR)
 
 $(VENV_PYTHON):
 	$(MAKE_VENV)

@@ -2,12 +2,15 @@
 
 import importlib
 import pkgutil
+import sys
+import warnings
 
 import pytest
 import torch
 
 from gen_lib import checks
 from gen_lib.checks import Misconception, exercise
+from gen_lib.checks.homework import graded, require_mean
 
 CHAPTERS = [found.name for found in pkgutil.iter_modules(checks.__path__)]
 MODULES = [importlib.import_module(f"gen_lib.checks.{name}") for name in CHAPTERS]
@@ -77,3 +80,42 @@ def test_a_check_draws_the_same_numbers_whatever_was_drawn_before():
         torch.rand(3)
         check(lambda: drawn.append(torch.rand(3)))
     assert torch.equal(*drawn)
+
+
+def test_a_graded_test_prints_nothing_and_sees_the_same_state_whatever_the_notebook_did(capfd):
+    seen = []
+
+    def test():
+        warnings.warn("a warning", stacklevel=1)
+        print("a word")
+        print("another", file=sys.stderr)
+        seen.append((torch.rand(3), torch.is_grad_enabled()))
+
+    graded(test)
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        torch.set_default_dtype(torch.float64)
+        graded(test)
+        assert torch.get_default_dtype() == torch.float64
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(seen[0][0], seen[1][0])
+    assert [on for _, on in seen] == [True, True]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_graded_test_hides_no_failure():
+    def test():
+        raise Misconception("named")
+
+    with pytest.raises(Misconception, match="named"):
+        graded(test)
+
+
+def test_a_mean_is_accepted_within_six_standard_errors(generator):
+    draws = torch.randn(10_000, 2, generator=generator) + torch.tensor([1.0, 2.0])
+    require_mean(draws, torch.tensor([1.0, 2.0]), "wrong")
+    require_mean(draws, torch.tensor([1.05, 2.05]), "wrong")
+    for off in (torch.tensor([1.08, 2.0]), torch.tensor([1.0, 2.08])):
+        with pytest.raises(Misconception, match="wrong"):
+            require_mean(draws, off, "wrong")

@@ -19,9 +19,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(text) for text in PROJECT["dependencies"]]
-TEST_EXTRA, PEERS = (
+TEST_EXTRA, PEERS, INSTRUCTOR = (
     [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
-    for extra in ("test", "peers")
+    for extra in ("test", "peers", "instructor")
 )
 PINS = [
     Requirement(line)
@@ -104,9 +104,10 @@ def test_every_dependency_is_pinned_within_its_range(dependency):
     assert dependency.specifier.contains(pins[canonicalize_name(dependency.name)])
 
 
-def test_peers_are_pinned_and_no_part_of_what_is_installed():
-    assert [str(peer) for peer in PEERS if not re.fullmatch(r"==[\w.]+", str(peer.specifier))] == []
-    assert not {peer.name for peer in PEERS} & {pin.name for pin in PINS}
+def test_other_extras_are_pinned_and_no_part_of_what_is_installed():
+    extra = PEERS + INSTRUCTOR
+    assert [str(one) for one in extra if not re.fullmatch(r"==[\w.]+", str(one.specifier))] == []
+    assert not {one.name for one in extra} & {pin.name for pin in PINS}
 
 
 def test_requirements_hold_names_and_versions_only():
@@ -164,10 +165,19 @@ def test_an_installed_checkout_installs_nothing(checkout):
     assert "pip" not in plan
 
 
-def test_the_benchmark_adds_peers_to_the_pinned_set(checkout):
-    assert "pip install  -c requirements.txt -e '.[peers]'" in make("-n", "bench", folder=checkout)
-    (checkout / ".venv" / ".peers").touch()
-    assert "pip" not in make("-n", "bench", folder=checkout)
+@pytest.mark.parametrize(
+    ("target", "extra"),
+    [
+        ("bench", "peers"),
+        ("test-homework", "instructor"),
+        ("homework", "instructor"),
+    ],
+)
+def test_what_needs_an_extra_adds_it_to_the_pinned_set(checkout, target, extra):
+    wanted = f"pip install  -c requirements.txt -e '.[{extra}]'"
+    assert wanted in make("-n", target, folder=checkout)
+    (checkout / ".venv" / f".{extra}").touch()
+    assert "pip" not in make("-n", target, folder=checkout)
 
 
 @pytest.mark.parametrize("changed", ["requirements.txt", "pyproject.toml"])
