@@ -924,8 +924,9 @@ assert min(span["gan"]) < min(span["diffusion"])
 
 # %% [markdown]
 # What is stable is this: the loss falls in every run, and it **says how good the samples are**. The loss of the
-# GAN's generator does not. There is no opponent to outrun. Stable is not fast: after twenty seconds the best GAN is
-# ahead of the best diffusion model, and falls behind only on a longer clock (the table of *Measure*).
+# GAN's generator falls in some runs, rises in others, and says less. There is no opponent to outrun. But the distances
+# depend on the learning rate about as much as the GAN's do, and stable is not fast: after twenty seconds the best GAN
+# is ahead of the best diffusion model, and falls behind only on a longer clock (the table of *Measure*).
 #
 # ## Break it: a schedule that ends too early
 #
