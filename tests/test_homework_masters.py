@@ -47,7 +47,8 @@ def failures(name: str, answers: dict[str, str]) -> dict[str, str]:
 
 
 def test_every_assignment_has_mistakes_and_another_style():
-    assert list(MISTAKES) == list(OTHER_STYLE) == NAMES
+    assert list(MISTAKES) == list(OTHER_STYLE)  # those of drafts among them
+    assert set(NAMES) <= set(MISTAKES)
     for name in NAMES:
         assert len(MISTAKES[name]) >= 6
         assert {m.question for m in MISTAKES[name]} == set(solutions(name))
