@@ -16,8 +16,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework homework notebooks studies comparison weights bench
-.PHONY: bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework homework notebooks studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
