@@ -59,8 +59,7 @@ print(clock.stated("07_comparison"))
 # | **VAE** | stable training (안정적 훈련), diversity (다양성 보장) | lower quality (낮은 샘플 품질) |
 # | **Diffusion** | high quality (높은 품질), mode coverage (모드 커버리지) | slow sampling (느린 샘플링 속도) |
 #
-# and gives four criteria for a choice: **quality** (품질), **stability** (안정성), **speed** (속도), **diversity**
-# (다양성). Each word has to become a figure before it can be right or wrong. Two of them pull against each other,
+# and gives four criteria for a choice: **quality** (품질), **stability** (안정성), **speed** (속도), **diversity**. Each word has to become a figure before it can be right or wrong. Two of them pull against each other,
 # so they need two figures (Kynkäänniemi et al. 2019, [1904.06991](https://arxiv.org/abs/1904.06991)):
 #
 # - **precision**: which share of the *samples* lies where real images are? That is quality.
@@ -547,15 +546,15 @@ assert all(measured["GAN", n][0] > measured["real images", n][0] for n in sizes)
 #
 # | System | Family | Why this one, and what is known |
 # |---|---|---|
-# | **Images** (이미지 생성): DALL-E | autoregressive, then diffusion | The first wrote an image as a text: a transformer predicts the codes of a discrete autoencoder, one after the other ([2102.12092](https://arxiv.org/abs/2102.12092)). The second decodes an embedding by diffusion ([2204.06125](https://arxiv.org/abs/2204.06125)). |
+# | Images (이미지 생성): DALL-E | autoregressive, then diffusion | The first wrote an image as a text: a transformer predicts the codes of a discrete autoencoder, one after the other ([2102.12092](https://arxiv.org/abs/2102.12092)). The second decodes an embedding by diffusion ([2204.06125](https://arxiv.org/abs/2204.06125)). |
 # | Midjourney | not published | Its makers have described no model. What others write about it is a guess. |
 # | Stable Diffusion | diffusion between an autoencoder's encoder and decoder | Diffusing a short code is far cheaper than diffusing pixels; the autoencoder is trained with a little KL or a codebook, and with a discriminator ([2112.10752](https://arxiv.org/abs/2112.10752)). The third version takes the straight path of chapter 06 ([2403.03206](https://arxiv.org/abs/2403.03206)). |
-# | **Text** (텍스트 생성): the GPT series | autoregressive | Words are discrete and come in an order, so chapter 00's factorisation needs no approximation: the likelihood is exact ([2005.14165](https://arxiv.org/abs/2005.14165)). |
-# | **Speech** (음성 합성): WaveNet | autoregressive | The same for amplitudes of sound, 16,000 of them a second, hence slow ([1609.03499](https://arxiv.org/abs/1609.03499)). |
+# | Text (텍스트 생성): the GPT series | autoregressive | Words are discrete and come in an order, so chapter 00's factorisation needs no approximation: the likelihood is exact ([2005.14165](https://arxiv.org/abs/2005.14165)). |
+# | Speech (음성 합성): WaveNet | autoregressive | The same for amplitudes of sound, 16,000 of them a second, hence slow ([1609.03499](https://arxiv.org/abs/1609.03499)). |
 # | Tacotron | autoregressive | One step a frame of a spectrogram instead of one an amplitude ([1703.10135](https://arxiv.org/abs/1703.10135)); a WaveNet turned the second version's spectrogram into sound ([1712.05884](https://arxiv.org/abs/1712.05884)). |
-# | **Video** (비디오 생성): Sora | diffusion on an autoencoder's code | A transformer denoises patches in space and time, says the makers' report *Video generation models as world simulators* (2024), which leaves out sizes and data; the image model of that kind is published ([2212.09748](https://arxiv.org/abs/2212.09748)). |
+# | Video (비디오 생성): Sora | diffusion on an autoencoder's code | A transformer denoises patches in space and time, says the makers' report *Video generation models as world simulators* (2024), which leaves out sizes and data; the image model of that kind is published ([2212.09748](https://arxiv.org/abs/2212.09748)). |
 # | RunwayML | diffusion on an autoencoder's code | So its first model, which repaints a given video ([2302.03011](https://arxiv.org/abs/2302.03011)). |
-# | **3-D** (3D 모델링): NeRF | none | A network that holds one scene, fitted to photographs of it ([2003.08934](https://arxiv.org/abs/2003.08934)): it renders, and has no distribution to draw from. It becomes a part of generators: a GAN ([2112.07945](https://arxiv.org/abs/2112.07945)), or a scene optimised under a diffusion model ([2209.14988](https://arxiv.org/abs/2209.14988)). |
+# | 3-D (3D 모델링): NeRF | none | A network that holds one scene, fitted to photographs of it ([2003.08934](https://arxiv.org/abs/2003.08934)): it renders, and has no distribution to draw from. It becomes a part of generators: a GAN ([2112.07945](https://arxiv.org/abs/2112.07945)), or a scene optimised under a diffusion model ([2209.14988](https://arxiv.org/abs/2209.14988)). |
 # | 3D GAN | GAN | Chapter 04 with cubes for pixels ([1610.07584](https://arxiv.org/abs/1610.07584)). |
 #
 # Three things to see. **Autoencoders are everywhere**, mostly unnamed: half of these systems generate codes and
@@ -569,14 +568,14 @@ assert all(measured["GAN", n][0] > measured["real images", n][0] for n in sizes)
 # the years of the references on this page fit that, and nothing here counts papers. It expects four things. Each exists
 # in part, and each mixes families:
 #
-# - **Multimodal** (멀티모달 생성): one transformer predicts the next word and denoises the next image
+# - **Multimodal generation** (멀티모달 생성): one transformer predicts the next word and denoises the next image
 #   ([2408.11039](https://arxiv.org/abs/2408.11039)).
-# - **Personal** (개인화된 생성): a handful of photographs of a subject, and a diffusion model learns its name
+# - **Personal content** (개인화된 생성): a handful of photographs of a subject, and a diffusion model learns its name
 #   ([2208.12242](https://arxiv.org/abs/2208.12242)).
-# - **Real time** (실시간 생성): the way back, learnt in one to four calls by consistency
+# - **Generation in real time** (실시간 생성): the way back, learnt in one to four calls by consistency
 #   ([2303.01469](https://arxiv.org/abs/2303.01469)) or with a discriminator's help
 #   ([2311.17042](https://arxiv.org/abs/2311.17042)).
-# - **Controllable** (제어 가능한 생성): edges, depths or poses steer a frozen diffusion model
+# - **Controllable generation** (제어 가능한 생성): edges, depths or poses steer a frozen diffusion model
 #   ([2302.05543](https://arxiv.org/abs/2302.05543)); you have steered one by a label.
 #
 # It also names the fields that change: creation, entertainment, education, medicine (창작, 엔터테인먼트, 교육,
