@@ -1118,7 +1118,7 @@ check_guided(guided_noise)
 #   model. **Weaknesses:** tens of network calls for a sample where a GAN takes one; no short code to look into;
 #   no images if the schedule ends too early.
 #
-# **Next:** chapter 07 sets all families side by side, on one clock.
+# **Next:** [chapter 07](07_comparison.ipynb) sets all families side by side, on one clock.
 #
 # **Further reading.** J. Ho, A. Jain, P. Abbeel, *Denoising Diffusion Probabilistic Models*, 2020,
 # [2006.11239](https://arxiv.org/abs/2006.11239). J. Sohl-Dickstein et al., *Deep Unsupervised Learning using
