@@ -35,7 +35,7 @@ lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LA
 	$(RUN) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $$flags $(LAB_ARGS)
 
-test: $(STAMP) ## run everything: unit tests, lint, types, every notebook
+test: $(INSTRUCTOR) ## run everything: unit tests, lint, types, every notebook, one assignment
 	$(RUN) -m pytest -m "not homework"
 	$(LINT)
 	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
@@ -121,7 +121,7 @@ $(PEERS): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[peers]'
 	touch $(PEERS)
 
-# nbgrader, for who sets and grades the homework; JupyterLab stays as it is without it.
+# nbgrader, for who tests the course or grades homework; JupyterLab stays as it is without it.
 LAB_PARTS := @jupyter/nbgrader @jupyter-notebook/lab-extension
 $(INSTRUCTOR): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[instructor]'
