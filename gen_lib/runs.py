@@ -40,7 +40,8 @@ def train(options: argparse.Namespace) -> None:
     """Train a model and write its weights, card and history to a new folder."""
     out, first = options.out or Path("runs") / options.model, team().rank == 0
     if options.resume and (out / "history.csv").is_file():
-        print(f"{out} is done: there is nothing to go on with.")
+        if first:
+            print(f"{out} is done: there is nothing to go on with.")
         return
     if first:
         _check_place(out, options.resume)

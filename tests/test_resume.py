@@ -186,6 +186,9 @@ def processes():
     """Starts processes in which the library is already imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["gen_lib.cli", "torchvision.transforms.functional"])
+    first = context.Process(target=torch.zeros, args=(1,))  # the only one that waits for it
+    first.start()
+    first.join()
     return context
 
 
