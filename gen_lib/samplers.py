@@ -22,6 +22,7 @@ left is arithmetic, and the same for a network as for an exact E[x_0 | x_t]:
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
@@ -166,6 +167,11 @@ class Sampler(ABC):
             yield now
             x = constrain(self.step(now, s, z, counted), s)
         yield State(times[-1], x, Estimate(x, torch.zeros_like(x), 0), calls)
+
+
+def last(states: Iterator[State]) -> State:
+    """The last of the states; the others are let go as they come."""
+    return deque(states, maxlen=1).pop()
 
 
 class Ancestral(Sampler):

@@ -50,7 +50,7 @@ def test_the_sparse_loss_is_the_lectures_per_image(batch):
 
 def test_sparse_features_have_unit_length_so_that_scale_cannot_cheat_the_penalty(batch):
     model = SparseAutoencoder()
-    torch.testing.assert_close(model.features.norm(dim=0), torch.ones(1_000))
+    torch.testing.assert_close(model.dictionary.norm(dim=0), torch.ones(1_000))
     before = model.decode(model.encode(batch.images))
     with torch.no_grad():
         model.columns *= 10
@@ -59,7 +59,7 @@ def test_sparse_features_have_unit_length_so_that_scale_cannot_cheat_the_penalty
 
 def test_every_unit_starts_reading_what_it_writes():
     model = SparseAutoencoder()
-    torch.testing.assert_close(model.encoder.weight, model.features.T)
+    torch.testing.assert_close(model.encoder.weight, model.dictionary.T)
 
 
 def test_more_sparsity_leaves_fewer_active_units(few):

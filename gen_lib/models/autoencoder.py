@@ -170,7 +170,7 @@ class SparseAutoencoder(Model, Reconstructs):
         self.bias = nn.Parameter(torch.zeros(d))
 
     @property
-    def features(self) -> Float[Tensor, "d k"]:
+    def dictionary(self) -> Float[Tensor, "d k"]:
         """The columns of W_d, of unit length: what each unit adds to the image."""
         return self.columns / self.columns.norm(dim=0)
 
@@ -180,7 +180,7 @@ class SparseAutoencoder(Model, Reconstructs):
 
     def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
         """Codes to images, about [-1, 1]."""
-        return (z @ self.features.T + self.bias).reshape(-1, *self.image_shape)
+        return (z @ self.dictionary.T + self.bias).reshape(-1, *self.image_shape)
 
     def players(self) -> dict[str, Player]:
         """One player: all weights."""

@@ -42,6 +42,7 @@ from gen_lib.samplers import (
     State,
     guided,
     keep_known,
+    last,
     with_returns,
 )
 from gen_lib.schedules import SCHEDULES, Schedule, Straight
@@ -174,7 +175,7 @@ class DenoisingDiffusion(Model, Samples):
         parts = []
         for start in range(0, n, PART):
             some = None if labels is None else labels[start : start + PART]
-            *_, last = self.states(
+            states = self.states(
                 min(PART, n - start),
                 generator,
                 sampler=sampler,
@@ -182,7 +183,7 @@ class DenoisingDiffusion(Model, Samples):
                 labels=some,
                 guidance=guidance,
             )
-            parts.append(last.x.clamp(-self.limit, self.limit))
+            parts.append(last(states).x.clamp(-self.limit, self.limit))
         return torch.cat(parts)
 
     def players(self) -> dict[str, Player]:
@@ -269,10 +270,9 @@ class Diffusion(DenoisingDiffusion):
         steps = sampler.steps_within((calls - 1) // positive("repeats", repeats) + 1)
         keep = keep_known(self.schedule, x, mask, generator)
         noise = torch.randn(x.shape, generator=generator)
-        *_, last = sampler.states(
-            self.denoiser(), noise, with_returns(sampler.times(steps), repeats), generator, keep
-        )
-        return last.x.clamp(-self.limit, self.limit)
+        times = with_returns(sampler.times(steps), repeats)
+        states = sampler.states(self.denoiser(), noise, times, generator, keep)
+        return last(states).x.clamp(-self.limit, self.limit)
 
 
 class PlaneDiffusion(DenoisingDiffusion):

@@ -57,6 +57,11 @@ class Posterior(NamedTuple):
         """log q(z|x)."""
         return log_normal(z, self.mu, 0.5 * self.log_var)
 
+    def aggregated(self, z: Float[Tensor, "m k"]) -> Float[Tensor, "m"]:
+        """The density q(z) = 1/n sum_i q(z|x_i) at m places."""
+        places = [self.log_prob(place.expand_as(self.mu)).logsumexp(dim=0) for place in z]
+        return (torch.stack(places) - math.log(len(self.mu))).exp()
+
 
 class Elbo(NamedTuple):
     """The two terms of the bound, for each image, from one code drawn for it."""

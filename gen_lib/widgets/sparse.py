@@ -94,7 +94,7 @@ def _active(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Int64[Tens
 
 def _as_images(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "k c h w"]:
     """What each unit adds, scaled to reach -1 or 1."""
-    features = model.features.detach().T
+    features = model.dictionary.detach().T
     return (features / features.abs().amax(dim=1, keepdim=True)).reshape(-1, *x.shape[1:])
 
 

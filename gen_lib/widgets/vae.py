@@ -120,7 +120,7 @@ class PriorExplorer(Explorer[PriorState]):
             self.controls["z1"].value, self.controls["z2"].value = place
 
     def _draw_densities(self, ax: Axes) -> None:
-        density = _aggregated(self.q, plots.plane(80, LIMIT)).reshape(80, 80)
+        density = self.q.aggregated(plots.plane(80, LIMIT)).reshape(80, 80)
         plots.field(ax, density.sqrt(), LIMIT, cmap="Greens")
         for radius in (1, 2, 3):
             ax.add_patch(Circle((0, 0), radius, fill=False, color=plots.BASELINE))
@@ -129,7 +129,7 @@ class PriorExplorer(Explorer[PriorState]):
     def _densities(self, z: Float[Tensor, "1 2"]) -> tuple[float, float]:
         """p(z) of the prior, and q(z), the mean of q(z|x) over test images."""
         prior = math.exp(-0.5 * z.square().sum().item()) / (2 * math.pi)
-        return prior, _aggregated(self.q, z).item()
+        return prior, self.q.aggregated(z).item()
 
     def _likeliest(self, z: Float[Tensor, "1 2"]) -> int:
         return int(self.q.log_prob(z.expand_as(self.q.mu)).argmax())
@@ -205,9 +205,3 @@ def posteriors(model: BernoulliVAE, x: Float[Tensor, "n c h w"]) -> Posterior:
     x = model.observe(x, torch.Generator().manual_seed(0))
     both = in_batches(lambda part: torch.cat(model.posterior(part), dim=1), x)
     return Posterior(*both.chunk(2, dim=1))
-
-
-def _aggregated(q: Posterior, z: Float[Tensor, "m 2"]) -> Float[Tensor, "m"]:
-    """q(z) = 1/N sum_n q(z|x_n) at m places."""
-    places = [q.log_prob(place.expand_as(q.mu)).logsumexp(dim=0) for place in z]
-    return (torch.stack(places) - math.log(len(q.mu))).exp()

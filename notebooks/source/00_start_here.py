@@ -111,7 +111,7 @@ plots.show(
 # | [04 Generative adversarial network](04_gan.ipynb) | Can a second network replace the loss? |
 # | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two worlds without pairs? |
 # | [06 Diffusion](06_diffusion.ipynb) | Can one generate by removing noise, a little at a time? |
-# | 07 Comparison | Which family for which purpose - measured? |
+# | [07 Comparison](07_comparison.ipynb) | Which family for which purpose - measured? |
 #
 # **Notation**, the same in every chapter:
 #

@@ -231,7 +231,7 @@ for name in (*SPARSE.values(), "denoising", "masked"):
 # %%
 z = in_batches(sparse.encode, x)
 use = (z > 0).sum(dim=0)  # (1000,) how many of the 10,000 test images switch each unit on
-order, columns = use.argsort(descending=True), sparse.features.detach().T
+order, columns = use.argsort(descending=True), sparse.dictionary.detach().T
 columns = columns / columns.abs().amax(dim=1, keepdim=True)  # black -1, grey 0, white 1
 ranks = {"used most": 0, "used less": 100, "hardly used": 600}
 rows = {
