@@ -51,9 +51,10 @@ test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nb
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py
 
-notebooks: $(STAMP) ## build the notebooks, execute what changed, and map the lecture to them
+notebooks: $(STAMP) ## build the notebooks, execute what changed, and write the lecture's map and the results in the README
 	$(RUN) notebooks/build.py
 	$(RUN) notebooks/lecture_map.py
+	$(RUN) notebooks/results.py
 
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done

@@ -4,9 +4,7 @@ Two tables between the markers ``results``, from the stored studies of chapters 
 """
 
 import csv
-import re
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from build import HERE
 
@@ -66,12 +64,16 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 
 def render() -> str:
     """What stands between the markers."""
-    return f"\n{families(read('comparison'))}\n{ladder(read('ladder'))}"
+    found = {path.stem for path in (HERE / "studies").glob("*.csv")}
+    tables = {"comparison": families, "ladder": ladder}
+    texts = [write(read(study)) for study, write in tables.items() if study in found]
+    return "\n\n" + "\n".join([*texts, ""])
 
 
 def between(text: str, inner: str) -> str:
     """The README with this between its markers."""
-    return re.sub("(?s)(<!-- results -->).*?(<!-- /results -->)", rf"\1{inner}\2", text)
+    head, tail = "<!-- results -->", "<!-- /results -->"
+    return text[: text.index(head)] + head + inner + text[text.index(tail) :]
 
 
 def _of(row: Row, reading: Reading, digits: str) -> str:

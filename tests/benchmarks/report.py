@@ -4,8 +4,7 @@ All of it is written from ``measured/*.json``, by ``make bench``.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -225,7 +224,7 @@ def draw(rows: list[dict]) -> None:
             amounts, costs = [r["amount"] for r in line], [r["cost"] for r in line]
             ax.loglog(amounts, costs, marker=marker, label=family, base=10)
         ax.set_xticks(amounts, [str(amount) for amount in amounts], minor=False)
-        ax.set_xticks([], minor=True)
+        ax.minorticks_off()
         ax.set_xlabel(against)
     axes[0].set_ylabel("cost, in steps of the VAE\non 64 images of 28 pixels")
     axes[0].legend()
@@ -237,8 +236,8 @@ def draw(rows: list[dict]) -> None:
 
 def between(text: str, name: str, inner: str) -> str:
     """The text with what stands between the markers of that name replaced."""
-    replace: Callable[[re.Match], str] = lambda m: f"{m[1]}{inner}{m[2]}"  # noqa: E731
-    return re.sub(f"(?s)(<!-- {name} -->).*?(<!-- /{name} -->)", replace, text)
+    head, tail = f"<!-- {name} -->", f"<!-- /{name} -->"
+    return text[: text.index(head)] + head + inner + text[text.index(tail) :]
 
 
 def main() -> None:
@@ -248,7 +247,7 @@ def main() -> None:
     if "scaling" in found:
         draw(found["scaling"]["rows"])
     text = README.read_text(encoding="utf-8")
-    README.write_text(between(text, "benchmark", sentence(found)), encoding="utf-8")
+    README.write_text(between(text, "benchmark", f"\n\n{sentence(found)}\n\n"), encoding="utf-8")
 
 
 if __name__ == "__main__":
