@@ -23,7 +23,6 @@ What keeps D tame: R1 = E_{x ~ p_data} ||grad f(x)||^2 and R2, the same under p_
 layer's weights by their largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 """
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -207,17 +206,6 @@ class GAN(Adversarial):
         g = conv_generator(image_shape, positive("latent_size", latent_size), width)
         d = conv_encoder(image_shape, 1, width, activation=leaky)
         super().__init__(g, d, game, **config)
-
-
-def between(
-    start: Float[Tensor, "*n latent"], end: Float[Tensor, "*n latent"], position: float
-) -> Float[Tensor, "*n latent"]:
-    """From start (position 0) to end (1) along cos and sin, which keeps N(0, I) at every position.
-
-    The straight line would not: halfway, the mean of two codes has only half the variance.
-    """
-    angle = position * math.pi / 2
-    return math.cos(angle) * start + math.sin(angle) * end
 
 
 PLANE = Game(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)

@@ -285,18 +285,3 @@ def log_normal(
 def active_units(mu: Float[Tensor, "n k"]) -> Bool[Tensor, "k"]:
     """Whether a unit's mean varies with the image: a variance above 0.01 (Burda et al. 2015)."""
     return mu.var(dim=0) > 0.01
-
-
-def slerp(a: Float[Tensor, "k"], b: Float[Tensor, "k"], t: float) -> Float[Tensor, "k"]:
-    """From a (t = 0) to b (t = 1) along the arc of a great circle, scaled from |a| to |b|.
-
-    Codes from N(0, I) in many dimensions lie near a sphere; a straight line between two of them
-    passes far inside it (White 2016, arXiv:1609.04468).
-    """
-    if a.norm() * b.norm() == 0:  # no direction to turn from or to
-        return torch.lerp(a, b, t)
-    angle = torch.acos(torch.cosine_similarity(a, b, dim=0).clamp(-1, 1))
-    if angle.sin() < 1e-4:  # (nearly) on one line: there is no arc to prefer
-        return torch.lerp(a, b, t)
-    direction = ((1 - t) * angle).sin() * a / a.norm() + (t * angle).sin() * b / b.norm()
-    return direction / angle.sin() * torch.lerp(a.norm(), b.norm(), t)
