@@ -9,6 +9,8 @@ Data flows one way, and every room answers one question; a room imports only fro
 ``nets``              which function?
 ``samplers``          how does a reverse process step?
 ``models``            what is minimised, and how does one sample?
+``processes``         which share of the work is mine?
+``progress``          where does a run stand?
 ``training``          how do the weights move?
 ``checkpoints``       how is a trained model kept, found and trusted?
 ``metrics``           how good is it?
@@ -17,6 +19,7 @@ Data flows one way, and every room answers one question; a room imports only fro
 ``comparison``        which family for which purpose?
 ``plots``, ``checks`` arrays to figures; did the student's function do what it must?
 ``widgets``           what happens if I move this?
+``runs``              how is a run started, kept and gone on with?
 ``cli``               the same without a notebook
 ====================  =====================================================
 

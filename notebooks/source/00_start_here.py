@@ -78,13 +78,13 @@ print(clock.stated("01_autoencoders"))
 # %% [markdown]
 # ## The goal
 #
-# Given training data from an unknown distribution p_data(x),
+# Given **training data** (훈련 데이터) from an unknown **data distribution** (데이터 분포) p_data(x),
 #
 # 1. learn a model distribution **p_model(x) that approximates p_data(x)**, and
-# 2. **sample new x from p_model(x)**.
+# 2. **sample** (샘플링) new x from p_model(x).
 #
 # Here are samples from one p_data: photographs of garments. Almost none of the
-# $256^{784}$ possible pictures of this size look like one. A generative model has to find those few.
+# $256^{784}$ possible pictures of this size look like one. A **generative model** (생성 모델) has to find those few.
 
 # %%
 generator = torch.Generator().manual_seed(0)

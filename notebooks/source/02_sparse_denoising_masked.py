@@ -90,7 +90,7 @@ plots.show(
 )
 
 # %% [markdown]
-# **Sparse** (희소). The lecture's loss adds a price for every unit's activity:
+# **Sparsity constraint** (희소성 제약). The lecture's loss adds a price for every unit's activity:
 #
 # $$\tilde E(w) = E(w) + \lambda \sum_{k=1}^{K} |z_k|$$
 #
@@ -105,7 +105,7 @@ plots.show(
 # The lecture writes this one without the ½ of chapter 01. The minimiser is the same; a penalty added to
 # it would weigh half as much.
 #
-# **Masked** (마스킹; He et al. 2021, [2111.06377](https://arxiv.org/abs/2111.06377)). Cut the image into P
+# **Masking** (마스킹; He et al. 2021, [2111.06377](https://arxiv.org/abs/2111.06377)). Cut the image into P
 # patches, hide a random set M of them, and count the error on the hidden ones alone, d values each:
 #
 # $$L(w) = \frac{1}{|M|\, d} \sum_{p \in M} \lVert y_p - x_p \rVert^2$$

@@ -48,9 +48,9 @@ print(clock.stated("04_gan"))
 # %% [markdown]
 # ## Idea
 #
-# Two networks play against each other (적대적 훈련; Goodfellow et al. 2014,
-# [1406.2661](https://arxiv.org/abs/1406.2661)). The **generator** G (생성자) turns a latent vector z into
-# an image. The **discriminator** D (판별자) is shown real images and generated ones, and says with which
+# Two networks play against each other: **adversarial training** (적대적 훈련; Goodfellow et al. 2014,
+# [1406.2661](https://arxiv.org/abs/1406.2661)). The **generator** (생성자) G turns a **latent vector** (잠재
+# 벡터) z into an image. The **discriminator** (판별자) D is shown real images and generated ones, and says with which
 # probability an image is real. G wants to be believed, D wants to be right.
 
 # %% jupyter={"source_hidden": true}
@@ -82,7 +82,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The lecture's objective, with $\hat p$ the data and $p(z)$ a standard normal distribution:
+# The lecture's **objective** (목적 함수), with $\hat p$ the data and $p(z)$ a standard normal distribution:
 #
 # $$\min_{\theta_g} \max_{\theta_d} \; V = \mathbb{E}_{x \sim \hat p} \log D_{\theta_d}(x)
 # + \mathbb{E}_{z \sim p(z)} \log\left(1 - D_{\theta_d} \circ G_{\theta_g}(z)\right)$$
@@ -591,7 +591,7 @@ assert all(float(row["rarest"]) > 0.02 for row in table if row["recipe"] == "def
 # ## Break it: mode collapse
 #
 # Let G learn ten times as fast as D, and let nothing tame D. Long before D has answered, G has run to the
-# place that D believes most at the moment; D answers; G runs on. **Predict:** how many of the eight modes
+# place that D believes most at the moment; D answers; G runs on: **mode collapse** (모드 붕괴). **Predict:** how many of the eight modes
 # will 10,000 samples cover?
 
 # %%

@@ -35,8 +35,8 @@ print(clock.stated("05_cyclegan"))
 # %% [markdown]
 # ## Idea
 #
-# Two **domains** (도메인): A holds pictures x of summer, B pictures y of winter. The training pictures of A
-# and of B show *different* landscapes, so there is no pair (페어 데이터) to learn from. A program draws
+# A **domain** (도메인) is a kind of picture: A holds pictures x of summer, B pictures y of winter. The training pictures of A
+# and of B show *different* landscapes, so there is no **pair** (페어 데이터) to learn from. A program draws
 # them, and for 500 further scenes it draws both seasons. Those true partners are for testing only.
 
 # %%
@@ -58,11 +58,11 @@ plots.show(
 
 # %% [markdown]
 # A **CycleGAN** (Zhu, Park, Isola & Efros 2017, [1703.10593](https://arxiv.org/abs/1703.10593)) learns the
-# mapping in both directions (양방향 매핑) at once, with four networks:
+# **mapping in both directions** (양방향 매핑) at once, with four networks:
 #
-# - two **generators** (생성자): G translates x of A to B, F translates y of B to A. (The lecture calls them
+# - two generators (생성자): G translates x of A to B, F translates y of B to A. (The lecture calls them
 #   $G_x$ and $G_y$.) Neither takes noise: a generator's input is a picture.
-# - two **discriminators** (판별자): $D_Y$ tells a real y from G(x), $D_X$ a real x from F(y).
+# - two discriminators (판별자): $D_Y$ tells a real y from G(x), $D_X$ a real x from F(y).
 
 # %% jupyter={"source_hidden": true}
 shipped = load_pretrained("cyclegan-seasons", CycleGAN)

@@ -49,10 +49,10 @@ print(clock.stated("06_diffusion"))
 # %% [markdown]
 # ## Idea
 #
-# A **diffusion model** (Ho, Jain & Abbeel 2020, [2006.11239](https://arxiv.org/abs/2006.11239)) has two
-# processes. The **forward process** q adds Gaussian noise step by step (점진적으로 가우시안 노이즈를 추가) until
-# nothing is left of the image. It is fixed: nothing in it is learnt. The **reverse process** $p_\theta$ goes
-# back from noise to an image, step by step; this one is learnt (역과정을 학습). Both are probabilistic (확률적
+# A **diffusion model** (확산 모델; Ho, Jain & Abbeel 2020, [2006.11239](https://arxiv.org/abs/2006.11239)) has
+# two processes. The **forward process** (점진적으로 가우시안 노이즈를 추가) q adds Gaussian noise step by step until
+# nothing is left of the image. It is fixed: nothing in it is learnt. The **reverse process** (역과정) $p_\theta$
+# goes back from noise to an image, step by step; this one is learnt. Each is a **probabilistic process** (확률적
 # 과정):
 #
 # $$q(x_t|x_{t-1}) = \mathcal{N}\left(\sqrt{1-\beta_t}\,x_{t-1},\; \beta_t I\right), \qquad
@@ -808,7 +808,7 @@ assert ours["coverage"] > theirs["coverage"]
 
 # %% [markdown]
 # That is the lecture's *high quality* (고품질 샘플 생성) **and** its *balance of diversity and quality* (다양성과 품질의
-# 균형) in numbers: precision is quality, recall and coverage are diversity (모드 커버리지).
+# 균형) in numbers: precision is quality, recall and **mode coverage** (모드 커버리지) are diversity.
 #
 # ### What does a network call buy?
 #
@@ -863,7 +863,7 @@ assert all(reached[name, 250] > 0.8 * reached[name, 50] for name in samplers)
 # **ancestral** sampler is ahead. Its fresh noise hides part of the mistakes of earlier steps, and the network
 # looks at the rest anew; a sampler that only follows the field keeps them (Karras et al. 2022, section 4).
 #
-# *Slow sampling* (느린 샘플링 속도), the lecture's weakness, is true of a thousand steps. With twenty calls it is a matter of
+# **Slow sampling** (느린 샘플링 속도), the lecture's weakness, is true of a thousand steps. With twenty calls it is a matter of
 # seconds, and still no match for the one call of a GAN's generator:
 
 # %%
@@ -879,7 +879,7 @@ assert spent["diffusion"] > 3 * spent["GAN"]
 # %% [markdown]
 # ### Is its training stable?
 #
-# *Stable training* (안정적인 훈련), says the lecture. Diffusion and the GAN of chapter 04, each at its own learning
+# **Stable training** (안정적인 훈련), says the lecture. Diffusion and the GAN of chapter 04, each at its own learning
 # rate times 1/8 to 8, with two seeds, for about 20 seconds on one core
 # (`notebooks/studies/diffusion_stability.py`):
 
