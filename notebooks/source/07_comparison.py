@@ -284,12 +284,11 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
 for family, color in COLORS.items():
     x, y = figures_of("recall")[family], figures_of("precision")[family]
     axes[0].plot(x, y, "o", color=color)
-    left = family in ("GAN", "AE + mixture")
-    edge, side, words = (
-        (min(x), "right", f"{family}  ") if left else (max(x), "left", f"  {family}")
-    )
-    height = "top" if family == "diffusion" else "center"
-    axes[0].annotate(words, (edge, mean(y)), color=color, va=height, ha=side)
+    side = {"AE + mixture": "center", "GAN": "right"}.get(family, "left")
+    spot = (min(x), mean(y)) if side == "right" else (max(x), min(y))
+    height = "top" if family in ("AE + mixture", "diffusion") else "center"
+    words = f"\n{family}" if side == "center" else f"  {family}  "
+    axes[0].annotate(words, spot, color=color, va=height, ha=side)
     if family in SHIPPED:
         end = [figures_of(column, longer)[family][0] for column in ("recall", "precision")]
         axes[0].annotate(
