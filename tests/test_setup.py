@@ -159,9 +159,10 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_an_installed_checkout_installs_nothing(checkout):
-    plan = make("-n", "lab", folder=checkout)
-    assert "jupyterlab" in plan
+@pytest.mark.parametrize(("target", "runs"), [("lab", "jupyterlab"), ("test-quick", "pytest")])
+def test_an_installed_checkout_installs_nothing(checkout, target, runs):
+    plan = make("-n", target, folder=checkout)
+    assert runs in plan
     assert "pip" not in plan
 
 
@@ -169,6 +170,7 @@ def test_an_installed_checkout_installs_nothing(checkout):
     ("target", "extra"),
     [
         ("bench", "peers"),
+        ("test", "instructor"),
         ("test-homework", "instructor"),
         ("homework", "instructor"),
     ],

@@ -30,7 +30,8 @@ from gen_lib.data import load, load_toy, modes
 from gen_lib.metrics import Ruler, class_histogram, nearest
 from gen_lib.models import GAN
 from gen_lib.models.base import in_batches
-from gen_lib.models.gan import COLLAPSE, PlaneGAN, between, scene
+from gen_lib.models.codes import between
+from gen_lib.models.gan import COLLAPSE, PlaneGAN, scene
 from gen_lib.nets.mlp import mlp
 from gen_lib.training import training_steps
 from gen_lib.widgets.collapse import CollapseLab

@@ -32,6 +32,7 @@ os.environ["TQDM_DISABLE"] = "1"
 import torch
 from denoising_diffusion_pytorch import GaussianDiffusion, Unet
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+from record import Race, Run
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -43,17 +44,6 @@ from gen_lib.training import fit
 CALLS = 40  # network calls of a sample, at most
 PART = 250  # samples that a peer draws at a time
 ALLOWED = 0.1  # of a peer's distance
-
-
-class Run(NamedTuple):
-    """What one contestant reached."""
-
-    name: str
-    minutes: float
-    images: int
-    seconds: float
-    """Of sampling."""
-    frechet: float
 
 
 class Peer(NamedTuple):
@@ -150,35 +140,22 @@ def main() -> None:
     options = parser.parse_args()
     images: ImageSet = load("fashion_mnist")
     ruler = Ruler(images)
-    floor = ruler.frechet_floor(options.n)
-    print(f"{torch.get_num_threads()} threads, {options.n} samples, floor {floor:.3f}")
-    print(f"{'':28} {'minutes':>7} {'images':>9} {'sampling, s':>11} {'Fréchet':>8} {'x floor':>8}")
-
-    def report(run: Run) -> Run:
-        times = f"{run.name:28} {run.minutes:7.2f} {run.images:9,} {run.seconds:11.0f}"
-        print(f"{times} {run.frechet:8.3f} {run.frechet / floor:8.0f}", flush=True)
-        return run
-
-    ours = report(of_course(ruler, options.n, minutes=options.minutes))
-    peers = []
+    race = Race(ruler, options.n)
+    race.add(of_course(ruler, options.n, minutes=options.minutes))
     for make in (diffusers, denoising_diffusion):
-        peers.append(report(of_peer(make(), ruler, options.minutes, options.n)))
-        steps = max(1, peers[-1].images // Diffusion.batch_size)
-        report(of_course(ruler, options.n, steps=steps))
-    sys.exit(verdict(ours, peers))
+        peer = race.add(of_peer(make(), ruler, options.minutes, options.n))
+        steps = max(1, peer.images // Diffusion.batch_size)
+        race.add(of_course(ruler, options.n, steps=steps))
+    sys.exit(not race.finish("diffusion_peer", verdict))
 
 
-def verdict(ours: Run, peers: list[Run]) -> int:
-    """Say whether the course is that far ahead of each; 0 if so, else 1."""
-    good = True
-    for peer in peers:
-        share = ours.frechet / peer.frechet
-        good = good and share <= ALLOWED
-        print(
-            f"{'PASS' if share <= ALLOWED else 'FAIL'}: the course's distance is {share:.3f} of "
-            f"that of {peer.name} on the same clock (allowed: {ALLOWED:g})."
-        )
-    return int(not good)
+def verdict(ours: Run, peer: Run) -> str:
+    """Whether the course is that far ahead, in a sentence."""
+    share = ours.frechet / peer.frechet
+    return (
+        f"{'PASS' if share <= ALLOWED else 'FAIL'}: the course's distance is {share:.3f} of "
+        f"that of {peer.name} on the same clock (allowed: {ALLOWED:g})."
+    )
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 os.environ["TQDM_DISABLE"] = "1"
 
+import record
 import torch
 from pythae.data.datasets import BaseDataset, DatasetOutput
 from pythae.models import VAE, VAEConfig
@@ -214,10 +215,14 @@ def main() -> None:
         report(in_pythae(pythae_networks, images, minutes=minutes, lr=lr))
         for lr in (PYTHAE_LR, 10 * PYTHAE_LR)
     ]
-    report(in_pythae(course_networks, images, minutes=minutes))
+    apart = report(in_pythae(course_networks, images, minutes=minutes))
     lr, batch = BernoulliVAE().players()["model"].lr, BernoulliVAE.batch_size
     same = in_pythae(course_networks, images, n=ours.images, lr=lr, batch=batch, scheduled=True)
-    sys.exit(verdict(ours, theirs, report(same)))
+    verdicts = verdict(ours, theirs, report(same))
+    print(*verdicts, sep="\n")
+    rows = [run._asdict() for run in (ours, *theirs, apart, same)]
+    record.write("vae_peer", rows, verdicts)
+    sys.exit(any(line.startswith("FAIL") for line in verdicts))
 
 
 def report(run: Run) -> Run:
@@ -227,17 +232,16 @@ def report(run: Run) -> Run:
     return run
 
 
-def verdict(ours: Run, theirs: list[Run], same: Run) -> int:
-    """Say whether both hold; 0 if so, else 1."""
+def verdict(ours: Run, theirs: list[Run], same: Run) -> list[str]:
+    """Whether both hold, in a sentence each."""
     gain = min(run.neg_elbo for run in theirs) - ours.neg_elbo
     apart = same.neg_elbo - ours.neg_elbo
-    better, alike = gain > NOISE, abs(apart) <= NOISE
-    print(f"{'PASS' if better else 'FAIL'}: {gain:+.1f} nats ahead on the same clock.")
-    print(
-        f"{'PASS' if alike else 'FAIL'}: the same networks after as many images are {apart:+.1f} "
-        f"nats apart (allowed: {NOISE:g}), in {same.minutes / ours.minutes:.1f} times the minutes."
-    )
-    return int(not (better and alike))
+    return [
+        f"{'PASS' if gain > NOISE else 'FAIL'}: {gain:+.1f} nats ahead on the same clock.",
+        f"{'PASS' if abs(apart) <= NOISE else 'FAIL'}: the same networks after as many images are "
+        f"{apart:+.1f} nats apart (allowed: {NOISE:g}), in {same.minutes / ours.minutes:.1f} times "
+        "the minutes.",
+    ]
 
 
 if __name__ == "__main__":
