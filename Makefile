@@ -51,12 +51,13 @@ test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nb
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py
 
-notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map, the glossary, the plan, the results
+notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map, the glossary, the plan, the README
 	$(RUN) notebooks/build.py
 	$(RUN) notebooks/lecture_map.py
 	$(RUN) notebooks/glossary.py
 	$(RUN) notebooks/lecturer.py
 	$(RUN) notebooks/results.py
+	$(RUN) notebooks/pictures.py
 
 slides: $(STAMP) ## make build/slides/NN.html, a deck of every chapter that needs no network
 	$(RUN) notebooks/slides.py

@@ -1,5 +1,6 @@
 """The lecturer's plan: its minutes add up, and every section that it names exists."""
 
+import build
 import lecturer
 import pytest
 from lecture_map import MapError
@@ -50,5 +51,87 @@ def test_a_section_of_the_lecture_is_named_once():
     rows = [Row(1, "00_start_here#The goal", 4, "A."), Row(1, "00_start_here#Quiz", 4, "B.")]
     table = lecturer._table(Session("An hour", 10, 2, rows))
     assert table.count("What generative AI is") == 1
-    assert "[00 · The goal](00_start_here.ipynb#The-goal) | 4 | A. |" in table
+    assert "[00 · The goal](00_start_here.ipynb#The-goal) | 4 | A. |  |" in table
     assert "| **10** |" in table
+
+
+# Where one may begin
+
+
+CHAPTERS = [path.stem for path in build.sources()]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_section_needs_only_earlier_ones_and_what_those_need(chapter):
+    needs = lecturer.needs(chapter)
+    order = list(needs)
+    for heading, first in needs.items():
+        assert [order.index(one) for one in first] == sorted(order.index(one) for one in first)
+        assert heading not in first
+        assert all(set(needs[one]) <= set(first) for one in first)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS[1:])
+def test_quiz_exercises_and_explorers_start_after_the_set_up_cell(chapter):
+    needs = lecturer.needs(chapter)
+    assert {
+        h: needs[h] for h in needs if h.startswith(("Explore", "Quiz", "Exercises")) and needs[h]
+    } == {}
+
+
+MASTER = """# %% [markdown]
+# # 09 · A chapter
+
+# %% tags=["setup"]
+import math
+x = 1
+
+# %% [markdown]
+# ## One
+
+# %%
+a = math.pi * x
+b = [i for i in range(3)]
+
+# %% [markdown]
+# ## Two
+
+
+# %%
+def c(t):
+    local = t
+    return a * local
+
+
+# %% [markdown]
+# ## Three
+
+# %%
+a = 2
+print(a)
+
+# %% [markdown]
+# ## Four
+
+# %%
+print(c(a), [i for i in b])
+
+# %% [markdown]
+# ## Five
+
+# %%
+print(x)
+"""
+
+
+def test_names_say_what_a_section_needs(tmp_path, monkeypatch):
+    (tmp_path / "09_a_chapter.py").write_text(MASTER)
+    monkeypatch.setattr(lecturer, "master", lambda chapter: tmp_path / f"{chapter}.py")
+    assert lecturer.needs("09_a_chapter") == {
+        "": [],
+        "One": [],
+        "Two": ["One"],
+        "Three": [],
+        "Four": ["One", "Two", "Three"],
+        "Five": [],
+    }

@@ -27,6 +27,7 @@ from gen_lib.widgets.quiz import Quiz
 from gen_lib.widgets.start_here import KernelExplorer
 
 plots.use_style()
+images = load("fashion_mnist")
 print(clock.stated("00_start_here"))
 
 # %% [markdown]
@@ -35,7 +36,6 @@ print(clock.stated("00_start_here"))
 # The course needs no GPU and no network. The next cell checks that everything is in its place.
 
 # %%
-images = load("fashion_mnist")
 print("Python      ", platform.python_version())
 print("Machine     ", clock.machine())
 print("Data folder ", "found" if data_folder().is_dir() else "missing")
@@ -252,7 +252,8 @@ print(f"The density integrates to {integral:.4f}.")
 # 2. Which one puts samples where no data ever was, and why?
 # 3. The mixture has eight components, the truth has eight modes. Will its score reach the best
 #    possible one?
-#
+
+# %% [markdown]
 # ## Look: what each model samples
 
 # %%

@@ -41,6 +41,9 @@ images = load("fashion_mnist")
 train, test = images.train, images.test
 x = test.x  # (10000, 1, 28, 28) in [-1, 1]
 seeded = torch.Generator().manual_seed
+ae, flat_ae = (load_pretrained(name, ConvAutoencoder) for name in ("conv-ae", "conv-ae-2d"))
+vae, flat_vae = (load_pretrained(name, BernoulliVAE) for name in ("vae", "vae-2d"))
+ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 print(clock.stated("03_vae"))
 
 # %% [markdown]
@@ -58,8 +61,6 @@ print(clock.stated("03_vae"))
 # Here are both, with the same networks and a code of two numbers.
 
 # %% jupyter={"source_hidden": true}
-flat_ae = load_pretrained("conv-ae-2d", ConvAutoencoder)
-flat_vae = load_pretrained("vae-2d", BernoulliVAE)
 few = torch.cat([(test.labels == k).nonzero()[:12, 0] for k in range(10)])
 with torch.no_grad():
     q_few = flat_vae.posterior(binarise(x[few], seeded(0)))
@@ -325,8 +326,6 @@ print(f"floor (coin flips) {coin_flips:.1f}, mean image {blind:.1f} nats per tes
 # Longer training comes as shipped weights:
 
 # %%
-vae = load_pretrained("vae", BernoulliVAE)
-ae = load_pretrained("conv-ae", ConvAutoencoder)
 cards = {}
 for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
     cards[name] = read_card(pretrained_folder() / f"{name}.safetensors")
@@ -380,7 +379,6 @@ assert learnt < 0.5 * silent["squared error, summed over pixels: σ² = 1/2"]
 # below differs between two whole recipes, not by the KL alone.
 
 # %%
-ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 with torch.no_grad():
     z_prior = torch.randn(10, 16, generator=seeded(0))
     rows = {

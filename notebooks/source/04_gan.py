@@ -376,7 +376,8 @@ assert found.covered == 8
 # Pink is where D says "real"; the arrows are where G's loss pulls its samples: uphill in f. A continuous
 # G has to cross the void between two modes, so some samples are always on the way; a thousand rounds more
 # leave 1 in 20 there (stored study, below).
-#
+
+# %% [markdown]
 # ## Train garments
 #
 # The same game with convolutions, for as long as a notebook allows. Here D is tamed more cheaply:
@@ -587,7 +588,8 @@ assert all(float(row["rarest"]) > 0.02 for row in table if row["recipe"] == "def
 # %% [markdown]
 # The seed moves the distance, and no seed loses a class. The DCGAN's rates were chosen for far longer runs:
 # what its rows show is how far it comes on this clock, not where it ends.
-#
+
+# %% [markdown]
 # ## Break it: mode collapse
 #
 # Let G learn ten times as fast as D, and let nothing tame D. Long before D has answered, G has run to the

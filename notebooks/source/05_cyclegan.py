@@ -30,6 +30,10 @@ from gen_lib.widgets.quiz import Quiz
 
 plots.use_style()
 seeded = torch.Generator().manual_seed
+domains = load_domains("seasons")
+train, test = domains.train, domains.test
+x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
+shipped = load_pretrained("cyclegan-seasons", CycleGAN)
 print(clock.stated("05_cyclegan"))
 
 # %% [markdown]
@@ -40,9 +44,6 @@ print(clock.stated("05_cyclegan"))
 # them, and for 500 further scenes it draws both seasons. Those true partners are for testing only.
 
 # %%
-domains = load_domains("seasons")
-train, test = domains.train, domains.test
-x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
 print(
     f"A: {len(train.a):,}, B: {len(train.b):,} for training; {len(test.a)} scenes in both seasons"
 )
@@ -65,7 +66,6 @@ plots.show(
 # - two discriminators (판별자): $D_Y$ tells a real y from G(x), $D_X$ a real x from F(y).
 
 # %% jupyter={"source_hidden": true}
-shipped = load_pretrained("cyclegan-seasons", CycleGAN)
 with torch.no_grad():
     g_x = shipped.g(x_test[3:4])
     stations = [x_test[3], g_x[0], shipped.f(g_x)[0]]
@@ -150,7 +150,8 @@ for name, (G, F) in pairs_of_maps.items():
 # what the networks find easy. The library therefore starts G and F **as the identity** (the last layer is zero,
 # and its output is added to the input), with convolutions that see only a neighbourhood. Then the shortest way
 # to winter is to repaint each place where it is.
-#
+
+# %% [markdown]
 # ## Build
 #
 # One step is two turns. First both generators, then both discriminators on the same translations.
@@ -566,7 +567,8 @@ assert 3 < way["noise"] < way["full"]
 # The way back now loses less to noise: the faintest traces are gone. But it is still far better than from true
 # winter pictures, so G goes on telling F about the summer, only louder. Noise in training cures the symptom by
 # half; that F should not be able to know what winter hides is asked by none of these losses.
-#
+
+# %% [markdown]
 # ## What it is used for, and your own pictures
 #
 # The lecture names photographs and Monet's paintings, zebras and horses, summer and winter landscapes, and the

@@ -44,6 +44,7 @@ seeded = torch.Generator().manual_seed
 images = load("fashion_mnist")
 train, test = images.train, images.test
 shipped = load_pretrained("diffusion", Diffusion)
+table = linear()
 print(clock.stated("06_diffusion"))
 
 # %% [markdown]
@@ -91,7 +92,6 @@ plots.show(
 # to 0.02), how much of the variance of $x_{300}$ is noise: a third, a half, or more?
 
 # %%
-table = linear()
 n, start = 50_000, 0.8
 x = torch.full((n,), start)
 noise = seeded(0)
@@ -337,7 +337,8 @@ check_ddim_step(ddim_step)
 # noise at every step but the last. **Heun's method** looks at the velocity at both ends of a step and takes the
 # mean: two network calls a step, and an error of second order (Karras et al. 2022,
 # [2206.00364](https://arxiv.org/abs/2206.00364)).
-#
+
+# %% [markdown]
 # ## In the plane, where the truth is known
 #
 # For a mixture of Gaussians the best denoiser has a closed form. If $x_0$ is one of M Gaussians with means $m_k$
@@ -779,7 +780,8 @@ assert abs(grain(draws[0]) - grain(x)) < abs(grain(mae) - grain(x))
 # A perfect sample of the same distribution would have twice that error, and is a picture; what lies above twice is the
 # fault of the network, and of known and unknown parts that do not quite agree. Averaging samples leads back towards
 # the mean, and to the blur.
-#
+
+# %% [markdown]
 # ## Measure
 #
 # The same figures for three families, on 10,000 samples each, from their cards. Diffusion takes 39 network calls
@@ -929,7 +931,8 @@ assert min(span["gan"]) < min(span["diffusion"])
 # GAN's generator falls in some runs, rises in others, and says less. There is no opponent to outrun. But the distances
 # depend on the learning rate about as much as the GAN's do, and stable is not fast: after twenty seconds the best GAN
 # is ahead of the best diffusion model, and falls behind only on a longer clock (the table of *Measure*).
-#
+
+# %% [markdown]
 # ## Break it: a schedule that ends too early
 #
 # Shorten the linear schedule to T = 100 and leave its $\beta_t$ between 0.0001 and 0.02. Then $\bar\alpha_T$ is

@@ -100,7 +100,8 @@ assert found["too wide"][1] > 0.8 > found["too wide"][0]
 # how far apart the results of one recipe lie from seed to seed. And there is a fourth family in the race, as a
 # *baseline*: the plain autoencoder of chapter 01, with a mixture of Gaussians fitted to its codes. It was never
 # meant to be a generative model; whoever does not beat it has to explain why.
-#
+
+# %% [markdown]
 # ## Build
 #
 # **The baseline.** Fit a mixture to the codes, draw from it, decode. (The weights are shipped.)
@@ -183,10 +184,16 @@ assert spent["diffusion"] > 5 * max(spent["VAE"], spent["GAN"])
 assert min(distance.values()) > 2 * floor_500
 
 # %% [markdown]
+<<<<<<< HEAD
 # Diffusion made the fewest steps, since each of its steps moves the most expensive network, and its samples cost the
 # most, since each calls that network 39 times. What seconds cannot say is what minutes will bring: keep your order of
 # the four by distance, and compare it with the table below.
 #
+=======
+# TODO numbers: who is ahead after these seconds, and that this says little about minutes.
+
+# %% [markdown]
+>>>>>>> s7-lecture
 # ## Look
 #
 # Above, what the live models draw; below, the models that the chapters shipped, which had more time: the ranking
@@ -633,7 +640,8 @@ assert all(measured["GAN", n][0] > measured["real images", n][0] for n in sizes)
 # the floor at that number. The kernel distance is unbiased (Bińkowski et al. 2018,
 # [1801.01401](https://arxiv.org/abs/1801.01401)): it is 0 on average for equal distributions at any number, and may
 # come out below.
-#
+
+# %% [markdown]
 # ## Where each family stands today
 #
 # The lecture names ten systems in use. Which family is each of them, and who says so?
