@@ -184,16 +184,11 @@ assert spent["diffusion"] > 5 * max(spent["VAE"], spent["GAN"])
 assert min(distance.values()) > 2 * floor_500
 
 # %% [markdown]
-<<<<<<< HEAD
 # Diffusion made the fewest steps, since each of its steps moves the most expensive network, and its samples cost the
 # most, since each calls that network 39 times. What seconds cannot say is what minutes will bring: keep your order of
 # the four by distance, and compare it with the table below.
-#
-=======
-# TODO numbers: who is ahead after these seconds, and that this says little about minutes.
 
 # %% [markdown]
->>>>>>> s7-lecture
 # ## Look
 #
 # Above, what the live models draw; below, the models that the chapters shipped, which had more time: the ranking
