@@ -39,7 +39,7 @@ class Quality(NamedTuple):
     density: float
     """Real neighbourhoods that a sample lies in, over k; about 1 for equal distributions."""
     coverage: float
-    """Share of real neighbourhoods that hold a sample, in [0, 1]."""
+    """Share of real neighbourhoods that hold a sample; about 0.97 for equal distributions."""
 
 
 def class_histogram(judge: Classifies, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "classes"]:
