@@ -16,7 +16,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework homework notebooks studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework test-latest reliability homework notebooks studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -46,6 +46,14 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 
 test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
 	$(RUN) -m pytest tests/test_homework.py
+
+test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproject.toml allows
+	$(VENV_PYTHON) -m venv --clear .venv/latest
+	.venv/latest/bin/python -m pip install $(PIP_ARGS) --upgrade --upgrade-strategy eager -e '.[test]'
+	PATH="$(CURDIR)/.venv/latest/bin:$$PATH" python -m pytest -m "not slow and not browser"
+
+reliability: $(STAMP) ## try every fault again and write tests/RELIABILITY.md (minutes)
+	$(RUN) -m pytest -m fault --reliability
 
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py
