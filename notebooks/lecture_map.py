@@ -2,8 +2,7 @@
 
 ``lecture_map.toml`` names every formula and claim of the lecture, the section that treats it and
 the verdict; ``lecture_map.md`` is written from it. The numbers in a verdict come out of what that
-section printed when its notebook was last executed, so they change with it. The claims of a chapter
-that has no notebook yet wait for it.
+section printed when its notebook was last executed, so they change with it.
 """
 
 import re
@@ -68,11 +67,6 @@ class Claim(NamedTuple):
         """Of the section, as the master text has it."""
         return self.at.partition("#")[2]
 
-    @property
-    def waits(self) -> bool:
-        """Whether the chapter has no notebook yet."""
-        return not _path(self.chapter).is_file()
-
 
 class Finding(NamedTuple):
     """A verdict, and why: all numbers are in their places."""
@@ -95,11 +89,11 @@ def parts(file: Path = HERE / "lecture_map.toml") -> list[Part]:
 
 
 def master(chapter: str) -> Path:
-    """The chapter's master text, a draft where there is no other."""
-    places = (HERE / folder / f"{chapter}.py" for folder in ("source", "source/drafts"))
-    if file := next((place for place in places if place.is_file()), None):
-        return file
-    raise MapError(f"There is no chapter {chapter}.")
+    """The chapter's master text."""
+    file = HERE / "source" / f"{chapter}.py"
+    if not file.is_file():
+        raise MapError(f"There is no chapter {chapter}.")
+    return file
 
 
 def section(cells: list[NotebookNode], heading: str) -> list[NotebookNode]:
@@ -146,14 +140,17 @@ def finding(claim: Claim) -> Finding:
 def render() -> str:
     """The whole map, in Markdown."""
     found = parts()
-    findings = {c: finding(c) for part in found for c in part.claims if not c.waits}
+    findings = {c: finding(c) for part in found for c in part.claims}
     counts = Counter(one.verdict for one in findings.values())
     said = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
-    waiting = Counter(c.chapter for part in found for c in part.claims if c.waits)
-    said += [f"{number} wait for chapter {name[:2]}" for name, number in waiting.items()]
-    total = sum(len(part.claims) for part in found)
-    text = f"{HEAD}\n**{total} claims:** {', '.join(said)}.\n"
+    text = f"{HEAD}\n**{len(findings)} claims:** {', '.join(said)}.\n"
     return text + "".join(_table(part, findings) for part in found)
+
+
+def link(chapter: str, heading: str) -> str:
+    """A link to a section of a chapter."""
+    name = f"{chapter[:2]} · {heading}"
+    return f"[{name}]({chapter}.ipynb#{quote(heading.replace(' ', '-'))})"
 
 
 def _claim(printed: Sequence[str] = (), rising: Sequence[str] = (), **fields: str) -> Claim:
@@ -168,33 +165,21 @@ def _table(part: Part, findings: dict[Claim, Finding]) -> str:
     ]
     for claim in part.claims:
         said = f"{claim.claim} ({claim.term})"
-        lines.append(f"| {said} | {_link(claim)} | {claim.kind} | {_verdict(claim, findings)} |")
+        where, verdict = link(claim.chapter, claim.heading), _verdict(claim, findings)
+        lines.append(f"| {said} | {where} | {claim.kind} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 
 def _verdict(claim: Claim, findings: dict[Claim, Finding]) -> str:
-    if claim.waits:
-        return "waits for its chapter"
     verdict, reason = findings[claim]
     arxiv = re.fullmatch(r"\d{4}\.\d{5}", claim.cited)
     source = f" ([{claim.cited}](https://arxiv.org/abs/{claim.cited}))" if arxiv else ""
     return f"**{verdict}**: {reason}{source}".replace("|", "\\|")
 
 
-def _link(claim: Claim) -> str:
-    name = f"{claim.chapter[:2]} · {claim.heading}"
-    if claim.waits:
-        return name
-    return f"[{name}]({claim.chapter}.ipynb#{quote(claim.heading.replace(' ', '-'))})"
-
-
-def _path(chapter: str) -> Path:
-    return HERE / f"{chapter}.ipynb"
-
-
 @cache
 def _notebook(chapter: str) -> list[NotebookNode]:
-    return nbformat.read(_path(chapter), as_version=4).cells
+    return nbformat.read(HERE / f"{chapter}.ipynb", as_version=4).cells
 
 
 def _printed(cells: list[NotebookNode]) -> Iterator[str]:

@@ -56,15 +56,8 @@ def test_no_claim_stands_twice():
     assert len({claim.claim + claim.at for claim in CLAIMS}) == len(CLAIMS)
 
 
-def test_a_claim_waits_for_a_chapter_without_a_notebook_and_for_nothing_else():
-    known = {path.stem for path in lecture_map.HERE.glob("*.ipynb")}
-    rows = re.findall(r"^\| .*$", MAP.read_text(encoding="utf-8"), re.MULTILINE)
-    waiting = [row for row in rows if "waits for its chapter" in row]
-    assert len(waiting) == sum(claim.chapter not in known for claim in CLAIMS)
-
-
 def test_no_verdict_is_empty():
-    found = [lecture_map.finding(claim) for claim in CLAIMS if not claim.waits]
+    found = [lecture_map.finding(claim) for claim in CLAIMS]
     assert {one.verdict for one in found} <= set(lecture_map.VERDICTS)
     assert all(len(one.reason) > 3 for one in found)
 

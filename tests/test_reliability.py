@@ -26,3 +26,15 @@ def rows() -> dict[str, str]:
 def test_every_fault_has_a_row_and_no_row_is_of_the_past():
     assert rows().keys() == faults()
     assert all(rows().values())
+
+
+def test_no_chapter_holds_more_memory_than_the_readme_allows_a_seat():
+    readme = (TESTS.parent / "README.md").read_text()
+    most = float(re.search(r"kernel holds more\s+than (\d) GB", readme)[1])
+    held = [
+        float(gigabytes)
+        for chapter in (TESTS.parent / "notebooks").glob("0*.ipynb")
+        for gigabytes in re.findall(r"([\d.]+) GB of memory at most", chapter.read_text())
+    ]
+    assert held
+    assert max(held) <= most

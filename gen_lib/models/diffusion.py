@@ -22,6 +22,7 @@ arXiv:2207.12598).
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -42,6 +43,7 @@ from gen_lib.samplers import (
     State,
     guided,
     keep_known,
+    last,
     with_returns,
 )
 from gen_lib.schedules import SCHEDULES, Schedule, Straight
@@ -74,8 +76,6 @@ def solve(
 class DenoisingDiffusion(Model, Samples):
     """A network that sees x_0 and eps in x_t; subclasses choose the network.
 
-    ``limit`` is the largest value of what is sampled.
-
     Args:
         net: (x_t, t / last in [0, 1], labels or None) to y.
         shape: channels, height and width of what is sampled.
@@ -87,7 +87,7 @@ class DenoisingDiffusion(Model, Samples):
         config: the arguments that build the model again, besides these.
     """
 
-    limit: ClassVar[float] = math.inf
+    limit: ClassVar[float] = math.inf  # the largest value of what is sampled
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class DenoisingDiffusion(Model, Samples):
             raise InputError("This model was trained without labels: it can't be told any.")
         if guidance and labels is None:
             raise InputError("Guidance needs labels to guide to: give one for each image.")
-        asked: Denoiser = lambda x_t, t: self.estimate(x_t, t, labels)  # noqa: E731
+        asked: Denoiser = partial(self.estimate, labels=labels)
         return guided(asked, self.estimate, guidance) if guidance else asked
 
     def states(
@@ -174,7 +174,7 @@ class DenoisingDiffusion(Model, Samples):
         parts = []
         for start in range(0, n, PART):
             some = None if labels is None else labels[start : start + PART]
-            *_, last = self.states(
+            states = self.states(
                 min(PART, n - start),
                 generator,
                 sampler=sampler,
@@ -182,7 +182,7 @@ class DenoisingDiffusion(Model, Samples):
                 labels=some,
                 guidance=guidance,
             )
-            parts.append(last.x.clamp(-self.limit, self.limit))
+            parts.append(last(states).x.clamp(-self.limit, self.limit))
         return torch.cat(parts)
 
     def players(self) -> dict[str, Player]:
@@ -269,10 +269,9 @@ class Diffusion(DenoisingDiffusion):
         steps = sampler.steps_within((calls - 1) // positive("repeats", repeats) + 1)
         keep = keep_known(self.schedule, x, mask, generator)
         noise = torch.randn(x.shape, generator=generator)
-        *_, last = sampler.states(
-            self.denoiser(), noise, with_returns(sampler.times(steps), repeats), generator, keep
-        )
-        return last.x.clamp(-self.limit, self.limit)
+        times = with_returns(sampler.times(steps), repeats)
+        states = sampler.states(self.denoiser(), noise, times, generator, keep)
+        return last(states).x.clamp(-self.limit, self.limit)
 
 
 class PlaneDiffusion(DenoisingDiffusion):

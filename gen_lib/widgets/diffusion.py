@@ -50,7 +50,7 @@ class ScheduleExplorer(Explorer[ScheduleState]):
         controls = {
             "schedule": choice("schedule", names),
             "T": steps("T", [(f"{T:,}", T) for T in TIMES]),
-            "beta_T": steps("β_T (linear, sigmoid)", [(f"{beta:g}", beta) for beta in BETAS]),
+            "beta_T": steps("β_T (lin., sigm.)", [(f"{beta:g}", beta) for beta in BETAS]),
             "time": slider("time t / T", 0.0, 1.0, 0.02),
             "image": index_slider("test image", len(self.x) - 1),
             "draw": index_slider("draw of the noise", 9),

@@ -29,10 +29,10 @@ from typing import NamedTuple
 
 os.environ["TQDM_DISABLE"] = "1"
 
-import record
 import torch
 from denoising_diffusion_pytorch import GaussianDiffusion, Unet
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+from record import Race, Run
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
@@ -44,17 +44,6 @@ from gen_lib.training import fit
 CALLS = 40  # network calls of a sample, at most
 PART = 250  # samples that a peer draws at a time
 ALLOWED = 0.1  # of a peer's distance
-
-
-class Run(NamedTuple):
-    """What one contestant reached."""
-
-    name: str
-    minutes: float
-    images: int
-    seconds: float
-    """Of sampling."""
-    frechet: float
 
 
 class Peer(NamedTuple):
@@ -151,29 +140,13 @@ def main() -> None:
     options = parser.parse_args()
     images: ImageSet = load("fashion_mnist")
     ruler = Ruler(images)
-    floor = ruler.frechet_floor(options.n)
-    print(f"{torch.get_num_threads()} threads, {options.n} samples, floor {floor:.3f}")
-    print(f"{'':28} {'minutes':>7} {'images':>9} {'sampling, s':>11} {'Fréchet':>8} {'x floor':>8}")
-
-    runs: list[Run] = []
-
-    def report(run: Run) -> Run:
-        runs.append(run)
-        times = f"{run.name:28} {run.minutes:7.2f} {run.images:9,} {run.seconds:11.0f}"
-        print(f"{times} {run.frechet:8.3f} {run.frechet / floor:8.0f}", flush=True)
-        return run
-
-    ours = report(of_course(ruler, options.n, minutes=options.minutes))
-    peers = []
+    race = Race(ruler, options.n)
+    race.add(of_course(ruler, options.n, minutes=options.minutes))
     for make in (diffusers, denoising_diffusion):
-        peers.append(report(of_peer(make(), ruler, options.minutes, options.n)))
-        steps = max(1, peers[-1].images // Diffusion.batch_size)
-        report(of_course(ruler, options.n, steps=steps))
-    verdicts = [verdict(ours, peer) for peer in peers]
-    print(*verdicts, sep="\n")
-    rows = [run._asdict() | {"n": options.n, "floor": floor} for run in runs]
-    record.write("diffusion_peer", rows, verdicts)
-    sys.exit(any(line.startswith("FAIL") for line in verdicts))
+        peer = race.add(of_peer(make(), ruler, options.minutes, options.n))
+        steps = max(1, peer.images // Diffusion.batch_size)
+        race.add(of_course(ruler, options.n, steps=steps))
+    sys.exit(not race.finish("diffusion_peer", verdict))
 
 
 def verdict(ours: Run, peer: Run) -> str:

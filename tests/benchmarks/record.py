@@ -1,12 +1,14 @@
 """Where the benchmarks keep what they measured: ``measured/NAME.json``, read by ``report.py``."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from gen_lib.clock import machine
+from gen_lib.metrics import Ruler
 
 MEASURED = Path(__file__).with_name("measured")
 
@@ -17,3 +19,46 @@ def write(name: str, rows: list[dict[str, Any]], verdicts: list[str] | None = No
     facts = {"machine": machine(), "threads": torch.get_num_threads()}
     text = json.dumps(facts | {"verdicts": verdicts or [], "rows": rows}, indent=2)
     (MEASURED / f"{name}.json").write_text(text + "\n")
+
+
+class Run(NamedTuple):
+    """What one contestant reached whose samples are measured."""
+
+    name: str
+    minutes: float
+    images: int
+    seconds: float
+    """Of sampling."""
+    frechet: float
+
+
+class Race:
+    """Contestants in turns, each printed as it arrives, and kept at the end.
+
+    Args:
+        ruler: what samples are measured with.
+        n: how many of each.
+    """
+
+    def __init__(self, ruler: Ruler, n: int):
+        self.ruler, self.n, self.runs = ruler, n, list[Run]()
+        self.floor = ruler.frechet_floor(n)
+        print(f"{torch.get_num_threads()} threads, {n} samples, floor {self.floor:.3f}")
+        times = f"{'':28} {'minutes':>7} {'images':>9} {'sampling, s':>11}"
+        print(f"{times} {'Fréchet':>8} {'x floor':>8}")
+
+    def add(self, run: Run) -> Run:
+        """Print one line of the table, and remember it."""
+        self.runs.append(run)
+        times = f"{run.name:28} {run.minutes:7.2f} {run.images:9,} {run.seconds:11.1f}"
+        print(f"{times} {run.frechet:8.3f} {run.frechet / self.floor:8.0f}", flush=True)
+        return run
+
+    def finish(self, name: str, verdict: Callable[[Run, Run], str]) -> bool:
+        """Print and keep a verdict on the first run beside each peer; do all of them pass?"""
+        ours, *others = self.runs
+        verdicts = [verdict(ours, run) for run in others if run.name != ours.name]
+        print(*verdicts, sep="\n")
+        rows = [run._asdict() | {"n": self.n, "floor": self.floor} for run in self.runs]
+        write(name, rows, verdicts)
+        return not any(line.startswith("FAIL") for line in verdicts)
