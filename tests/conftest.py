@@ -1,5 +1,6 @@
 """Shared by all tests: shapes and types of gen_lib are checked at run time, and data to test on."""
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -81,17 +82,24 @@ def ended(request, record_property):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """One row for each fault: all its ends, with how many tests ended so where they differ."""
+    """One row for each fault: all its ends, with how many tests ended so where they differ.
+
+    The rows of faults that were not tried this time stay.
+    """
     if not config.getoption("--reliability"):
         return
     ends: dict[tuple[str, int], Counter[str]] = {}
     for report in terminalreporter.getreports("passed"):
         for fault, tried, end in dict(report.user_properties).values():
             ends.setdefault((fault, tried), Counter())[end] += 1
-    rows = [
-        f"| {fault} | {tried} | "
-        + "; ".join(f"{end} ({n})" if len(found) > 1 else end for end, n in found.most_common())
-        + " |"
-        for (fault, tried), found in sorted(ends.items())
-    ]
-    TABLE.write_text(WORDS.format(rows="\n".join(rows)))
+    old = (
+        re.findall(r"^(\| (.+?) \| \d+ \| .+ \|)$", TABLE.read_text(), re.M)
+        if TABLE.exists()
+        else []
+    )
+    rows = {fault: row for row, fault in old}
+    for (fault, tried), found in ends.items():
+        alike = len(found) == 1
+        words = "; ".join(end if alike else f"{end} ({n})" for end, n in found.most_common())
+        rows[fault] = f"| {fault} | {tried} | {words} |"
+    TABLE.write_text(WORDS.format(rows="\n".join(rows[fault] for fault in sorted(rows))))

@@ -236,7 +236,7 @@ def test_any_words_end_in_a_result_or_in_one_sentence(place, capsys, ended):
         said = capsys.readouterr().err
         assert code in (0, 2)
         assert "Traceback" not in said
-        assert code == 0 or said.splitlines()[-1].startswith(("gen_lib: ", "python -m gen_lib"))
+        assert code == 0 or "gen_lib: " in said or "error: " in said  # the parser's
         for file, content in before.items():
             assert file.read_bytes() == content
 
