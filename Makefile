@@ -17,7 +17,7 @@ LINTED := gen_lib tests notebooks data
 BENCHMARKS := import_cost steps scaling vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework homework notebooks studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -36,7 +36,7 @@ lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LA
 	$(RUN) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $$flags $(LAB_ARGS)
 
-test: $(STAMP) ## run everything: unit tests, lint, types, every notebook
+test: $(INSTRUCTOR) ## run everything: unit tests, lint, types, every notebook, one assignment
 	$(RUN) -m pytest -m "not homework"
 	$(LINT)
 	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
@@ -51,10 +51,16 @@ test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nb
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py
 
-notebooks: $(STAMP) ## build the notebooks, execute what changed, and write the lecture's map and the results in the README
+notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map, the glossary, the plan, the README
 	$(RUN) notebooks/build.py
 	$(RUN) notebooks/lecture_map.py
+	$(RUN) notebooks/glossary.py
+	$(RUN) notebooks/lecturer.py
 	$(RUN) notebooks/results.py
+	$(RUN) notebooks/pictures.py
+
+slides: $(STAMP) ## make build/slides/NN.html, a deck of every chapter that needs no network
+	$(RUN) notebooks/slides.py
 
 studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
 	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
@@ -82,7 +88,7 @@ lint: $(STAMP) ## check style and types
 lock: $(VENV_PYTHON) ## resolve the dependencies in pyproject.toml again and rewrite requirements.txt
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) --quiet --dry-run --ignore-installed \
 		--python-version 3.11.0 --only-binary=:all: --target .venv/lock \
-		--report .venv/lock.json $(TORCH) -e '.[test]'
+		--report .venv/lock.json $(TORCH) -e '.[slides,test]'
 	{ echo "# The set that make installs, for Python 3.11.0 and newer; written by 'make lock'."; \
 	  echo "# What torch itself pins on Linux alone (CUDA, triton) is left to torch."; \
 	  printf '%s\n' $(TORCH); \
@@ -125,7 +131,7 @@ $(PEERS): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[peers]'
 	touch $(PEERS)
 
-# nbgrader, for who sets and grades the homework; JupyterLab stays as it is without it.
+# nbgrader, for who tests the course or grades homework; JupyterLab stays as it is without it.
 LAB_PARTS := @jupyter/nbgrader @jupyter-notebook/lab-extension
 $(INSTRUCTOR): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[instructor]'

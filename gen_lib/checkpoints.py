@@ -4,23 +4,30 @@ A model is two files: ``NAME.safetensors`` (weights, and in its header the model
 configuration, in one entry since safetensors writes several in random order; nothing in it can
 execute) and ``NAME.json``, its card: data, command, seed, minutes,
 figures, and the sha256 of the weights and of the judge that measured them.
+
+A run that is still going on is one file as well, a checkpoint: weights, averages, the optimisers'
+moments and the history so far, as tensors.
 """
 
 import hashlib
 import json
 import os
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
+from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import data_folder
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model
 from gen_lib.models.judge import Judge
+from gen_lib.progress import Progress
 
 M = TypeVar("M", bound=Model)
 RUN_FILE = "model.safetensors"
@@ -31,13 +38,60 @@ def save(model: Model, path: Path, **card: Any) -> None:
 
     Each file appears whole or not at all: it is written under another name, synced and renamed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     header = {"model": f"{model.name} {json.dumps(model.config)}"}
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    _replace(path, lambda partial: save_file(state, partial, header))
+    write_whole(path, _packed(model.state_dict(), header))
     card = {"model": model.name, "config": model.config, "sha256": sha256(path)} | card
-    text = json.dumps(card, indent=2) + "\n"
-    _replace(path.with_suffix(".json"), lambda partial: partial.write_text(text))
+    write_whole(path.with_suffix(".json"), f"{json.dumps(card, indent=2)}\n".encode())
+
+
+@dataclass
+class Keeper:
+    """Keeps where a run stands in a folder, when ``seconds`` have passed since it last did.
+
+    A checkpoint appears whole or not at all, as every file here does; the last two stay.
+    """
+
+    folder: Path
+    run: dict[str, Any]
+    """What a run must agree in to go on from here."""
+    seconds: float = 60.0
+    last: float = field(default_factory=time.monotonic)
+
+    def __call__(self, progress: Progress) -> None:
+        """Keep it, if it is time."""
+        if time.monotonic() - self.last < self.seconds:
+            return
+        content = _packed(progress.tensors(), {"run": json.dumps(self.run)})
+        write_whole(self.folder / f"{progress.history.steps:09}.safetensors", content)
+        for old in set(self.folder.iterdir()) - set(self._files()[-2:]):
+            old.unlink()
+        self.last = time.monotonic()
+
+    def newest(self) -> dict[str, Tensor] | None:
+        """The tensors of the newest sound checkpoint; None where there is none at all.
+
+        Raises:
+            InputError: it is of another run, or none is sound.
+        """
+        fault: InputError | None = None
+        for file in reversed(self._files()):
+            try:
+                header, tensors = _unpacked(file)
+            except InputError as error:
+                fault = error
+                continue
+            if header.get("run") != json.dumps(self.run):
+                raise InputError(
+                    f"{self.folder} holds checkpoints of a run with other arguments: repeat those, "
+                    "or choose another --out."
+                )
+            return tensors
+        if fault:
+            raise fault
+        return None
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.safetensors"))
 
 
 def load(path: Path, kind: type[M]) -> M:
@@ -52,15 +106,8 @@ def load(path: Path, kind: type[M]) -> M:
     """
     if not path.is_file():
         raise InputError(f"There are no weights at {path}: train them first, or check the path.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            name, _, config = (file.metadata() or {}).get("model", "unknown").partition(" ")
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"The weights {path} are damaged or no safetensors file ({error}): restore the file, "
-            "or train the model again."
-        ) from error
+    header, state = _unpacked(path)
+    name, _, config = header.get("model", "unknown").partition(" ")
     found = MODELS.get(name)
     if found is None or not issubclass(found, kind):
         raise InputError(
@@ -153,13 +200,39 @@ def _tuples(config: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
 
 
-def _replace(path: Path, write) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}")
+def _packed(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
+    return to_bytes({name: v.detach().contiguous() for name, v in tensors.items()}, header)
+
+
+def _unpacked(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
-        write(partial)
-        with partial.open("rb+") as file:  # Windows syncs only what is open for writing
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"The weights {path} are damaged or no safetensors file ({error}): restore the file, "
+            "or train the model again."
+        ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in its place whole or not at all: write it beside, sync it, rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
-        partial.chmod(0o644)  # safetensors makes it readable for its owner alone
         partial.replace(path)
-    finally:
+    except BaseException:
         partial.unlink(missing_ok=True)
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written, before the work whose result would go there."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if (nearest != path and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
+        raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")

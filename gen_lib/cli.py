@@ -4,13 +4,10 @@ The commands are train, sample, translate, evaluate and list.
 """
 
 import argparse
-import csv
-import inspect
 import json
-import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +16,22 @@ import torch
 
 from gen_lib import InputError
 from gen_lib.checkpoints import (
-    RUN_FILE,
+    check_writable,
     load_any,
     pretrained_names,
     read_card,
-    save,
     weights_file,
 )
-from gen_lib.clock import machine
-from gen_lib.data import DOMAIN_SETS, TOYS, DomainSet, ImageSet, load_domains, to_uint8
+from gen_lib.data import DOMAIN_SETS, TOYS, load_domains, to_uint8
 from gen_lib.data.domains import load_classes
 from gen_lib.data.images import TORCHVISION_SETS
 from gen_lib.metrics import N_FRECHET, Row, evaluate
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model, Samples, Translates, in_batches
-from gen_lib.training import History, NonFiniteLoss, fit
+from gen_lib.processes import ProcessLost
+from gen_lib.runs import train
+from gen_lib.training import NonFiniteLoss
 from gen_lib.translation import evaluate_translation
-
-READERS: dict[type, Callable[[str], Any]] = {
-    bool: {"True": True, "False": False}.__getitem__,
-    int: int,
-    float: float,
-    str: str,
-}
-"""How an argument of a model is read from a text, by the type of its default."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,53 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command = shlex.join(["python", "-m", "gen_lib", *words])
     try:
         options.run(options)
-    except (InputError, NonFiniteLoss) as error:
+    except (InputError, NonFiniteLoss, ProcessLost) as error:
         print(f"gen_lib: {error}", file=sys.stderr)
         return 2
     except OSError as error:  # such as a full disk; what was there before is still whole
         print(f"gen_lib: {error}: free some space or choose another place.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("gen_lib: interrupted; nothing was written.", file=sys.stderr)
+        print(
+            "gen_lib: interrupted; train --resume goes on from the last checkpoint.",
+            file=sys.stderr,
+        )
         return 130
     return 0
-
-
-def train(options: argparse.Namespace) -> None:
-    """Train a model and write its weights, card and history to a new folder."""
-    out = options.out or Path("runs") / options.model
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} exists and is not empty: choose another --out, or remove it.")
-    _check_writable(out)
-    kind = MODELS[options.model]
-    images: ImageSet | DomainSet
-    if issubclass(kind, Translates):
-        images = load_domains(options.data, paired=kind.needs_pairs)
-    else:
-        images = load_classes(options.data)
-    torch.manual_seed(options.seed)
-    model = _build(options, images)
-    history = fit(
-        model,
-        images.train,
-        steps=options.steps,
-        minutes=options.minutes,
-        batch_size=kind.batch_size if options.batch_size is None else options.batch_size,
-        seed=options.seed,
-    )
-    minutes = round(history.seconds[-1] / 60, 2)
-    facts = {"data": images.name, "command": options.command, "seed": options.seed}
-    cost = {"steps": history.steps, "minutes": minutes, "machine": machine()}
-    save(model, out / RUN_FILE, **facts, **cost)
-    _write_history(history, out / "history.csv")
-    print(f"{history.steps} steps in {minutes} min. Next: python -m gen_lib evaluate {out}")
 
 
 def sample(options: argparse.Namespace) -> None:
     """Draw new images into an .npz file, or a grid of them into a .png."""
     if options.out.suffix not in {".npz", ".png"}:
         raise InputError(f"--out {options.out} must end in .npz or .png.")
-    _check_writable(options.out)
+    check_writable(options.out)
     model = load_any(options.model, Model)
     if not isinstance(model, Samples):
         raise InputError(
@@ -119,7 +81,7 @@ def translate(options: argparse.Namespace) -> None:
     """Translate the images of one domain into the other, into an .npz file."""
     if options.out.suffix != ".npz":
         raise InputError(f"--out {options.out} must end in .npz.")
-    _check_writable(options.out)
+    check_writable(options.out)
     model = load_any(options.model, Model)
     if not isinstance(model, Translates):
         raise InputError(f"{options.model} is a {model.name!r}, which translates nothing.")
@@ -142,7 +104,7 @@ def _write_npz(out: Path, **arrays: Any) -> None:
 def evaluate_command(options: argparse.Namespace) -> None:
     """Print the model's figures on test images beside their floors, and write them as JSON."""
     if options.json:
-        _check_writable(options.json)
+        check_writable(options.json)
     model = load_any(options.model, Model)
     data = _data_of(options)
     rows = measure(model, data, options.n)
@@ -183,45 +145,6 @@ def figures(rows: Sequence[Row]) -> dict[str, float]:
         flat[row.name] = row.value
         flat |= {f"{row.name}_{name}": value for name, value in row.beside.items()}
     return flat
-
-
-def _check_writable(path: Path) -> None:
-    """Refuse a path that cannot be written, before the work whose result would go there."""
-    nearest = next(place for place in (path, *path.parents) if place.exists())
-    if (nearest != path and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
-        raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")
-
-
-def _build(options: argparse.Namespace, images: ImageSet | DomainSet) -> Model:
-    kind = MODELS[options.model]
-    takes = inspect.signature(kind).parameters
-    given = dict(_setting(text, options.model) for text in options.settings)
-    if "classes" in takes:
-        given["classes"] = len(images.classes)
-    return kind(image_shape=images.image_shape, **given)
-
-
-def _setting(text: str, model: str) -> tuple[str, Any]:
-    """The text NAME=VALUE as an argument of the model and a value of its type."""
-    name, _, value = text.partition("=")
-    parameters = inspect.signature(MODELS[model]).parameters.values()
-    kinds = {p.name: type(p.default) for p in parameters if type(p.default) in READERS}
-    kinds.pop("classes", None)  # as many as the data have
-    if name not in kinds:
-        raise InputError(f"The model {model!r} has no {name!r} to set: {', '.join(kinds)}.")
-    try:
-        return name, READERS[kinds[name]](value)
-    except (KeyError, ValueError):
-        raise InputError(f"--set {text}: {name} takes {kinds[name].__name__} values.") from None
-
-
-def _write_history(history: History, path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["step", "seconds", *history.terms])
-        columns = zip(history.seconds, *history.terms.values(), strict=True)
-        for step, row in enumerate(columns, 1):
-            writer.writerow([step, *(f"{value:.6g}" for value in row)])
 
 
 def _print_table(rows: Sequence[Row]) -> None:
@@ -276,6 +199,18 @@ def _train_options(command: argparse.ArgumentParser) -> None:
         help="an argument of the model, such as latent_size=2; may be given several times",
     )
     command.add_argument("--out", type=Path, help="a new folder (default: runs/MODEL)")
+    command.add_argument(
+        "--keep-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="time between checkpoints, of which the last two stay until the run is done",
+    )
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the newest checkpoint in --out, or start where there is none yet",
+    )
 
 
 def _sample_options(command: argparse.ArgumentParser) -> None:

@@ -131,7 +131,11 @@ def field(ax: Axes, values: Float[Tensor, "n n"], limit: float = 3.0, **options)
 
 
 def plane(n: int = 100, limit: float = 3.0) -> Float[Tensor, "points 2"]:
-    """The n * n points of a grid over the plane, in the order that ``field`` draws."""
+    """The n * n points of a grid over the plane, in the order that ``field`` draws.
+
+    >>> plane(2, limit=1.0).tolist()  # from below, x changes fastest
+    [[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]
+    """
     ticks = torch.linspace(-limit, limit, n)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     return torch.stack([x.flatten(), y.flatten()], dim=1)
@@ -159,11 +163,11 @@ def classes(
     """
     low, high = corners or [z.quantile(share, dim=0).tolist() for share in (0.01, 0.99)]
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    points = {k: z[labels == k] for k in labels.unique().tolist()}
-    looks = {k: (CLASSES[k % len(CLASSES)], MARKERS[k % len(MARKERS)]) for k in points}
+    members = {k: z[labels == k] for k in labels.unique().tolist()}
+    looks = {k: (CLASSES[k % len(CLASSES)], MARKERS[k % len(MARKERS)]) for k in members}
     for k, (color, marker) in looks.items():
-        ax.scatter(points[k][:, 0], points[k][:, 1], size, color=color, marker=marker, alpha=0.5)
-    centers = torch.stack([mine.median(dim=0).values for mine in points.values()])
+        ax.scatter(members[k][:, 0], members[k][:, 1], size, color=color, marker=marker, alpha=0.5)
+    centers = torch.stack([mine.median(dim=0).values for mine in members.values()])
     places = _spread((centers - torch.tensor(low)) / (torch.tensor(high) - torch.tensor(low)))
     for (x, y), (k, (color, _)) in zip(places, looks.items(), strict=True):
         box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": color, "alpha": 0.9}

@@ -255,17 +255,6 @@ def guided(conditional: Denoiser, unconditional: Denoiser, weight: float | int) 
     return denoise
 
 
-def clipped(denoise: Denoiser, schedule: Schedule) -> Denoiser:
-    """The same with x_0 clipped to [-1, 1], and with the eps that then belongs to x_t."""
-
-    def inside(x_t: Tensor, t: Tensor) -> Estimate:
-        x_0, _, calls = denoise(x_t, t)
-        x_0 = x_0.clamp(-1, 1)
-        return Estimate(x_0, schedule.noise_in(x_t, t, x_0), calls)
-
-    return inside
-
-
 def keep_known(
     schedule: Schedule,
     x: Float[Tensor, "n *shape"],
@@ -292,6 +281,6 @@ def with_returns(times: Float[Tensor, "n"], repeats: int) -> Float[Tensor, "m"]:
     >>> with_returns(torch.tensor([3.0, 2.0, 0.0]), 2)
     tensor([3., 2., 3., 2., 0.])
     """
-    *pairs, last = pairwise(times.tolist())
+    *pairs, end = pairwise(times.tolist())
     visited = [time for t, s in pairs for time in (t, s) * (repeats - 1) + (t,)]
-    return torch.tensor([*visited, *last], dtype=times.dtype)
+    return torch.tensor([*visited, *end], dtype=times.dtype)

@@ -11,7 +11,7 @@ noise (eq. 2), and all steps up to t add up to one (eq. 4):
     q(x_t | x_0)     = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I),   alpha_bar_t = prod alpha_s
 
 so that signal_t = sqrt(alpha_bar_t) and sigma_t = sqrt(1 - alpha_bar_t). The straight path, of Liu,
-Gong, Liu 2022 (arXiv:2209.03003) and Lipman et al. 2022 (arXiv:2210.02747), whose time runs the
+Gong, Liu 2022 (arXiv:2209.03003) and Lipman et al. 2022 (arXiv:2210.02747), where time runs the
 other way, has signal_t = 1 - t and sigma_t = t for t in [0, 1].
 
 Between any two times s < t (Kingma, Salimans, Poole, Ho 2021, arXiv:2107.00630, appendix A.1):
@@ -62,7 +62,11 @@ class Schedule(ABC):
         """From ``last`` down to 0 in equal steps: the times that a reverse process visits."""
 
     def snr(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """The signal-to-noise ratio signal_t^2 / sigma_t^2."""
+        """The signal-to-noise ratio signal_t^2 / sigma_t^2.
+
+        >>> Straight().snr(torch.tensor([0.2, 0.5, 0.8]))
+        tensor([16.0000,  1.0000,  0.0625])
+        """
         return (self.signal(t) / self.sigma(t)) ** 2
 
     def log_snr(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
@@ -89,7 +93,12 @@ class Schedule(ABC):
         return (x_t - signal * x_0) / sigma
 
     def transition(self, s: Float[Tensor, "*n"], t: Float[Tensor, "*n"]) -> Scales:
-        """ratio and std of q(x_t | x_s) for s < t; for s = t - 1, the roots of alpha_t, beta_t."""
+        """ratio and std of q(x_t | x_s) for s < t; for s = t - 1, the roots of alpha_t, beta_t.
+
+        >>> ratio, std = Table(torch.tensor([0.1, 0.2])).transition(*torch.tensor([1.0, 2.0]))
+        >>> round(float(ratio) ** 2, 4), round(float(std) ** 2, 4)
+        (0.8, 0.2)
+        """
         ratio = self.signal(t) / self.signal(s)
         variance = self.sigma(t) ** 2 - (ratio * self.sigma(s)) ** 2
         return Scales(ratio, variance.clamp(min=0).sqrt())
@@ -137,7 +146,11 @@ class Table(Schedule):
 
 
 class Straight(Schedule):
-    """signal_t = 1 - t, sigma_t = t for t in [0, 1]: x_t moves from x_0 to eps on a line."""
+    """signal_t = 1 - t, sigma_t = t for t in [0, 1]: x_t moves from x_0 to eps on a line.
+
+    >>> Straight().noised(torch.ones(1, 2), torch.tensor([0.25]), torch.zeros(1, 2))
+    tensor([[0.7500, 0.7500]])
+    """
 
     last = 1.0
 
@@ -175,6 +188,9 @@ def cosine(T: int = 1000, offset: float = 0.008) -> Table:
     """alpha_bar_t falls like a squared cosine (Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17).
 
     As there, no beta_t is above 0.999, and the offset keeps the first ones from being too small.
+
+    >>> [round(table.alpha_bar[500].item(), 2) for table in (linear(), cosine())]  # halfway
+    [0.08, 0.49]
     """
     t = torch.arange(T + 1, dtype=torch.float64) / T
     f = ((t + offset) / (1 + offset) * torch.pi / 2).cos() ** 2

@@ -10,20 +10,25 @@ averaging follow the fraction of the budget that is spent, so a budget may be st
 The second line is the power-function average of Karras et al. 2023 (arXiv:2312.02696, eq. 2); with
 gamma = 16.97 its profile has a relative width of 0.05: about the last twentieth of the run.
 The averaged weights are what a trained model holds.
+
+Batches and noise are functions of the seed and the step. So a run that goes on from a ``Progress``
+ends with the same bits as one that never stopped, and several processes (``processes``) share a
+step by taking numbers of their own.
 """
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
 
-from gen_lib import InputError
+from gen_lib import InputError, processes
 from gen_lib.data import Batch
 from gen_lib.models.base import Model, Turn
+from gen_lib.progress import History, Progress, Record
 
 WARM_UP = 0.02
 GAMMA = 16.97
@@ -36,36 +41,6 @@ class TrainingData(Protocol):
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
         """The minibatch of a training step."""
-
-
-class Record(NamedTuple):
-    """What one training step did."""
-
-    step: int
-    """Steps done, counted from 1."""
-    fraction: float
-    """Share of the budget spent, in (0, 1]."""
-    seconds: float
-    terms: dict[str, float]
-
-
-@dataclass
-class History:
-    """The named terms of a run, one entry a step."""
-
-    seconds: list[float] = field(default_factory=list)
-    terms: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, record: Record) -> None:
-        """Append one step."""
-        self.seconds.append(record.seconds)
-        for name, value in record.terms.items():
-            self.terms.setdefault(name, []).append(value)
-
-    @property
-    def steps(self) -> int:
-        """Number of steps done."""
-        return len(self.seconds)
 
 
 class NonFiniteLoss(RuntimeError):
@@ -81,6 +56,8 @@ def fit(
     batch_size: int = 128,
     seed: int = 0,
     progress: bool = True,
+    resume: Mapping[str, Tensor] | None = None,
+    keep: Callable[[Progress], None] = lambda progress: None,
 ) -> History:
     """Train a model in place, on the GPU where there is one, and return what happened.
 
@@ -92,6 +69,8 @@ def fit(
         batch_size: images a step; all of the data where they are fewer.
         seed: of the shuffling and of the model's noise (not of its initial weights).
         progress: show a progress bar.
+        resume: the tensors of a ``Progress`` of the same run, to go on from there.
+        keep: called after each step.
 
     Raises:
         InputError: the budget or the batch size is not positive.
@@ -100,18 +79,18 @@ def fit(
     from tqdm.auto import tqdm
 
     _check_budget(steps, minutes, batch_size)
-    records = training_steps(
-        model, data, steps=steps, minutes=minutes, batch_size=batch_size, seed=seed
-    )
+    run = Progress(model.to(best_device()).train())
+    if resume:
+        run.restore(resume)
+    records = _go_on(run, data, steps, minutes, batch_size, seed)
     bar = tqdm(total=100, desc=model.name, bar_format=BAR, disable=not progress)
-    history = History()
     with closing(records), bar:
         for record in records:
-            history.add(record)
+            keep(run)
             if int(100 * record.fraction) > bar.n:
                 bar.set_postfix({k: f"{v:.4g}" for k, v in record.terms.items()}, refresh=False)
                 bar.update(int(100 * record.fraction) - bar.n)
-    return history
+    return run.history
 
 
 def training_steps(
@@ -129,31 +108,48 @@ def training_steps(
     the averaged ones. Arguments and errors are those of ``fit``.
     """
     _check_budget(steps, minutes, batch_size)
-    device = best_device()
-    model.to(device).train()
+    run = Progress(model.to(best_device()).train())
+    yield from _go_on(run, data, steps, minutes, batch_size, seed)
+
+
+def _go_on(
+    run: Progress,
+    data: TrainingData,
+    steps: int | None,
+    minutes: float | None,
+    batch_size: int,
+    seed: int,
+) -> Generator[Record]:
+    model, history, device, (rank, size) = run.model, run.history, best_device(), processes.team()
     torch.set_flush_denormal(True)
-    optimisers = _optimisers(model)
-    state = [v for v in model.state_dict().values() if v.is_floating_point()]
-    average = [v.clone() for v in state]
-    step, fraction, start = 0, 0.0, time.perf_counter()
+    seconds = history.seconds[-1] if history.seconds else 0.0
+    start = time.perf_counter() - seconds
+    fraction = _fraction(history.steps, seconds, steps, minutes)
     try:
         while fraction < 1:
-            batch = Batch(*(part.to(device) for part in data.batch(step, batch_size, seed)))
-            generator = torch.Generator(device).manual_seed(seed * 1_000_003 + step)
+            step = history.steps
+            number = step * size + rank  # of this process's batch and noise, and no other's
+            batch = Batch(*(part.to(device) for part in data.batch(number, batch_size, seed)))
+            generator = torch.Generator(device).manual_seed(seed * 1_000_003 + number)
             terms: dict[str, float] = {}
             model.fraction = fraction
             for turn in _autocast(model.turns(batch, generator), device):
-                _descend(turn, optimisers[turn.player], learning_rate_scale(fraction), step)
+                _descend(turn, run.optimisers[turn.player], learning_rate_scale(fraction), step)
                 terms |= {name: value.item() for name, value in turn.terms.items()}
-            step += 1
-            torch._foreach_lerp_(average, state, 1 - average_decay(step))
-            seconds = time.perf_counter() - start
-            fraction = step / steps if steps else seconds / (60 * (minutes or 1))
-            yield Record(step, min(fraction, 1.0), seconds, terms)
+            torch._foreach_lerp_(run.average, run.weights, 1 - average_decay(step + 1))
+            seconds = processes.agree(time.perf_counter() - start)
+            fraction = _fraction(step + 1, seconds, steps, minutes)
+            history.add(record := Record(step + 1, fraction, seconds, terms))
+            yield record
     finally:
-        torch._foreach_copy_(state, average)
+        torch._foreach_copy_(run.weights, run.average)
         model.zero_grad()
         model.eval().to("cpu")
+
+
+def _fraction(step: int, seconds: float, steps: int | None, minutes: float | None) -> float:
+    """Share of the budget that is spent."""
+    return min(step / steps if steps else seconds / (60 * (minutes or 1)), 1.0)
 
 
 def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
@@ -169,25 +165,13 @@ def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
         yield turn
 
 
-def _optimisers(model: Model) -> dict[str, torch.optim.AdamW]:
-    return {
-        name: torch.optim.AdamW(
-            [{"params": p.parameters, "peak_lr": p.lr}],
-            lr=p.lr,
-            betas=p.betas,
-            weight_decay=p.weight_decay,
-            fused=True,
-        )
-        for name, p in model.players().items()
-    }
-
-
 def _descend(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -> None:
     (group,) = optimiser.param_groups
     group["lr"] = scale * group["peak_lr"]
     optimiser.zero_grad()
     turn.loss.backward(inputs=group["params"])  # for these alone, laid out in memory as they are
     gradients = [p.grad for p in group["params"] if p.grad is not None]
+    processes.average(gradients)
     size = torch.nn.utils.get_total_norm(gradients)
     if not (torch.isfinite(turn.loss) and torch.isfinite(size)):
         raise NonFiniteLoss(

@@ -9,7 +9,6 @@ Of emoji, a classifier of the two styles says as well how many translations it t
 style, and how far their features are from those of true pictures of it (the Fréchet distance).
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -21,7 +20,7 @@ from gen_lib import InputError
 from gen_lib.checkpoints import load_pretrained
 from gen_lib.data import DomainSet
 from gen_lib.data.domains import A, B
-from gen_lib.metrics import Row, frechet_distance, psnr, ssim
+from gen_lib.metrics import Row, compared, frechet_distance, psnr, ssim
 from gen_lib.models.base import Classifies, Model, Translates, in_batches
 from gen_lib.models.judge import Judge
 
@@ -104,11 +103,11 @@ def _towards(to: Literal["A", "B"], model: Translates, domains: DomainSet) -> li
         "colour": colour_transfer(x, before.x, after.x),
     }
     of_bases = {name: output[source.bases] for name, output in outputs.items()}
-    rows = [_row(figure, to, outputs, y) for figure in (psnr, l1, ssim)]
-    rows.append(_row(retrieval, to, of_bases, y[source.bases]))
+    rows = [compared(figure, y, outputs) for figure in (psnr, l1, ssim)]
+    rows.append(compared(retrieval, y[source.bases], of_bases))
     if domains.name == "emoji":
         rows += _style(to, outputs, y, after.x)
-    return rows
+    return [row._replace(name=f"{row.name}_to_{to.lower()}") for row in rows]
 
 
 def _style(to: str, outputs: dict[str, Tensor], truth: Tensor, seen: Tensor) -> list[Row]:
@@ -121,14 +120,6 @@ def _style(to: str, outputs: dict[str, Tensor], truth: Tensor, seen: Tensor) -> 
         for name, y in (outputs | {"floor": seen[order[: len(truth)]]}).items()
     }
     return [
-        Row(f"{name}_to_{to.lower()}", figures.pop(""), figures)
+        Row(name, figures.pop(""), figures)
         for name, figures in (("style", shares), ("frechet", distances))
     ]
-
-
-def _row(
-    figure: Callable[[Tensor, Tensor], float], to: str, outputs: dict[str, Tensor], target: Tensor
-) -> Row:
-    value, *others = (figure(output, target) for output in outputs.values())
-    beside = dict(zip(list(outputs)[1:], others, strict=True))
-    return Row(f"{figure.__name__}_to_{to.lower()}", value, beside)

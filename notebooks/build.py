@@ -10,6 +10,7 @@ import argparse
 import ast
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Pytho
     "nbconvert_exporter": "python",
     "pygments_lexer": "ipython3",
 }
+UNSHOWN = ("Quiz", "Exercises")  # sections without slides
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -72,9 +74,33 @@ def blank(source: Path, solved: bool = False) -> NotebookNode:
         "gen_lib": {"stamp": stamp(notebook)},
     }
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    for number, cell in enumerate(notebook.cells):
+    types = slide_types(notebook.cells)
+    for number, (cell, slide_type) in enumerate(zip(notebook.cells, types, strict=True)):
         cell.id = f"cell-{number:03d}"
+        cell.metadata["slideshow"] = {"slide_type": slide_type}
     return notebook
+
+
+def slide_types(cells: list[NotebookNode]) -> list[str]:
+    """What each cell is in a deck: "slide" starts a column, "subslide" a page, "-" stays on it.
+
+    What a cell shows stays with the words before it, unless they ask to predict it. Set-up cells,
+    the quiz and the exercises are skipped.
+    """
+    types: list[str] = []
+    skipping = revealing = False
+    for cell in cells:
+        prose, aside = cell.cell_type == "markdown", cell.source.startswith("print(clock.")
+        if heading := prose and re.match(r"##? (.+)", cell.source):
+            skipping = heading[1].startswith(UNSHOWN)
+        if skipping or aside or exercises.tagged(cell, "setup"):
+            types.append("skip")
+        elif prose:
+            types.append("slide" if heading else "subslide")
+        else:
+            types.append("subslide" if revealing else "-")
+        revealing = not prose or "**Predict:**" in cell.source
+    return types
 
 
 def stamp(notebook: NotebookNode) -> str:

@@ -147,6 +147,12 @@ def render() -> str:
     return text + "".join(_table(part, findings) for part in found)
 
 
+def link(chapter: str, heading: str) -> str:
+    """A link to a section of a chapter."""
+    name = f"{chapter[:2]} · {heading}"
+    return f"[{name}]({chapter}.ipynb#{quote(heading.replace(' ', '-'))})"
+
+
 def _claim(printed: Sequence[str] = (), rising: Sequence[str] = (), **fields: str) -> Claim:
     return Claim(printed=tuple(printed), rising=tuple(rising), **fields)
 
@@ -159,7 +165,8 @@ def _table(part: Part, findings: dict[Claim, Finding]) -> str:
     ]
     for claim in part.claims:
         said = f"{claim.claim} ({claim.term})"
-        lines.append(f"| {said} | {_link(claim)} | {claim.kind} | {_verdict(claim, findings)} |")
+        where, verdict = link(claim.chapter, claim.heading), _verdict(claim, findings)
+        lines.append(f"| {said} | {where} | {claim.kind} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 
@@ -168,11 +175,6 @@ def _verdict(claim: Claim, findings: dict[Claim, Finding]) -> str:
     arxiv = re.fullmatch(r"\d{4}\.\d{5}", claim.cited)
     source = f" ([{claim.cited}](https://arxiv.org/abs/{claim.cited}))" if arxiv else ""
     return f"**{verdict}**: {reason}{source}".replace("|", "\\|")
-
-
-def _link(claim: Claim) -> str:
-    name = f"{claim.chapter[:2]} · {claim.heading}"
-    return f"[{name}]({claim.chapter}.ipynb#{quote(claim.heading.replace(' ', '-'))})"
 
 
 @cache

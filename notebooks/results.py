@@ -70,9 +70,9 @@ def render() -> str:
     return "\n\n" + "\n".join([*texts, ""])
 
 
-def between(text: str, inner: str) -> str:
-    """The README with this between its markers."""
-    head, tail = "<!-- results -->", "<!-- /results -->"
+def between(text: str, inner: str, name: str = "results") -> str:
+    """The README with this between the markers of a name."""
+    head, tail = f"<!-- {name} -->", f"<!-- /{name} -->"
     return text[: text.index(head)] + head + inner + text[text.index(tail) :]
 
 

@@ -38,3 +38,19 @@ def few(fashion) -> Split:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+# tests/RELIABILITY.md: what was tried, and how it ended. Written by `pytest --reliability`.
+
+TABLE = Path(__file__).with_name("RELIABILITY.md")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--reliability", action="store_true", help="write tests/RELIABILITY.md anew")
+
+
+@pytest.fixture
+def ended(request, record_property):
+    """Say how the fault of this test's mark ended, for the table."""
+    (mark,) = request.node.iter_markers("fault")
+    return lambda words: record_property("fault", (*mark.args, mark.kwargs["tried"], words))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gen_lib import InputError, checkpoints
+from gen_lib import InputError
 from gen_lib.checkpoints import (
     load,
     load_any,
@@ -119,21 +119,15 @@ def test_the_same_weights_give_the_same_file(tmp_path):
 
 
 @pytest.mark.parametrize("error", [OSError("No space left on device"), KeyboardInterrupt()])
-@pytest.mark.parametrize("where", ["write", "sync"])
+@pytest.mark.parametrize("where", ["sync", "rename"])
 def test_an_interrupted_save_leaves_the_old_files_whole(saved, monkeypatch, error, where):
     before = contents(saved.parent)
 
-    def half(state, path, header):
-        path.write_bytes(b"half")
+    def fail(*arguments):
         raise error
 
-    def no_sync(descriptor):
-        raise error
-
-    if where == "write":
-        monkeypatch.setattr(checkpoints, "save_file", half)
-    else:
-        monkeypatch.setattr(os, "fsync", no_sync)
+    place, name = (os, "fsync") if where == "sync" else (Path, "replace")
+    monkeypatch.setattr(place, name, fail)
     with pytest.raises(type(error)):
         save(LinearAutoencoder((1, 4, 4), latent_size=3), saved)
     assert contents(saved.parent) == before

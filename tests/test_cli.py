@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_lib import InputError, cli
+from gen_lib import InputError, cli, runs
 from gen_lib.checkpoints import load, save, sha256
 from gen_lib.cli import main
 from gen_lib.data import load as load_data
@@ -254,7 +254,7 @@ def test_an_interrupted_training_writes_nothing(tmp_path, pictures, monkeypatch,
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "fit", interrupted)
+    monkeypatch.setattr(runs, "fit", interrupted)
     words = ["train", "ae", "--data", pictures, "--steps", "1", "--out", str(tmp_path / "run")]
     assert main(words) == 130
     assert "interrupted" in capsys.readouterr().err
@@ -266,7 +266,8 @@ def test_an_interrupted_training_writes_nothing(tmp_path, pictures, monkeypatch,
 
 @pytest.fixture
 def trained(tmp_path, pictures, monkeypatch):
-    monkeypatch.setattr(cli, "load_classes", lambda name: load_data(name, size=16))
+    for room in (cli, runs):
+        monkeypatch.setattr(room, "load_classes", lambda name: load_data(name, size=16))
     run("train", "ae", "--data", pictures, "--steps", 1, "--out", tmp_path / "run")
     return tmp_path / "run"
 

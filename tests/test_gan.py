@@ -16,7 +16,6 @@ from gen_lib.models.gan import (
     LOSSES,
     PLANE,
     PlaneGAN,
-    between,
     scene,
     squared_slope,
     value,
@@ -238,15 +237,6 @@ def test_the_generator_normalises_over_the_batch_while_it_learns_and_never_after
 def test_other_image_shapes():
     model = GAN(image_shape=(3, 32, 32), width=4)
     assert model.logits(model.sample(2)).shape == (2,)
-
-
-def test_halfway_between_two_codes_is_as_typical_as_they_are(generator):
-    a, b = torch.randn(2, 50_000, 4, generator=generator)
-    for position in (0.0, 0.3, 0.5, 1.0):
-        z = between(a, b, position)
-        assert z.var().item() == pytest.approx(1, abs=0.02)
-    assert torch.equal(between(a, b, 0.0), a)
-    assert torch.allclose(between(a, b, 1.0), b, atol=1e-6)
 
 
 def test_the_plane_is_computed_precisely_under_autocast(plane):

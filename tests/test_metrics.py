@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gen_lib import InputError, metrics
+from gen_lib import InputError
 from gen_lib.data import ImageSet, Split
 from gen_lib.metrics import (
     Quality,
@@ -299,7 +299,8 @@ class Sampler(Model, Samples):
 def untrained_judge(monkeypatch):
     torch.manual_seed(0)
     judge = Judge().eval()
-    monkeypatch.setattr(metrics, "load_judge", lambda: judge)
+    for file in ("ruler", "evaluation"):
+        monkeypatch.setattr(f"gen_lib.metrics.{file}.load_judge", lambda: judge)
     return judge
 
 

@@ -18,7 +18,6 @@ from gen_lib.samplers import (
     Estimate,
     Heun,
     State,
-    clipped,
     even_in_tau,
     exact,
     guided,
@@ -357,17 +356,6 @@ def test_guidance_goes_away_from_what_is_seen_without_a_label():
         assert (found.x_0 == x_0).all()
         assert (found.eps == -x_0).all()
         assert found.calls == 2
-
-
-@every_path
-def test_a_clipped_estimate_still_belongs_to_its_image(schedule):
-    t, x = schedule.times(4)[1], 5 * torch.randn(6, 2).double()
-    found = clipped(gaussian(schedule), schedule)(x, t)
-    assert found.x_0.abs().max() <= 1
-    torch.testing.assert_close(schedule.noised(found.x_0, t, found.eps), x)
-    inside = Mixture("small", torch.zeros(1, 2), 0.01)
-    whole = exact(inside, schedule)(x / 10, t)
-    torch.testing.assert_close(clipped(exact(inside, schedule), schedule)(x / 10, t).eps, whole.eps)
 
 
 @pytest.mark.parametrize("repeats", [1, 3])

@@ -19,9 +19,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(text) for text in PROJECT["dependencies"]]
-TEST_EXTRA, PEERS, INSTRUCTOR = (
+TEST_EXTRA, SLIDES, PEERS, INSTRUCTOR = (
     [Requirement(text) for text in PROJECT["optional-dependencies"][extra]]
-    for extra in ("test", "peers", "instructor")
+    for extra in ("test", "slides", "peers", "instructor")
 )
 PINS = [
     Requirement(line)
@@ -98,7 +98,7 @@ def test_every_pin_names_one_version():
     assert len(names) == len(set(names))
 
 
-@pytest.mark.parametrize("dependency", DEPENDENCIES + TEST_EXTRA, ids=str)
+@pytest.mark.parametrize("dependency", DEPENDENCIES + TEST_EXTRA + SLIDES, ids=str)
 def test_every_dependency_is_pinned_within_its_range(dependency):
     pins = {canonicalize_name(pin.name): str(pin.specifier)[2:] for pin in PINS}
     assert dependency.specifier.contains(pins[canonicalize_name(dependency.name)])
@@ -159,9 +159,10 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def test_an_installed_checkout_installs_nothing(checkout):
-    plan = make("-n", "lab", folder=checkout)
-    assert "jupyterlab" in plan
+@pytest.mark.parametrize(("target", "runs"), [("lab", "jupyterlab"), ("test-quick", "pytest")])
+def test_an_installed_checkout_installs_nothing(checkout, target, runs):
+    plan = make("-n", target, folder=checkout)
+    assert runs in plan
     assert "pip" not in plan
 
 
@@ -169,6 +170,7 @@ def test_an_installed_checkout_installs_nothing(checkout):
     ("target", "extra"),
     [
         ("bench", "peers"),
+        ("test", "instructor"),
         ("test-homework", "instructor"),
         ("homework", "instructor"),
     ],

@@ -11,7 +11,7 @@ from gen_lib import InputError
 from gen_lib.metrics import evaluate
 from gen_lib.models import BernoulliVAE, GaussianVAE
 from gen_lib.models.likelihood import likelihood_bounds
-from gen_lib.models.vae import Posterior, active_units, binarise, log_normal, slerp
+from gen_lib.models.vae import Posterior, active_units, binarise, log_normal
 from gen_lib.training import fit
 
 KINDS = [BernoulliVAE, GaussianVAE]
@@ -279,20 +279,7 @@ def test_senseless_settings_are_refused_in_one_sentence(settings, word):
             kind(**settings)
 
 
-# Ways and units
-
-
-def test_an_arc_keeps_to_the_sphere_and_ends_where_it_should(generator):
-    a, b = (5 * nn.functional.normalize(torch.randn(16, generator=generator), dim=0) for _ in "ab")
-    torch.testing.assert_close(slerp(a, b, 0.0), a)
-    torch.testing.assert_close(slerp(a, b, 1.0), b)
-    way = torch.stack([slerp(a, b, t) for t in torch.linspace(0, 1, 9).tolist()])
-    torch.testing.assert_close(way.norm(dim=1), torch.full((9,), 5.0))
-    lengths = way.diff(dim=0).norm(dim=1)
-    torch.testing.assert_close(lengths, lengths[:1].expand(8), rtol=1e-3, atol=1e-4)
-    assert slerp(a, 3 * b, 0.5).norm().item() == pytest.approx(10.0)
-    assert torch.lerp(a, b, 0.5).norm() < 4.9
-    torch.testing.assert_close(slerp(a, 2 * a, 0.5), 1.5 * a)
+# Units and images
 
 
 def test_a_unit_is_active_where_its_mean_varies():
@@ -320,8 +307,3 @@ def test_samples_lie_in_the_range_of_images_however_many():
 def test_images_of_another_size_are_refused(kind):
     with pytest.raises(InputError, match=r"shape \(1, 32, 32\) do not fit"):
         kind(width=4).encode(torch.zeros(1, 1, 32, 32))
-
-
-def test_an_arc_from_or_to_nothing_is_the_line():
-    z = torch.randn(5)
-    assert torch.equal(slerp(torch.zeros(5), z, 0.25), 0.25 * z)

@@ -13,6 +13,7 @@ import json
 import subprocess
 import tarfile
 import tempfile
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,7 +58,9 @@ def fetch(package: str, folder: Path) -> Path:
 def read_table(package: Path) -> list[Emoji]:
     """What both sets have drawn, with at most one skin tone, in the order of Unicode's chart."""
     rows = []
-    for base in sorted(json.loads((package / "emoji.json").read_text()), key=_chart_order):
+    for base in sorted(
+        json.loads((package / "emoji.json").read_text()), key=itemgetter("sort_order")
+    ):
         for tone, emoji in {"": base, **base.get("skin_variations", {})}.items():
             drawn = all(emoji[f"has_img_{which}"] for which in SHEETS.values())
             if drawn and tone in TONES and base["category"] not in LEFT_OUT:
@@ -65,10 +68,6 @@ def read_table(package: Path) -> list[Emoji]:
                 names = (base["short_name"], TONES[tone], base["name"], base["category"])
                 rows.append(Emoji(*names, place))
     return rows
-
-
-def _chart_order(emoji: dict) -> int:
-    return emoji["sort_order"]
 
 
 def cut(package: Path, which: str, rows: list[Emoji]) -> np.ndarray:

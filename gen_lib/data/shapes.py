@@ -76,10 +76,8 @@ class Canvas:
             corners.append(np.clip(corner, 0, size - extent).astype(np.intp)[:, None])
         columns, rows = corners[0] + np.arange(w), corners[1] + np.arange(h)
         index = (slice(None), picture[:, None, None], rows[:, :, None], columns[:, None, :])
-        across, down = (
-            (columns[:, None, :] + 0.5) / self.scale,
-            (rows[:, :, None] + 0.5) / self.scale,
-        )
+        across = (columns[:, None, :] + 0.5) / self.scale
+        down = (rows[:, :, None] + 0.5) / self.scale
         return Canvas(self.pixels[index], across, down, self.scale, index)
 
     def put_back(self, part: "Canvas") -> None:

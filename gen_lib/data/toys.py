@@ -133,7 +133,7 @@ class TwoMoons(Toy):
 
 
 class SwissRoll(Toy):
-    """A spiral of one and a half turns, r = angle / 2.25 pi, up to radius 2, noise of 0.05."""
+    """A spiral of one and a half turns, r = angle / (2.25 pi), up to radius 2, noise of 0.05."""
 
     name = "swiss_roll"
 

@@ -1,4 +1,4 @@
-"""What is minimised, and how does one sample? One file per chapter."""
+"""What is minimised, and how does one sample? A file for each family, and what they share."""
 
 from gen_lib.models.autoencoder import (
     ConvAutoencoder,

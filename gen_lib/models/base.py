@@ -15,7 +15,7 @@ from gen_lib.data import Batch
 class Player(NamedTuple):
     """Parameters that one optimiser (Adam) moves, its peak learning rate and its betas.
 
-    With ``weight_decay`` each step takes that share of the learning rate off every weight as well
+    With ``weight_decay`` each step also shrinks every weight by the share lr * weight_decay of it
     (AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101).
     """
 

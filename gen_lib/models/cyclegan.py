@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from gen_lib import InputError
@@ -61,7 +61,7 @@ def distance(a: Images, b: Images) -> Float[Tensor, ""]:
     return (a - b).abs().mean()
 
 
-class ImagePool:
+class ImagePool(nn.Module):
     """Translations of the past, so that a discriminator does not forget what it has learnt.
 
     Half of the images that go in come out again; for the others, older ones come out
@@ -71,8 +71,12 @@ class ImagePool:
         size: most images kept; 0 for no pool.
     """
 
+    images: Tensor
+
     def __init__(self, size: int):
-        self.size, self.images = size, torch.empty(0)
+        super().__init__()
+        self.size = size
+        self.register_buffer("images", torch.empty(0), persistent=False)
 
     def exchange(self, new: Images, generator: torch.Generator) -> Images:
         """As many images as go in; until the pool is full, the same ones."""

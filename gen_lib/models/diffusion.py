@@ -22,6 +22,7 @@ arXiv:2207.12598).
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
@@ -75,8 +76,6 @@ def solve(
 class DenoisingDiffusion(Model, Samples):
     """A network that sees x_0 and eps in x_t; subclasses choose the network.
 
-    ``limit`` is the largest value of what is sampled.
-
     Args:
         net: (x_t, t / last in [0, 1], labels or None) to y.
         shape: channels, height and width of what is sampled.
@@ -88,7 +87,7 @@ class DenoisingDiffusion(Model, Samples):
         config: the arguments that build the model again, besides these.
     """
 
-    limit: ClassVar[float] = math.inf
+    limit: ClassVar[float] = math.inf  # the largest value of what is sampled
 
     def __init__(
         self,
@@ -131,7 +130,7 @@ class DenoisingDiffusion(Model, Samples):
             raise InputError("This model was trained without labels: it can't be told any.")
         if guidance and labels is None:
             raise InputError("Guidance needs labels to guide to: give one for each image.")
-        asked: Denoiser = lambda x_t, t: self.estimate(x_t, t, labels)  # noqa: E731
+        asked: Denoiser = partial(self.estimate, labels=labels)
         return guided(asked, self.estimate, guidance) if guidance else asked
 
     def states(

@@ -13,7 +13,7 @@ What the players descend in practice (``LOSSES``), real and fake being logits:
 
 - saturating: D descends -V, G descends V, as the formula says;
 - non-saturating: G descends -log D(G(z)) instead (section 3 of the paper);
-- hinge: Lim & Ye 2017 (arXiv:1705.02894);
+- hinge: D descends relu(1 - real) + relu(1 + fake), G -fake (Lim & Ye 2017, arXiv:1705.02894);
 - relativistic: D descends softplus(fake - real), G softplus(real - fake), one fake beside each real
   image (Jolicoeur-Martineau 2018, arXiv:1807.00734); with both penalties below it is the loss of
   Huang et al. 2025 (arXiv:2501.05441).
@@ -23,7 +23,6 @@ What keeps D tame: R1 = E_{x ~ p_data} ||grad f(x)||^2 and R2, the same under p_
 layer's weights by their largest singular value (Miyato et al. 2018, arXiv:1802.05957).
 """
 
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -83,7 +82,12 @@ LOSSES = {
 
 
 def squared_slope(f: Logits, x: Float[Tensor, "n *shape"]) -> Float[Tensor, ""]:
-    """E ||grad_x f(x)||^2, differentiable once more; x requires gradients."""
+    """E ||grad_x f(x)||^2, differentiable once more; x requires gradients.
+
+    >>> x = torch.tensor([[3.0, 4.0]], requires_grad=True)
+    >>> squared_slope(x.square().sum(dim=1) / 2, x).item()  # the gradient of |x|^2 / 2 is x
+    25.0
+    """
     (slope,) = torch.autograd.grad(f.sum(), x, create_graph=True)
     return slope.flatten(1).square().sum(dim=1).mean()
 
@@ -209,17 +213,6 @@ class GAN(Adversarial):
         super().__init__(g, d, game, **config)
 
 
-def between(
-    start: Float[Tensor, "*n latent"], end: Float[Tensor, "*n latent"], position: float
-) -> Float[Tensor, "*n latent"]:
-    """From start (position 0) to end (1) along cos and sin, which keeps N(0, I) at every position.
-
-    The straight line would not: halfway, the mean of two codes has only half the variance.
-    """
-    angle = position * math.pi / 2
-    return math.cos(angle) * start + math.sin(angle) * end
-
-
 PLANE = Game(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)
 """The default for toys."""
 COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 2e-4}
@@ -297,4 +290,5 @@ def _check(game: Game) -> None:
     for rate in ("lr_g", "lr_d"):
         if not 0 < getattr(game, rate) < torch.inf:
             raise InputError(f"{rate} is {getattr(game, rate)}: it must be a positive number.")
-    positive("turns_g", game.turns_g), positive("turns_d", game.turns_d)
+    for turns in ("turns_g", "turns_d"):
+        positive(turns, getattr(game, turns))

@@ -17,7 +17,7 @@ from gen_lib.models.base import Classifies, Model, Player, Turn
 
 
 class _Residual(nn.Module):
-    """x + f(x) with two 3 x 3 convolutions (He et al. 2015, arXiv:1512.03385)."""
+    """x + f(x), two 3 x 3 convolutions normalised before (He et al. 2016, arXiv:1603.05027)."""
 
     def __init__(self, width: int):
         super().__init__()

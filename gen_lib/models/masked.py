@@ -67,7 +67,8 @@ class MaskedAutoencoder(Model):
         self.image_shape, self.patch, self.all_patches = image_shape, patch, all_patches
         if positive("width", width) % 8:
             raise InputError(f"width is {width}: four heads and half of it need a multiple of 8.")
-        positive("patch", patch), positive("depth", depth)
+        positive("patch", patch)
+        positive("depth", depth)
         self.patches, values = patchify(torch.zeros(1, *image_shape), patch).shape[1:]
         self.hidden = count_hidden(mask_ratio, self.patches)
         self.embed = nn.Linear(values, width)
@@ -82,9 +83,8 @@ class MaskedAutoencoder(Model):
         self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]
     ) -> Float[Tensor, "n visible width"]:
         """Codes of the visible patches; every image hides equally many."""
-        tokens = (
-            self.embed(patchify(self.fitting(x), self.patch)) + self.place
-        )  # (n, patches, width)
+        patches = patchify(self.fitting(x), self.patch)
+        tokens = self.embed(patches) + self.place  # (n, patches, width)
         return self.encoder(tokens[~mask].reshape(len(x), -1, tokens.shape[2]))
 
     def forward(self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]) -> Masked:

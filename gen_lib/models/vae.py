@@ -2,7 +2,8 @@ r"""The variational autoencoder: every image gets a distribution of codes, and c
 
 Kingma & Welling 2013 (arXiv:1312.6114); Rezende, Mohamed, Wierstra 2014 (arXiv:1401.4082). The
 model draws a code from the prior p(z) = N(0, I), then an image from p_theta(x|z). Its likelihood
-has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) gives a lower bound, the ELBO:
+has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) gives a lower bound, the ELBO;
+its KL has one (Kingma & Welling, appendix B):
 
     log p_theta(x) >= E_{q(z|x)} log p_theta(x|z) - KL(q_phi(z|x) || p(z))
     KL = 1/2 sum_k (mu_k^2 + sigma_k^2 - log sigma_k^2 - 1)
@@ -50,7 +51,11 @@ class Posterior(NamedTuple):
         return self.mu + (0.5 * self.log_var).exp() * eps
 
     def kl(self) -> Float[Tensor, "n k"]:
-        """KL(q(z|x) || N(0, I)) in nats, unit by unit."""
+        """KL(q(z|x) || N(0, I)) in nats, unit by unit.
+
+        >>> Posterior(torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2)).kl()
+        tensor([[0., 2.]])
+        """
         return 0.5 * (self.mu**2 + self.log_var.exp() - self.log_var - 1)
 
     def log_prob(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n"]:
@@ -283,20 +288,9 @@ def log_normal(
 
 
 def active_units(mu: Float[Tensor, "n k"]) -> Bool[Tensor, "k"]:
-    """Whether a unit's mean varies with the image: a variance above 0.01 (Burda et al. 2015)."""
-    return mu.var(dim=0) > 0.01
+    """Whether a unit's mean varies with the image: a variance above 0.01 (Burda et al. 2015).
 
-
-def slerp(a: Float[Tensor, "k"], b: Float[Tensor, "k"], t: float) -> Float[Tensor, "k"]:
-    """From a (t = 0) to b (t = 1) along the arc of a great circle, scaled from |a| to |b|.
-
-    Codes from N(0, I) in many dimensions lie near a sphere; a straight line between two of them
-    passes far inside it (White 2016, arXiv:1609.04468).
+    >>> active_units(torch.tensor([[0.0, 1.0], [0.0, -1.0]]))
+    tensor([False,  True])
     """
-    if a.norm() * b.norm() == 0:  # no direction to turn from or to
-        return torch.lerp(a, b, t)
-    angle = torch.acos(torch.cosine_similarity(a, b, dim=0).clamp(-1, 1))
-    if angle.sin() < 1e-4:  # (nearly) on one line: there is no arc to prefer
-        return torch.lerp(a, b, t)
-    direction = ((1 - t) * angle).sin() * a / a.norm() + (t * angle).sin() * b / b.norm()
-    return direction / angle.sin() * torch.lerp(a.norm(), b.norm(), t)
+    return mu.var(dim=0) > 0.01

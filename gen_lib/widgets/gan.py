@@ -14,7 +14,8 @@ from gen_lib import InputError, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder
 from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, modes
 from gen_lib.models.base import in_batches
-from gen_lib.models.gan import GAN, Adversarial, between
+from gen_lib.models.codes import between
+from gen_lib.models.gan import GAN, Adversarial
 from gen_lib.widgets.base import Explorer, Size, choice, index_slider, slider
 from gen_lib.widgets.drawing import FAINT
 from gen_lib.widgets.plane import draw_curve, draw_field, draw_modes, draw_pull, draw_samples

@@ -27,11 +27,8 @@ SOURCES = {
 HELD_OUT = 1_000
 MAP, LIMIT, TOP = 300, 3.0, 22  # side of a map in pixels of the page; it shows [-LIMIT, LIMIT]^2
 FAINTEST, BRIGHTEST = -10.0, 3.0  # nats, on the map of log p
-LOWEST, HIGHEST, BAR = (
-    -10.0,
-    6.0,
-    7,
-)  # nats at the ends of the histograms, whose bars hold half a nat
+LOWEST, HIGHEST = -10.0, 6.0  # nats at the ends of the histograms
+BAR = 7  # width of a bar, which holds half a nat
 
 
 class KernelState(NamedTuple):

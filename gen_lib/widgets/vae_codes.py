@@ -15,7 +15,8 @@ from gen_lib import InputError, plots
 from gen_lib.checkpoints import load_judge, load_pretrained
 from gen_lib.data import ImageSet, load
 from gen_lib.models.base import Classifies, in_batches
-from gen_lib.models.vae import BernoulliVAE, slerp
+from gen_lib.models.codes import slerp
+from gen_lib.models.vae import BernoulliVAE
 from gen_lib.widgets.base import SHOWN, Explorer, Size, choice, index_slider, slider
 from gen_lib.widgets.drawing import FAINT, INK
 from gen_lib.widgets.vae import posteriors

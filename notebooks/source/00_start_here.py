@@ -27,6 +27,7 @@ from gen_lib.widgets.quiz import Quiz
 from gen_lib.widgets.start_here import KernelExplorer
 
 plots.use_style()
+images = load("fashion_mnist")
 print(clock.stated("00_start_here"))
 
 # %% [markdown]
@@ -35,7 +36,6 @@ print(clock.stated("00_start_here"))
 # The course needs no GPU and no network. The next cell checks that everything is in its place.
 
 # %%
-images = load("fashion_mnist")
 print("Python      ", platform.python_version())
 print("Machine     ", clock.machine())
 print("Data folder ", "found" if data_folder().is_dir() else "missing")
@@ -78,13 +78,13 @@ print(clock.stated("01_autoencoders"))
 # %% [markdown]
 # ## The goal
 #
-# Given training data from an unknown distribution p_data(x),
+# Given **training data** (훈련 데이터) from an unknown **data distribution** (데이터 분포) p_data(x),
 #
 # 1. learn a model distribution **p_model(x) that approximates p_data(x)**, and
-# 2. **sample new x from p_model(x)**.
+# 2. **sample** (샘플링) new x from p_model(x).
 #
 # Here are samples from one p_data: photographs of garments. Almost none of the
-# $256^{784}$ possible pictures of this size look like one. A generative model has to find those few.
+# $256^{784}$ possible pictures of this size look like one. A **generative model** (생성 모델) has to find those few.
 
 # %%
 generator = torch.Generator().manual_seed(0)
@@ -252,7 +252,8 @@ print(f"The density integrates to {integral:.4f}.")
 # 2. Which one puts samples where no data ever was, and why?
 # 3. The mixture has eight components, the truth has eight modes. Will its score reach the best
 #    possible one?
-#
+
+# %% [markdown]
 # ## Look: what each model samples
 
 # %%

@@ -40,9 +40,9 @@ print(clock.stated("01_autoencoders"))
 # %% [markdown]
 # ## Idea
 #
-# An **autoencoder** (오토인코더) maps a high-dimensional input to a low-dimensional latent code and
-# back to the input. The code is a **bottleneck**: what does not pass through it is lost, so training
-# has to find out what is worth keeping. The lecture names four types: the *basic* one, here, and the
+# An **autoencoder** (오토인코더) maps a high-dimensional input to a low-dimensional **latent code** (잠재
+# 표현) by its **encoder** (인코더), and back to the input by its **decoder** (디코더). The code is a
+# **bottleneck**: what does not pass through it is lost, so training has to find out what is worth keeping. The lecture names four types: the *basic* one, here, and the
 # *sparse*, the *denoising* and the *masked* one of chapter 02.
 
 # %% jupyter={"source_hidden": true}
@@ -74,7 +74,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Training minimises the lecture's loss over the N images and the weights w of both networks,
+# Training minimises the lecture's **loss function** (손실 함수) over the N images and the weights w of both networks,
 #
 # $$E(w) = \frac{1}{2} \sum_{n=1}^{N} \lVert y(x_n, w) - x_n \rVert^2 .$$
 #
@@ -207,7 +207,7 @@ plots.show(
 # %% [markdown]
 # ## Train a deep one
 #
-# **Non-linear layers** let the code bend. 2,500 steps, live:
+# **Non-linear layers** (비선형 레이어) let the code bend. 2,500 steps, live:
 
 # %%
 torch.manual_seed(0)
@@ -299,7 +299,7 @@ print(f"{pixels} bytes become {4 * numbers} as float32: a factor of {pixels / (4
 # **3. Features** (특징 추출). Is the class easier to read from the code than from the pixels? A
 # *linear probe* (Alain & Bengio 2016, [1610.01644](https://arxiv.org/abs/1610.01644)) answers: train
 # a linear classifier on what a layer holds, and look at its test accuracy. Here after every layer, so
-# that you see what the **successive layers** (계층적 특징) hold.
+# that you see whether its layers hold **hierarchical features** (계층적 특징).
 #
 # **Predict:** after which layer is the class easiest to read for a linear classifier?
 

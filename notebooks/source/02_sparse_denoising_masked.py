@@ -38,6 +38,10 @@ plots.use_style()
 images = load("fashion_mnist")
 train, test = images.train, images.test
 x = test.x  # (10000, 1, 28, 28) in [-1, 1]
+sparse = load_pretrained("sparse-0.3", SparseAutoencoder)
+denoising = load_pretrained("denoising", DenoisingAutoencoder)
+masked = load_pretrained("masked", MaskedAutoencoder)
+ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 print(clock.stated("02_sparse_denoising_masked"))
 
 # %% [markdown]
@@ -46,12 +50,8 @@ print(clock.stated("02_sparse_denoising_masked"))
 # In chapter 01 the code was short, so copying was impossible. Now it may be long: 1,000 numbers for
 # 784 pixels. The error alone would be happiest with a copy. Three constraints forbid it:
 
+
 # %% jupyter={"source_hidden": true}
-sparse = load_pretrained("sparse-0.3", SparseAutoencoder)
-denoising = load_pretrained("denoising", DenoisingAutoencoder)
-masked = load_pretrained("masked", MaskedAutoencoder)
-
-
 def hide(x, mask, value=-0.3):
     """Images with their hidden patches painted grey."""
     return unpatchify(patchify(x, 4).masked_fill(mask[:, :, None], value), (1, 28, 28))
@@ -90,7 +90,7 @@ plots.show(
 )
 
 # %% [markdown]
-# **Sparse** (희소). The lecture's loss adds a price for every unit's activity:
+# **Sparsity constraint** (희소성 제약). The lecture's loss adds a price for every unit's activity:
 #
 # $$\tilde E(w) = E(w) + \lambda \sum_{k=1}^{K} |z_k|$$
 #
@@ -105,7 +105,7 @@ plots.show(
 # The lecture writes this one without the ½ of chapter 01. The minimiser is the same; a penalty added to
 # it would weigh half as much.
 #
-# **Masked** (마스킹; He et al. 2021, [2111.06377](https://arxiv.org/abs/2111.06377)). Cut the image into P
+# **Masking** (마스킹; He et al. 2021, [2111.06377](https://arxiv.org/abs/2111.06377)). Cut the image into P
 # patches, hide a random set M of them, and count the error on the hidden ones alone, d values each:
 #
 # $$L(w) = \frac{1}{|M|\, d} \sum_{p \in M} \lVert y_p - x_p \rVert^2$$
@@ -256,7 +256,6 @@ plots.show(
 
 # %%
 generator = torch.Generator().manual_seed(0)
-ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 noised = add_noise(x[ten], 0.5, 0.0, generator)
 y, mask = masked.fill(x[ten], generator)
 figure = plots.image_rows(

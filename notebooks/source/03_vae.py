@@ -41,6 +41,9 @@ images = load("fashion_mnist")
 train, test = images.train, images.test
 x = test.x  # (10000, 1, 28, 28) in [-1, 1]
 seeded = torch.Generator().manual_seed
+ae, flat_ae = (load_pretrained(name, ConvAutoencoder) for name in ("conv-ae", "conv-ae-2d"))
+vae, flat_vae = (load_pretrained(name, BernoulliVAE) for name in ("vae", "vae-2d"))
+ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 print(clock.stated("03_vae"))
 
 # %% [markdown]
@@ -50,16 +53,14 @@ print(clock.stated("03_vae"))
 # [1312.6114](https://arxiv.org/abs/1312.6114)) changes two things.
 #
 # - A plain autoencoder encodes an image as a **fixed vector** (고정된 벡터). A VAE encodes it as a
-#   **distribution** and decodes a vector drawn from it: a stochastic encoder $q_\phi(z|x)$ (확률적 인코더)
-#   and a stochastic decoder $p_\theta(x|z)$ (확률적 디코더).
-# - Its loss **forces a predefined distribution** (사전 정의된 분포) on the codes: the **prior**
+#   **distribution** and decodes a vector drawn from it: a **stochastic encoder** (확률적 인코더) $q_\phi(z|x)$
+#   and a **stochastic decoder** (확률적 디코더) $p_\theta(x|z)$.
+# - Its loss forces a **predefined distribution** (사전 정의된 분포) on the codes: the **prior**
 #   $p(z) = \mathcal{N}(0, I)$. After training you draw z from the prior and decode it.
 #
 # Here are both, with the same networks and a code of two numbers.
 
 # %% jupyter={"source_hidden": true}
-flat_ae = load_pretrained("conv-ae-2d", ConvAutoencoder)
-flat_vae = load_pretrained("vae-2d", BernoulliVAE)
 few = torch.cat([(test.labels == k).nonzero()[:12, 0] for k in range(10)])
 with torch.no_grad():
     q_few = flat_vae.posterior(binarise(x[few], seeded(0)))
@@ -325,8 +326,6 @@ print(f"floor (coin flips) {coin_flips:.1f}, mean image {blind:.1f} nats per tes
 # Longer training comes as shipped weights:
 
 # %%
-vae = load_pretrained("vae", BernoulliVAE)
-ae = load_pretrained("conv-ae", ConvAutoencoder)
 cards = {}
 for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
     cards[name] = read_card(pretrained_folder() / f"{name}.safetensors")
@@ -380,7 +379,6 @@ assert learnt < 0.5 * silent["squared error, summed over pixels: σ² = 1/2"]
 # below differs between two whole recipes, not by the KL alone.
 
 # %%
-ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 with torch.no_grad():
     z_prior = torch.randn(10, 16, generator=seeded(0))
     rows = {
@@ -447,7 +445,7 @@ assert (z.std(dim=0) - 1).abs().max() < 0.15
 # Unit by unit, yes. Correlations remain, so the codes as a whole follow the prior only roughly.
 #
 # The lecture names two advantages: a **continuous latent space** (연속적인 잠재 공간), and that
-# **semantically similar regions** can be sampled and interpolated. Any decoder is a continuous function,
+# semantically similar regions can be sampled, and new images made by **interpolation** (잠재 공간 보간). Any decoder is a continuous function,
 # so continuity alone says nothing. Two measurable readings: does an image decoded *near* a code keep the class
 # that the frozen judge sees? And on the straight way from the code of one test image to that of another: does the
 # judge see garments there (low entropy of its answer), does it change its mind only once (few changes of
@@ -705,7 +703,7 @@ assert figures["recall"] < 0.7 * figures["recall_floor"]
 #   distribution over these codes repairs that part. Sixteen numbers, a decoder that gives a mean and, for the VAE,
 #   binarised input are candidates; this table does not separate them.
 #
-# The lecture says that sampling from a distribution **ensures diversity** (다양성). The recall, the share of test
+# The lecture says that sampling from a distribution ensures **diversity** (다양성). The recall, the share of test
 # images that have a sample nearby, is well below that of real images: diverse, but not ensured.
 
 # %% [markdown]

@@ -30,7 +30,8 @@ from gen_lib.data import load, load_toy, modes
 from gen_lib.metrics import Ruler, class_histogram, nearest
 from gen_lib.models import GAN
 from gen_lib.models.base import in_batches
-from gen_lib.models.gan import COLLAPSE, PlaneGAN, between, scene
+from gen_lib.models.codes import between
+from gen_lib.models.gan import COLLAPSE, PlaneGAN, scene
 from gen_lib.nets.mlp import mlp
 from gen_lib.training import training_steps
 from gen_lib.widgets.collapse import CollapseLab
@@ -47,9 +48,9 @@ print(clock.stated("04_gan"))
 # %% [markdown]
 # ## Idea
 #
-# Two networks play against each other (적대적 훈련; Goodfellow et al. 2014,
-# [1406.2661](https://arxiv.org/abs/1406.2661)). The **generator** G (생성자) turns a latent vector z into
-# an image. The **discriminator** D (판별자) is shown real images and generated ones, and says with which
+# Two networks play against each other: **adversarial training** (적대적 훈련; Goodfellow et al. 2014,
+# [1406.2661](https://arxiv.org/abs/1406.2661)). The **generator** (생성자) G turns a **latent vector** (잠재
+# 벡터) z into an image. The **discriminator** (판별자) D is shown real images and generated ones, and says with which
 # probability an image is real. G wants to be believed, D wants to be right.
 
 # %% jupyter={"source_hidden": true}
@@ -81,7 +82,7 @@ plots.show(
 )
 
 # %% [markdown]
-# The lecture's objective, with $\hat p$ the data and $p(z)$ a standard normal distribution:
+# The lecture's **objective** (목적 함수), with $\hat p$ the data and $p(z)$ a standard normal distribution:
 #
 # $$\min_{\theta_g} \max_{\theta_d} \; V = \mathbb{E}_{x \sim \hat p} \log D_{\theta_d}(x)
 # + \mathbb{E}_{z \sim p(z)} \log\left(1 - D_{\theta_d} \circ G_{\theta_g}(z)\right)$$
@@ -375,7 +376,8 @@ assert found.covered == 8
 # Pink is where D says "real"; the arrows are where G's loss pulls its samples: uphill in f. A continuous
 # G has to cross the void between two modes, so some samples are always on the way; a thousand rounds more
 # leave 1 in 20 there (stored study, below).
-#
+
+# %% [markdown]
 # ## Train garments
 #
 # The same game with convolutions, for as long as a notebook allows. Here D is tamed more cheaply:
@@ -586,11 +588,12 @@ assert all(float(row["rarest"]) > 0.02 for row in table if row["recipe"] == "def
 # %% [markdown]
 # The seed moves the distance, and no seed loses a class. The DCGAN's rates were chosen for far longer runs:
 # what its rows show is how far it comes on this clock, not where it ends.
-#
+
+# %% [markdown]
 # ## Break it: mode collapse
 #
 # Let G learn ten times as fast as D, and let nothing tame D. Long before D has answered, G has run to the
-# place that D believes most at the moment; D answers; G runs on. **Predict:** how many of the eight modes
+# place that D believes most at the moment; D answers; G runs on: **mode collapse** (모드 붕괴). **Predict:** how many of the eight modes
 # will 10,000 samples cover?
 
 # %%

@@ -30,19 +30,20 @@ from gen_lib.widgets.quiz import Quiz
 
 plots.use_style()
 seeded = torch.Generator().manual_seed
+domains = load_domains("seasons")
+train, test = domains.train, domains.test
+x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
+shipped = load_pretrained("cyclegan-seasons", CycleGAN)
 print(clock.stated("05_cyclegan"))
 
 # %% [markdown]
 # ## Idea
 #
-# Two **domains** (도메인): A holds pictures x of summer, B pictures y of winter. The training pictures of A
-# and of B show *different* landscapes, so there is no pair (페어 데이터) to learn from. A program draws
+# A **domain** (도메인) is a kind of picture: A holds pictures x of summer, B pictures y of winter. The training pictures of A
+# and of B show *different* landscapes, so there is no **pair** (페어 데이터) to learn from. A program draws
 # them, and for 500 further scenes it draws both seasons. Those true partners are for testing only.
 
 # %%
-domains = load_domains("seasons")
-train, test = domains.train, domains.test
-x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
 print(
     f"A: {len(train.a):,}, B: {len(train.b):,} for training; {len(test.a)} scenes in both seasons"
 )
@@ -58,14 +59,13 @@ plots.show(
 
 # %% [markdown]
 # A **CycleGAN** (Zhu, Park, Isola & Efros 2017, [1703.10593](https://arxiv.org/abs/1703.10593)) learns the
-# mapping in both directions (양방향 매핑) at once, with four networks:
+# **mapping in both directions** (양방향 매핑) at once, with four networks:
 #
-# - two **generators** (생성자): G translates x of A to B, F translates y of B to A. (The lecture calls them
+# - two generators (생성자): G translates x of A to B, F translates y of B to A. (The lecture calls them
 #   $G_x$ and $G_y$.) Neither takes noise: a generator's input is a picture.
-# - two **discriminators** (판별자): $D_Y$ tells a real y from G(x), $D_X$ a real x from F(y).
+# - two discriminators (판별자): $D_Y$ tells a real y from G(x), $D_X$ a real x from F(y).
 
 # %% jupyter={"source_hidden": true}
-shipped = load_pretrained("cyclegan-seasons", CycleGAN)
 with torch.no_grad():
     g_x = shipped.g(x_test[3:4])
     stations = [x_test[3], g_x[0], shipped.f(g_x)[0]]
@@ -150,7 +150,8 @@ for name, (G, F) in pairs_of_maps.items():
 # what the networks find easy. The library therefore starts G and F **as the identity** (the last layer is zero,
 # and its output is added to the input), with convolutions that see only a neighbourhood. Then the shortest way
 # to winter is to repaint each place where it is.
-#
+
+# %% [markdown]
 # ## Build
 #
 # One step is two turns. First both generators, then both discriminators on the same translations.
@@ -566,7 +567,8 @@ assert 3 < way["noise"] < way["full"]
 # The way back now loses less to noise: the faintest traces are gone. But it is still far better than from true
 # winter pictures, so G goes on telling F about the summer, only louder. Noise in training cures the symptom by
 # half; that F should not be able to know what winter hides is asked by none of these losses.
-#
+
+# %% [markdown]
 # ## What it is used for, and your own pictures
 #
 # The lecture names photographs and Monet's paintings, zebras and horses, summer and winter landscapes, and the

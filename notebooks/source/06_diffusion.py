@@ -44,15 +44,16 @@ seeded = torch.Generator().manual_seed
 images = load("fashion_mnist")
 train, test = images.train, images.test
 shipped = load_pretrained("diffusion", Diffusion)
+table = linear()
 print(clock.stated("06_diffusion"))
 
 # %% [markdown]
 # ## Idea
 #
-# A **diffusion model** (Ho, Jain & Abbeel 2020, [2006.11239](https://arxiv.org/abs/2006.11239)) has two
-# processes. The **forward process** q adds Gaussian noise step by step (점진적으로 가우시안 노이즈를 추가) until
-# nothing is left of the image. It is fixed: nothing in it is learnt. The **reverse process** $p_\theta$ goes
-# back from noise to an image, step by step; this one is learnt (역과정을 학습). Both are probabilistic (확률적
+# A **diffusion model** (확산 모델; Ho, Jain & Abbeel 2020, [2006.11239](https://arxiv.org/abs/2006.11239)) has
+# two processes. The **forward process** (점진적으로 가우시안 노이즈를 추가) q adds Gaussian noise step by step until
+# nothing is left of the image. It is fixed: nothing in it is learnt. The **reverse process** (역과정) $p_\theta$
+# goes back from noise to an image, step by step; this one is learnt. Each is a **probabilistic process** (확률적
 # 과정):
 #
 # $$q(x_t|x_{t-1}) = \mathcal{N}\left(\sqrt{1-\beta_t}\,x_{t-1},\; \beta_t I\right), \qquad
@@ -91,7 +92,6 @@ plots.show(
 # to 0.02), how much of the variance of $x_{300}$ is noise: a third, a half, or more?
 
 # %%
-table = linear()
 n, start = 50_000, 0.8
 x = torch.full((n,), start)
 noise = seeded(0)
@@ -337,7 +337,8 @@ check_ddim_step(ddim_step)
 # noise at every step but the last. **Heun's method** looks at the velocity at both ends of a step and takes the
 # mean: two network calls a step, and an error of second order (Karras et al. 2022,
 # [2206.00364](https://arxiv.org/abs/2206.00364)).
-#
+
+# %% [markdown]
 # ## In the plane, where the truth is known
 #
 # For a mixture of Gaussians the best denoiser has a closed form. If $x_0$ is one of M Gaussians with means $m_k$
@@ -779,7 +780,8 @@ assert abs(grain(draws[0]) - grain(x)) < abs(grain(mae) - grain(x))
 # A perfect sample of the same distribution would have twice that error, and is a picture; what lies above twice is the
 # fault of the network, and of known and unknown parts that do not quite agree. Averaging samples leads back towards
 # the mean, and to the blur.
-#
+
+# %% [markdown]
 # ## Measure
 #
 # The same figures for three families, on 10,000 samples each, from their cards. Diffusion takes 39 network calls
@@ -808,7 +810,7 @@ assert ours["coverage"] > theirs["coverage"]
 
 # %% [markdown]
 # That is the lecture's *high quality* (고품질 샘플 생성) **and** its *balance of diversity and quality* (다양성과 품질의
-# 균형) in numbers: precision is quality, recall and coverage are diversity (모드 커버리지).
+# 균형) in numbers: precision is quality, recall and **mode coverage** (모드 커버리지) are diversity.
 #
 # ### What does a network call buy?
 #
@@ -863,7 +865,7 @@ assert all(reached[name, 250] > 0.8 * reached[name, 50] for name in samplers)
 # **ancestral** sampler is ahead. Its fresh noise hides part of the mistakes of earlier steps, and the network
 # looks at the rest anew; a sampler that only follows the field keeps them (Karras et al. 2022, section 4).
 #
-# *Slow sampling* (느린 샘플링 속도), the lecture's weakness, is true of a thousand steps. With twenty calls it is a matter of
+# **Slow sampling** (느린 샘플링 속도), the lecture's weakness, is true of a thousand steps. With twenty calls it is a matter of
 # seconds, and still no match for the one call of a GAN's generator:
 
 # %%
@@ -879,7 +881,7 @@ assert spent["diffusion"] > 3 * spent["GAN"]
 # %% [markdown]
 # ### Is its training stable?
 #
-# *Stable training* (안정적인 훈련), says the lecture. Diffusion and the GAN of chapter 04, each at its own learning
+# **Stable training** (안정적인 훈련), says the lecture. Diffusion and the GAN of chapter 04, each at its own learning
 # rate times 1/8 to 8, with two seeds, for about 20 seconds on one core
 # (`notebooks/studies/diffusion_stability.py`):
 
@@ -929,7 +931,8 @@ assert min(span["gan"]) < min(span["diffusion"])
 # GAN's generator falls in some runs, rises in others, and says less. There is no opponent to outrun. But the distances
 # depend on the learning rate about as much as the GAN's do, and stable is not fast: after twenty seconds the best GAN
 # is ahead of the best diffusion model, and falls behind only on a longer clock (the table of *Measure*).
-#
+
+# %% [markdown]
 # ## Break it: a schedule that ends too early
 #
 # Shorten the linear schedule to T = 100 and leave its $\beta_t$ between 0.0001 and 0.02. Then $\bar\alpha_T$ is

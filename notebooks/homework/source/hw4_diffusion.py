@@ -439,19 +439,18 @@ print(
 # ## 5 · What does a call buy? (3 points)
 #
 # (a) By what does halving the step divide each error, and what is the order of each sampler? (b) Compare your sampler with
-# Heun's at the same number of *calls*, few and many: which is better where? (c) With two or four steps a two-step
-# method can be worse than Euler's. Why?
+# Heun's at the same number of *calls*, few and many: which is better where? (c) Your first step is one of
+# Euler's, a method of first order. Why does it not spoil the order of the whole?
 
 # %% [markdown] nbgrader={"grade_id": "a_call", "solution": true, "grade": true, "points": 3}
 # **Model answer.** (a) Euler's about 2: first order. Adams-Bashforth and Heun about 4: second order.
 # (b) Read off the table by comparing the row of 2k steps of the one with the row of k steps of the other (Heun makes
-# 2k - 1 calls in k steps): the answer must follow the student's table.
-# (c) It extends a line through two velocities beyond both. Where the velocity bends within a step (as it does where
-# the point decides for a mode), the line misses, and the coefficients 1 + r/2 and -r/2 amplify the error; the order
-# only says what happens once the steps are short.
+# 2k - 1 calls in k steps): Adams-Bashforth is better in every such pair here, but the answer must follow the student's table.
+# (c) One step of Euler's is off by a multiple of h². A method of first order makes 1/h such errors, which add up to a
+# multiple of h; here there is one, and it stays of second order.
 #
 # **Rubric.** 1 point each. (a) needs the measured ratios and both orders. (b) needs rows with equal calls. (c) needs
-# extrapolation. Numbers that follow from a wrong function of questions 1 or 2 cost nothing here if the reasoning fits.
+# the error of one step beside that of 1/h steps. Numbers that follow from a wrong function of questions 1 or 2 cost nothing here if the reasoning fits.
 
 # %% [markdown]
 # ## Measure: images made large
@@ -496,19 +495,15 @@ def best(y):
 
 def enlarge(y, how, steps=25):
     """A large image for each y: DDIM, with the estimate projected, or steered, or neither."""
-    x, times = (
-        torch.randn(len(y), 1, 28, 28, generator=seeded(0)),
-        torch.linspace(0.98, 0, steps + 1),
-    )
+    x = torch.randn(len(y), 1, 28, 28, generator=seeded(0))
+    times = torch.linspace(0.98, 0, steps + 1)
     with torch.no_grad():
         for t, s in pairwise(times.tolist()):
             x_0 = denoise(x, t)
             if how == "projected":
                 x_0 = project(x_0, y, f)
-            if (
-                how == "steered"
-            ):  # x_0 + sigma^2 / signal grad log p(y | x_t), after Song et al. 2023
-                scale = f**2 / 2 * ((1 - t) ** 2 + t**2) / (1 - t)
+            if how == "steered":  # x_0 + sigma^2 / signal grad log p(y | x_t)
+                scale = f / 2 * ((1 - t) ** 2 + t**2) / (1 - t)  # f: neighbours vary together
                 x_0 = x_0 - scale * guidance(lambda x, t=t: denoise(x, t), x, y, f)
             x = (1 - s) * x_0 + s * (x - (1 - t) * x_0) / t
     return x
@@ -556,7 +551,7 @@ plots.show(
 # rounding. Guidance pulls by a finite amount at every step and ends where pull and model balance.
 # (b) It is the mean of all images that fit, so what differs among them is averaged away: smooth, with weaker edges than the
 # truth. A sample is one of those images; its squared error is the spread of the truth around the mean plus its own spread
-# around it, about twice as large if it is a fair draw.
+# around it: twice that of E[x | y] for a fair draw. Both methods are above that, so neither draws quite fairly.
 # (c) Anything differentiable that is not linear, or whose pseudo-inverse is unknown: JPEG-like clipping, an unknown
 # classifier's output, over-exposure max(x, c), a blur whose kernel depends on the image. Needed: A(x) itself and its
 # gradient (a vector-Jacobian product).

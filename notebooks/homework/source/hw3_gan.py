@@ -463,27 +463,28 @@ axes[1].axhline(math.log(2), color=plots.BASELINE, linestyle="--")
 axes[1].set(title="The Jensen-Shannon divergence", xlabel="gap")
 plots.show(
     figure,
-    "Left: the critic's estimates against the gap between two normal distributions, beside the true distance, a "
+    "Left: the critic's estimates against the gap between two normal distributions rise above the true distance, a "
     "diagonal. Right: the Jensen-Shannon divergence rises at first and then stays at log 2.",
 )
 
 # %% [markdown]
 # ## 5 · What does the critic measure? (3 points)
 #
-# (a) How far from the distance are your critic's estimates, and how much do both columns change from g = 4 to g = 8? What does
-# that mean for a generator whose images are still far away? (b) The penalty is two-sided: it pulls slopes *up* to 1 as
-# well. What is the slope of the best critic between two distributions, and why does the pull do no harm there? (c) Why must the
-# discriminator's batch normalisation go, if this penalty comes?
+# (a) How much do both columns change from g = 4 to g = 8? What does that mean for a generator whose images are still far
+# away? (b) The estimates are above the distance. Take the critic $f(x) = -s x$, write down its loss with 10 times the penalty as
+# a function of s and g, find the best s, and compare what it would estimate with your table. (c) Why must the discriminator's
+# batch normalisation go, if this penalty comes?
 
 # %% [markdown] nbgrader={"grade_id": "critic_measures", "solution": true, "grade": true, "points": 3}
-# **Model answer.** (a) From the table; the critic's estimate grows by about as much as the gap, while JS stays at log 2
-# to four digits. Far away the JS gives the generator no gradient, the critic a constant one.
-# (b) 1 almost everywhere on the lines along which mass is moved (Gulrajani et al., proposition 1): asking for 1 asks for
-# what the best critic does anyhow.
+# **Model answer.** (a) From the table: the critic's estimate more than doubles, JS has arrived at log 2 and hardly changes.
+# Far away the JS gives the generator no gradient, while the critic's slope is as large as it is nearby.
+# (b) The loss is $-s g + 10 (s - 1)^2$, least at $s = 1 + g / 20$: the penalty is a spring, not a wall, and the critic leans
+# on it the more the farther apart the two are. It estimates $g (1 + g / 20)$, that is 1.05, 2.2, 4.8 and 11.2; the trained
+# critic's numbers are near these. A larger weight makes the excess, $g^2 / (2 \lambda)$, smaller.
 # (c) The penalty is about the slope of f at each image by itself. With batch normalisation f(x) depends on the other images
 # of the batch, so the gradient of the sum mixes them.
 #
-# **Rubric.** 1 point each. (a) needs numbers of both columns and the gradient. (b) needs slope 1. (c) needs that f of an
+# **Rubric.** 1 point each. (a) needs numbers of both columns and the gradient. (b) needs the best s and a comparison. (c) needs that f of an
 # image depends on the batch. Numbers that follow from a wrong function of questions 1 or 2 cost nothing here if the
 # reasoning fits them.
 
@@ -510,7 +511,7 @@ translations = {
     "negative": -originals,
     "another designer's": drawn,
     "shifted by two pixels": originals.roll(2, dims=3),
-    "another emoji": originals.roll(1, dims=0),
+    "another emoji": originals.roll(150, dims=0),
 }
 temperatures = (0.07, 0.3, 1.0)
 print(f"{'tau':22}", *(f"{tau:8.2f}" for tau in temperatures), f"   chance {math.log(16):.3f}")
@@ -522,8 +523,8 @@ for name, translation in translations.items():
 # ## 6 · What does the contrast notice? (3 points)
 #
 # (a) Order the translations by their loss at τ = 0.07. Which change of the picture does the loss forgive that a cycle or
-# identity loss (chapter 05) would punish, and which one does it punish hard? (b) Why is the loss of *the same* not 0, and what
-# does τ do to it? (c) With these pixel features the loss is no good for summer to winter. What has to take the place of the
+# identity loss (chapter 05) would punish, and which one does it punish hardest? (b) Why is the loss of *the same* not 0, how can
+# another emoji do worse than chance, and what does τ do to both? (c) With these pixel features the loss is no good for summer to winter. What has to take the place of the
 # squares, and why do the candidates come from the same image?
 
 # %% [markdown] nbgrader={"grade_id": "contrast", "solution": true, "grade": true, "points": 3}
@@ -531,10 +532,11 @@ for name, translation in translations.items():
 # than another emoji, for each square is then most unlike its own place. An identity or cycle loss compares colours and
 # punishes brighter.
 # (b) Squares that are alike (background) cannot be told apart, so even equal pictures share the probability among
-# them. A small τ sharpens the choice; with a large one all candidates look alike and the loss goes to log 16.
+# them. Worse than chance is who is sure of a wrong place. A small τ sharpens the choice, right or wrong; with a large one all
+# candidates look alike and the loss goes to log 16.
 # (c) Features of a network that are learnt together with the translation (the encoder half of the generator): grass and
 # snow at the same place must be alike. Candidates of the same image differ in place and not in style, so that the place is
 # what has to be recognised.
 #
-# **Rubric.** 1 point each. (a) needs the order from the table and brightness. (b) needs like squares, or τ's limits. (c) needs
+# **Rubric.** 1 point each. (a) needs the order from the table and brightness. (b) needs like squares and what τ does. (c) needs
 # learnt features and one reason. Numbers from a wrong function cost nothing here if the reasoning fits them.

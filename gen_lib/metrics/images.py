@@ -1,0 +1,53 @@
+"""How far is an image from another? For reconstructions, and to find copies."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+
+def mse(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
+    """Mean squared error per pixel, both images in [-1, 1].
+
+    >>> mse(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+    1.0
+    """
+    return (y - x).square().mean().item()
+
+
+def psnr(y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> float:
+    """Peak signal-to-noise ratio in dB, averaged over the images: 10 log10(2^2 / mse_n).
+
+    >>> round(psnr(torch.full((1, 1, 4, 4), 0.2), torch.zeros(1, 1, 4, 4)), 6)
+    20.0
+    """
+    per_image = (y - x).square().flatten(1).mean(dim=1)
+    return (10 * torch.log10(4 / per_image)).mean().item()
+
+
+def ssim(y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> float:
+    """Mean structural similarity in [-1, 1] of images in [-1, 1] (Wang et al. 2004); 1 if equal."""
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
+    return torch.as_tensor(structural_similarity_index_measure(y, x, data_range=2.0)).item()
+
+
+class Nearest(NamedTuple):
+    """For each image the closest one of another set."""
+
+    indices: Int64[Tensor, "n"]
+    distance: Float[Tensor, "n"]
+    """Euclidean, over all values of the image."""
+
+
+def nearest(x: Float[Tensor, "n *shape"], pool: Float[Tensor, "m *shape"]) -> Nearest:
+    """The nearest neighbours of x in the pool: is what was sampled a copy of a training image?
+
+    >>> nearest(torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.5]]))
+    Nearest(indices=tensor([1]), distance=tensor([0.5000]))
+    """
+    parts = [torch.cdist(part.flatten(1), pool.flatten(1)).argmin(dim=1) for part in x.split(500)]
+    indices = torch.cat(parts)
+    # cdist multiplies matrices, whose rounding would leave a copy at a distance above 0
+    return Nearest(indices, (x - pool[indices]).flatten(1).norm(dim=1))
