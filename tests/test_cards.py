@@ -22,7 +22,6 @@ import torch
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, pretrained_names, read_card
 from gen_lib.data.domains import A, B, load_classes, load_pairs
 from gen_lib.metrics import (
-    N_NEIGHBOURS,
     Ruler,
     density_coverage,
     frechet_distance,
@@ -31,6 +30,7 @@ from gen_lib.metrics import (
     psnr,
     ssim,
 )
+from gen_lib.metrics.ruler import N_NEIGHBOURS
 from gen_lib.models import Diffusion, Judge
 from gen_lib.models.autoencoder import DenoisingAutoencoder, add_noise
 from gen_lib.models.base import (

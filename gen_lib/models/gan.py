@@ -155,7 +155,7 @@ class Adversarial(Model, Samples):
             yield self._deceive(batch.images, generator)
 
     def _discriminate(self, x: Tensor, generator: torch.Generator) -> Turn:
-        fakes = in_batches(self.generate, self.noise(len(x), generator), len(x))  # no gradient
+        fakes = self.generate(self.noise(len(x), generator)).detach()
         x, fakes = (  # tensors of their own, that a slope can be taken at
             part.detach().float().requires_grad_(self.game.penalty > 0) for part in (x, fakes)
         )
