@@ -16,7 +16,7 @@ RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework homework notebooks studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework mutants homework notebooks studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -44,8 +44,14 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
 
-test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
+test-mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
+	$(RUN) tests/mutants.py
+
+homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
 	$(RUN) -m pytest tests/test_homework.py
+
+mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
+	$(RUN) tests/mutants.py
 
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py
