@@ -14,10 +14,10 @@ VENV_PYTHON := .venv/bin/python
 # `!python` in a notebook and a terminal in JupyterLab must find the same Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
-BENCHMARKS := import_cost steps scaling vae_peer gan_peer diffusion_peer
+BENCHMARKS := import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework test-latest reliability homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -47,6 +47,14 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 
 test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
 	$(RUN) -m pytest tests/test_homework.py
+
+test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproject.toml allows
+	$(VENV_PYTHON) -m venv --clear .venv/latest
+	.venv/latest/bin/python -m pip install $(PIP_ARGS) --upgrade --upgrade-strategy eager -e '.[test]'
+	PATH="$(CURDIR)/.venv/latest/bin:$$PATH" python -m pytest -m "not slow and not browser"
+
+reliability: $(STAMP) ## try every fault again and write tests/RELIABILITY.md (minutes)
+	$(RUN) -m pytest -m fault --reliability
 
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py

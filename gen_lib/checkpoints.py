@@ -31,6 +31,7 @@ from gen_lib.progress import Progress
 
 M = TypeVar("M", bound=Model)
 RUN_FILE = "model.safetensors"
+MOST_TIMES = 10_000  # what a setting that sizes no weights, such as T, may be at most
 
 
 def save(model: Model, path: Path, **card: Any) -> None:
@@ -115,8 +116,10 @@ def load(path: Path, kind: type[M]) -> M:
             f"{kind.name if hasattr(kind, 'name') else kind.__name__!r}: give a file of that model."
         )
     try:
+        settings = json.loads(config, object_hook=_tuples)
+        _check_shapes(found, settings, state)
         with torch.random.fork_rng(devices=[]):  # for initial weights that nobody will see
-            model = found(**json.loads(config, object_hook=_tuples))
+            model = found(**settings)
         model.load_state_dict(state)
     except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
@@ -124,6 +127,17 @@ def load(path: Path, kind: type[M]) -> M:
             "train them again."
         ) from error
     return model.eval()
+
+
+def _check_shapes(kind: type[Model], settings: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Refuse settings of another size than the weights before any memory is taken for them."""
+    size = sum(value.numel() for value in state.values())
+    if any(isinstance(value, int) and value > max(size, MOST_TIMES) for value in settings.values()):
+        raise ValueError("a setting is larger than the number of weights")
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in kind(**settings).state_dict().items()}
+    if shapes != {name: value.shape for name, value in state.items()}:
+        raise ValueError("the weights have other shapes")
 
 
 def load_pretrained(name: str, kind: type[M]) -> M:

@@ -89,7 +89,13 @@ def _build(options: argparse.Namespace, images: ImageSet | DomainSet) -> Model:
     given = dict(_setting(text, options.model) for text in options.settings)
     if "classes" in takes:
         given["classes"] = len(images.classes)
-    return kind(image_shape=images.image_shape, **given)
+    try:
+        return kind(image_shape=images.image_shape, **given)
+    except (MemoryError, OverflowError, RuntimeError, TypeError, ZeroDivisionError) as error:
+        raise InputError(
+            f"A {options.model!r} cannot be built with {' '.join(options.settings)} "
+            f"({str(error).splitlines()[0]}): choose other values."
+        ) from error
 
 
 def _setting(text: str, model: str) -> tuple[str, Any]:

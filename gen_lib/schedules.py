@@ -120,7 +120,7 @@ class Table(Schedule):
                 f"The {len(betas)} betas must be numbers between 0 and 1, and at least one."
             )
         self.last = len(betas)
-        self.beta = torch.cat([torch.zeros(1), betas]).double()  # (T + 1,)
+        self.beta = torch.cat([betas.new_zeros(1), betas]).double()  # (T + 1,)
         self.alpha = 1 - self.beta
         self.alpha_bar = self.alpha.cumprod(dim=0)
 
@@ -181,7 +181,7 @@ def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
     >>> linear().alpha_bar[-1].item() < 1e-4 < linear(100).alpha_bar[-1].item()
     True
     """
-    return Table(torch.linspace(beta_1, beta_T, T, dtype=torch.float64))
+    return Table(torch.linspace(beta_1, beta_T, T, dtype=torch.float64, device="cpu"))
 
 
 def cosine(T: int = 1000, offset: float = 0.008) -> Table:
@@ -192,7 +192,7 @@ def cosine(T: int = 1000, offset: float = 0.008) -> Table:
     >>> [round(table.alpha_bar[500].item(), 2) for table in (linear(), cosine())]  # halfway
     [0.08, 0.49]
     """
-    t = torch.arange(T + 1, dtype=torch.float64) / T
+    t = torch.arange(T + 1, dtype=torch.float64, device="cpu") / T
     f = ((t + offset) / (1 + offset) * torch.pi / 2).cos() ** 2
     return Table((1 - f[1:] / f[:-1]).clamp(max=0.999))
 
@@ -202,7 +202,7 @@ def sigmoid(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
 
     Which names Xu et al. 2022 (arXiv:2203.02923) for it; others bend alpha_bar_t into a sigmoid.
     """
-    share = torch.linspace(-6, 6, T, dtype=torch.float64).sigmoid()
+    share = torch.linspace(-6, 6, T, dtype=torch.float64, device="cpu").sigmoid()
     return Table(beta_1 + share * (beta_T - beta_1))
 
 

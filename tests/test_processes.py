@@ -55,7 +55,7 @@ class Noise:
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
         self.numbers.append(step)
         generator = torch.Generator().manual_seed(step)
-        images = torch.rand(size, 3, 8, 8, generator=generator) * 2 - 1
+        images = torch.empty(size, 3, 8, 8).uniform_(-1, 1, generator=generator)
         return Batch(images, torch.arange(size) % 2)
 
 
@@ -71,7 +71,9 @@ def joined(draw):
     """A function like torch.rand whose numbers are those that both processes draw, joined."""
     generators = [torch.Generator().manual_seed(SEED * 1_000_003 + r) for r in range(PROCESSES)]
 
-    def both(*arguments, generator, device=None):
+    def both(*arguments, generator=None, device=None):
+        if generator is None:
+            return draw(*arguments)
         *first, shape = arguments if isinstance(arguments[-1], tuple) else ((arguments),)
         (place,) = (i for i, n in enumerate(shape) if n in (PROCESSES * SIZE, SIZE))
         own = [n // PROCESSES if i == place else n for i, n in enumerate(shape)]
@@ -86,7 +88,14 @@ def gradients(name: str, data: Noise, size: int) -> dict[str, Tensor]:
 
     def keep(progress: Progress) -> None:
         if progress.history.steps == 1:
-            found.update({k: v.clone() for k, v in progress.tensors().items() if "exp_avg" in k})
+            tensors = progress.tensors().items()
+            found.update(
+                {
+                    k: v.clone(memory_format=torch.contiguous_format)
+                    for k, v in tensors
+                    if "exp_avg" in k
+                }
+            )
 
     fit(made(name), data, steps=1, batch_size=size, seed=SEED, keep=keep, progress=False)
     return {key: value for key, value in found.items() if not key.endswith("_sq")}

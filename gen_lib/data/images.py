@@ -27,6 +27,7 @@ TORCHVISION_SETS = {
     "cifar10": "CIFAR10",
 }
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # others, such as EPS, start a program to be read
 MOST_PIXELS = 50_000_000  # a picture larger than this is refused before it is decoded
 
 
@@ -235,14 +236,14 @@ def read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged just below
-            with Image.open(file) as picture:
+            warnings.simplefilter("ignore")  # of many pixels, judged just below, or of bad remarks
+            with Image.open(file, formats=FORMATS) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
                 upright = ImageOps.exif_transpose(picture).convert("RGBA")
                 opaque = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
                 return pil_to_tensor(ImageOps.fit(opaque.convert("RGB"), (size, size)))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # what a decoder raises for bytes that are no picture is its own
         raise InputError(
             f"The picture {file} cannot be read ({error}): replace it or remove it."
         ) from error
