@@ -10,6 +10,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -132,7 +133,7 @@ def finding(claim: Claim) -> Finding:
         groups += match.groups()
         named |= match.groupdict()
     numbers = [float(named[name].rstrip("%").replace(",", "")) for name in claim.rising]
-    if numbers != sorted(numbers):
+    if not all(a < b for a, b in pairwise(numbers)):  # nor are two of them equal
         raise MapError(f"{numbers} do not rise, so the verdict falls: {claim.claim}")
     return Finding(claim.verdict or named["verdict"], claim.shown.format(*groups, **named))
 

@@ -49,7 +49,8 @@ def run(name, frechet):
 
 
 def kept(*rows, verdicts=()):
-    return {"machine": "m", "threads": 1, "verdicts": list(verdicts), "rows": list(rows)}
+    facts = {"machine": "m", "threads": 1, "minutes": 2.0}
+    return facts | {"verdicts": list(verdicts), "rows": list(rows)}
 
 
 RACE = kept(
@@ -99,7 +100,8 @@ def test_every_verdict_and_machine_is_reported():
     text = report.render({"gan_peer": RACE | {"verdicts": ["FAIL: too far."]}, "vae_peer": VAE})
     assert "- FAIL: too far.\n" in text
     assert "| B | the same minutes | Fréchet | 2.00 | 1.00 | **0.50** |" in text
-    assert "| `gan_peer` | m | 1 |" in text
+    assert "| `gan_peer` | 2.0 | m | 1 |" in text
+    assert "4 minutes in all" in text
 
 
 # Costs

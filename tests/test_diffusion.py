@@ -140,6 +140,16 @@ def test_the_loss_is_the_squared_error_of_the_target(schedule, target):
     assert eps.std().item() == pytest.approx(1, abs=0.1)
 
 
+def test_every_image_of_a_batch_has_a_time_and_a_noise_of_its_own():
+    model, net = spied()
+    list(model.turns(batch(), torch.Generator().manual_seed(3)))
+    ((x_t, t, _),) = net.told
+    signal, sigma = model.schedule.scales(t, x_t)
+    eps = (x_t - signal * batch().images) / sigma
+    assert len(t.unique()) == len(t)
+    assert (eps[1:] - eps[:-1]).square().mean() > 1  # of independent ones: 2
+
+
 def test_another_seed_is_another_noise_and_other_times():
     model, net = spied()
     for seed in (1, 2):

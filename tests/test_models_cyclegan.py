@@ -129,6 +129,15 @@ def test_the_discriminators_descend_the_sum_of_the_docstring(by_hand):
     assert turn.loss.item() == d_x + d_y
 
 
+def test_the_discriminators_see_translations_of_the_past(by_hand):
+    by_hand.pool_x, by_hand.pool_y = ImagePool(32), ImagePool(32)
+    black, bright = torch.zeros(32, *SHAPE), torch.full((32, *SHAPE), 10.0)
+    turns_of(by_hand, black, black)  # fills the pools
+    turn = turns_of(by_hand, bright, bright)[1]
+    assert turn.terms["D_X"].item() < ((10 - 1) ** 2 + 9**2) / 2  # of the new ones alone
+    assert turn.terms["D_Y"].item() < ((30 - 1) ** 2 + 36**2) / 2
+
+
 def test_the_discriminators_turn_gives_the_generators_no_gradient(by_hand):
     turn = turns_of(by_hand, images(2), images(2, seed=1))[1]
     turn.loss.backward()

@@ -141,6 +141,30 @@ def test_the_stamp_follows_the_library_but_not_its_docstrings(tmp_path, monkeypa
     assert build.stamp(notebook) != before
 
 
+# Slides: what each cell is in a deck
+
+
+@every_notebook
+def test_a_section_starts_a_cell_and_no_cell_holds_two(path):
+    for cell in read(path).cells:
+        headings = re.findall(r"^## .+$", cell.source, re.M) if cell.cell_type == "markdown" else []
+        assert not headings or (len(headings) == 1 and cell.source.startswith("## "))
+
+
+def test_a_prediction_comes_before_its_answer_and_words_keep_their_picture():
+    words, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
+    set_up = code("import torch", metadata={"tags": ["setup"]})
+    cells = [words("# A chapter"), set_up, words("## Idea"), code("draw()"), code("draw()")]
+    cells += [words("More. **Predict:** what?"), code("reveal()"), words("### Why"), code("why()")]
+    cells += [words("## Quiz"), code("Quiz()"), words("### Its end"), words("## Summary")]
+    cells += [code("print(clock.report())")]
+    assert build.slide_types(cells) == [
+        *("slide", "skip", "slide", "-", "subslide"),
+        *("subslide", "subslide", "subslide", "-"),
+        *("skip", "skip", "skip", "slide", "skip"),
+    ]
+
+
 # Exercises: chapters with stubs, notebooks with solutions
 
 

@@ -21,7 +21,8 @@ def test_the_pictures_and_their_texts_are_those_of_the_chapters_today():
 def test_a_picture_is_there_small_and_said_in_words(picture):
     file = FOLDER / f"{picture.name}.png"
     assert file.stat().st_size < 150_000
-    assert Image.open(file).width == pictures.WIDTH
+    with Image.open(file) as image:
+        assert image.width == pictures.WIDTH
     (alt,) = re.findall(rf"!\[([^\]]+)\]\(notebooks/pictures/{file.name}\)", TEXT)
     assert len(alt) > 40
 

@@ -184,16 +184,11 @@ assert spent["diffusion"] > 5 * max(spent["VAE"], spent["GAN"])
 assert min(distance.values()) > 2 * floor_500
 
 # %% [markdown]
-<<<<<<< HEAD
 # Diffusion made the fewest steps, since each of its steps moves the most expensive network, and its samples cost the
 # most, since each calls that network 39 times. What seconds cannot say is what minutes will bring: keep your order of
 # the four by distance, and compare it with the table below.
-#
-=======
-# TODO numbers: who is ahead after these seconds, and that this says little about minutes.
 
 # %% [markdown]
->>>>>>> s7-lecture
 # ## Look
 #
 # Above, what the live models draw; below, the models that the chapters shipped, which had more time: the ranking
@@ -390,12 +385,12 @@ for family in COLORS:
     )
 print(f"closest of the test images: {float(real['closest']):.1f} away")
 assert min(min(values) for values in figures_of("closest").values()) > float(real["closest"])
-assert rarest["VAE"] < 0.03 < 0.07 < rarest["GAN"]
+assert rarest["VAE"] < 0.03 < 0.06 < rarest["GAN"] == max(rarest.values())
 
 # %% [markdown]
 # A ratio below 1 need not mean copies: a smooth picture is near everything, and the baseline's are smooth. No sample
 # of any family comes as near to a training image as the nearest test image does. The classes are the GAN's strength
-# once more; the VAE draws its rarest class a quarter as often as it should.
+# once more; the VAE draws its rarest class less than a third as often as it should.
 #
 # ### The lecture's claims, one by one
 #

@@ -1,6 +1,7 @@
 """Where the benchmarks keep what they measured: ``measured/NAME.json``, read by ``report.py``."""
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +12,14 @@ from gen_lib.clock import machine
 from gen_lib.metrics import Ruler
 
 MEASURED = Path(__file__).with_name("measured")
+START = time.perf_counter()
 
 
 def write(name: str, rows: list[dict[str, Any]], verdicts: list[str] | None = None) -> None:
     """Keep a benchmark's rows, its verdicts in words, and what they were measured on."""
     MEASURED.mkdir(exist_ok=True)
-    facts = {"machine": machine(), "threads": torch.get_num_threads()}
+    minutes = (time.perf_counter() - START) / 60
+    facts = {"machine": machine(), "threads": torch.get_num_threads(), "minutes": minutes}
     text = json.dumps(facts | {"verdicts": verdicts or [], "rows": rows}, indent=2)
     (MEASURED / f"{name}.json").write_text(text + "\n")
 

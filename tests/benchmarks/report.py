@@ -23,7 +23,8 @@ less is better: above 1 this library is ahead. What each program does stands at 
 Written by `make bench` from `measured/`.
 """
 Measured = Mapping[str, Any]
-"""What each program kept, by its name: ``machine``, ``threads``, ``verdicts`` and ``rows``."""
+"""What each program kept, by its name: ``machine``, ``threads``, ``minutes``,
+``verdicts`` and ``rows``."""
 
 
 class Ratio(NamedTuple):
@@ -193,10 +194,13 @@ def _import_cost(kept: Measured) -> str:
 
 
 def _machines(found: Measured) -> str:
-    lines = (
-        [f"`{name}`", kept["machine"], _number(kept["threads"])] for name, kept in found.items()
-    )
-    return "## Measured on\n\n" + _table(["Program", "Machine", "Threads"], lines)
+    lines = [
+        [f"`{name}`", f"{kept['minutes']:.1f}", kept["machine"], _number(kept["threads"])]
+        for name, kept in found.items()
+    ]
+    total = sum(kept["minutes"] for kept in found.values())
+    table = _table(["Program", "Minutes", "Machine", "Threads"], lines)
+    return f"## Measured on\n\n{table}\n{total:.0f} minutes in all.\n"
 
 
 def _table(head: list[str], lines: Iterable[list[str]]) -> str:

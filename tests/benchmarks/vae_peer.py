@@ -204,7 +204,7 @@ def neg_elbo(model: BernoulliVAE, images: ImageSet) -> float:
 def main() -> None:
     """Print a table and a verdict; the exit code is that of the verdict."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=3, help="of each run (default: 3)")
+    parser.add_argument("--minutes", type=float, default=1.5, help="of each run (default: 1.5)")
     minutes = parser.parse_args().minutes
     logging.disable(logging.INFO)
     images = load("fashion_mnist")
