@@ -13,6 +13,7 @@ Left out: the kernel distance, importance-weighted bounds, what stands beside a 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ import pytest
 import torch
 
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, pretrained_names, read_card
+from gen_lib.data import Split
 from gen_lib.data.domains import A, B, load_classes, load_pairs
 from gen_lib.metrics import (
     Ruler,
@@ -65,7 +67,8 @@ def held_out(data):
 
 @pytest.fixture(scope="session")
 def ruler(fashion):
-    return Ruler(fashion)
+    real = fashion.test.images, fashion.test.labels
+    return Ruler(replace(fashion, test=Split(*(part[:N_NEIGHBOURS] for part in real))))
 
 
 def reconstructed(model, x) -> Iterator[Found]:
@@ -94,7 +97,7 @@ def named(model, batch) -> Iterator[Found]:
 
 
 def sampled(model, ruler) -> Iterator[Found]:
-    generator, real = torch.Generator().manual_seed(0), ruler.reference[:N_NEIGHBOURS]
+    generator, real = torch.Generator().manual_seed(0), ruler.reference
     if isinstance(model, Diffusion):
         fake = ruler.features(model.sample(FEWER, generator))
         yield Found("precision", precision_recall(fake, real)[0], absolute=0.1)
