@@ -44,10 +44,7 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (un
 	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
 
-test-mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
-	$(RUN) tests/mutants.py
-
-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
+test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
 	$(RUN) -m pytest tests/test_homework.py
 
 mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
