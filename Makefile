@@ -17,7 +17,7 @@ LINTED := gen_lib tests notebooks data
 BENCHMARKS := import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework test-latest reliability homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -55,6 +55,9 @@ test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproj
 
 reliability: $(STAMP) ## try every fault again and write tests/RELIABILITY.md (minutes)
 	$(RUN) -m pytest -m fault --reliability
+
+mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
+	$(RUN) tests/mutants.py
 
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
 	$(RUN) notebooks/assignments.py

@@ -41,6 +41,7 @@ def train(options: argparse.Namespace) -> None:
     out, first = options.out or Path("runs") / options.model, team().rank == 0
     if options.resume and (out / "history.csv").is_file():
         if first:
+            shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
             print(f"{out} is done: there is nothing to go on with.")
         return
     if first:

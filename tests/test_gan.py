@@ -158,6 +158,16 @@ def test_a_turn_holds_the_loss_of_its_player(plane):
     assert (d.player, g.player) == ("discriminator", "generator")
 
 
+def test_slopes_are_penalised_at_real_and_at_generated_images(plane):
+    x = EIGHT.batch(0, 64).images
+    turn = next(plane.turns(EIGHT.batch(0, 64), torch.Generator().manual_seed(3)))
+    fakes = plane.generate(plane.noise(64, torch.Generator().manual_seed(3)))
+    places = [part.detach().clone().requires_grad_() for part in (x, fakes)]
+    slope = sum(squared_slope(plane.logits(place), place) for place in places)
+    assert torch.allclose(turn.terms["slope"], slope)
+    assert torch.allclose(turn.loss, turn.terms["D"] + plane.game.penalty / 2 * slope)
+
+
 def test_the_turn_of_the_discriminator_leaves_no_gradient_in_the_generator(plane):
     turn = next(plane.turns(EIGHT.batch(0, 8), torch.Generator()))
     turn.loss.backward()

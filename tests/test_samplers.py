@@ -375,6 +375,15 @@ def test_known_values_end_as_they_are_and_unknown_ones_agree_with_them(repeats, 
     assert error < (0.2 if repeats == 1 else 0.1)
 
 
+@every_path
+def test_known_values_have_the_noise_of_their_time_on_the_way(schedule, generator):
+    x, t = torch.full((4_000, 1), 3.0, dtype=torch.float64), schedule.times(2)[1]
+    keep = keep_known(schedule, x, torch.zeros_like(x).bool(), generator)
+    got = keep(torch.zeros_like(x), t)
+    assert got.mean().item() == pytest.approx(3 * schedule.signal(t).item(), abs=0.1)
+    assert got.std().item() == pytest.approx(schedule.sigma(t).item(), rel=0.1)
+
+
 def test_returns_end_at_0_once():
     times = with_returns(at([1.0, 0.5, 0.2, 0.0]), 2)
     assert times.tolist() == [1.0, 0.5, 1.0, 0.5, 0.2, 0.5, 0.2, 0.0]

@@ -300,6 +300,7 @@ def test_batch_statistics_are_averaged_too_and_a_trained_model_is_in_eval_mode(f
     judge = Judge()
     raw = []
     for _ in training_steps(judge, few, steps=3, batch_size=4):
+        assert judge.training
         raw.append(judge.body[1].running_mean.clone())
     expected = (powers(3)[:, None] * torch.stack(raw)).sum(dim=0).float()
     torch.testing.assert_close(judge.body[1].running_mean, expected, atol=1e-6, rtol=1e-4)

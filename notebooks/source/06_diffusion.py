@@ -442,8 +442,8 @@ plots.show(
 )
 
 # %% [markdown]
-# **How far from the truth?** The **energy distance** $2\,\mathbb{E}\lVert X - Y \rVert - \mathbb{E}\lVert X - X' \rVert
-# - \mathbb{E}\lVert Y - Y' \rVert$ is 0 only if X and Y have the same distribution (Székely & Rizzo 2013). Its floor
+# **How far from the truth?** The **energy distance** $2\,\mathbb{E}\lVert X - Y \rVert -
+# \mathbb{E}\lVert X - X' \rVert - \mathbb{E}\lVert Y - Y' \rVert$ is 0 only if X and Y have the same distribution (Székely & Rizzo 2013). Its floor
 # is that between two sets of true points.
 
 

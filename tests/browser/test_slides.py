@@ -71,7 +71,7 @@ def test_a_deck_fits_its_slides_and_needs_no_network(walk, chapter):
     assert [slide["small"] for slide in seen if slide["small"]] == []
     words = "\n".join(slide["words"] for slide in seen)
     assert notebook.cells[0].source.splitlines()[0].removeprefix("# ") in words
-    assert [raw for raw in ("$$", "\\frac", "](http", "**Predict") if raw in words] == []
+    assert [raw for raw in ("$", "\\frac", "](http", "**Predict") if raw in words] == []
     shown = [c for c in notebook.cells if c.metadata.slideshow.slide_type != "skip"]
     outputs = [o for c in shown if c.cell_type == "code" for o in c.outputs]
     pictures = [o for o in outputs if "image/png" in o.get("data", {})]
