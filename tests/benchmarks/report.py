@@ -128,7 +128,7 @@ def _runs(rows: list[dict]) -> str:
                 _number(row["images"] / row["minutes"] / 60),
                 _number(row["n"] / row["seconds"]),
                 f"{row['frechet']:.3f}",
-                f"{row['frechet'] / row['floor']:.0f}",
+                _number(row["frechet"] / row["floor"]),
             ]
             for row in rows
         ),
