@@ -10,12 +10,17 @@ a logarithmic scale where it is factors that count (distances, seconds, spreads)
 scores, weighted by what matters to the reader.
 """
 
+import csv
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 Row = Mapping[str, str]
 """A run, as csv.DictReader gives it: ``family``, ``seed`` and the columns that are read."""
+
+
+STUDY = Path(__file__).resolve().parents[1] / "notebooks" / "studies" / "comparison.csv"
 
 
 class Reading(NamedTuple):
@@ -59,6 +64,12 @@ class Place(NamedTuple):
     """The weighted mean of its scores, in [0, 1]."""
     parts: dict[str, float]
     """What each criterion adds to it."""
+
+
+def stored() -> list[Row]:
+    """The rows of chapter 07's study; real images, which are no run, have no seed."""
+    with STUDY.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def summary(rows: Sequence[Row], reading: Reading) -> dict[str, float]:

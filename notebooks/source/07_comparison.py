@@ -20,7 +20,7 @@ from sklearn.mixture import GaussianMixture
 
 from gen_lib import clock, plots
 from gen_lib.checkpoints import load_pretrained, pretrained_folder, read_card
-from gen_lib.comparison import CRITERIA, USUAL, ranking, summary
+from gen_lib.comparison import CRITERIA, USUAL, ranking, stored, summary
 from gen_lib.data import load
 from gen_lib.metrics import Ruler, frechet_distance, kernel_distance, precision_recall
 from gen_lib.models import GAN, BernoulliVAE, ConvAutoencoder, Diffusion
@@ -35,8 +35,7 @@ plots.use_style()
 seeded = torch.Generator().manual_seed
 images = load("fashion_mnist")
 train, test = images.train, images.test
-with open("studies/comparison.csv") as file:
-    table = list(csv.DictReader(file))
+table = stored()  # studies/comparison.csv
 runs = [row for row in table if row["seed"]]
 (real,) = (row for row in table if not row["seed"])
 COLORS = {

@@ -70,11 +70,8 @@ EXPLORERS = {
     "schedule": "from gen_lib.widgets.diffusion import ScheduleExplorer\nScheduleExplorer()",
     "field": "from gen_lib.models.diffusion import PlaneDiffusion\n"
     "from gen_lib.widgets.field import FieldExplorer\nFieldExplorer(PlaneDiffusion().eval())",
-    "choice": f"""import csv
-from gen_lib.widgets.comparison import ChoiceExplorer
-with open({str(ROOT / "notebooks/studies/comparison.csv")!r}) as file:
-    runs = [row for row in csv.DictReader(file) if row["seed"]]
-ChoiceExplorer(runs)""",
+    "choice": "from gen_lib.comparison import stored\n"
+    "from gen_lib.widgets.comparison import ChoiceExplorer\nChoiceExplorer(stored())",
     "guidance": "from gen_lib.widgets.guidance import GuidanceExplorer\nGuidanceExplorer()",
     "reverse": """from gen_lib.checkpoints import load_pretrained
 from gen_lib.models import Diffusion
