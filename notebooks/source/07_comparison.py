@@ -722,7 +722,7 @@ def effective_classes(shares):
 check_effective_classes(effective_classes)
 
 # %% [markdown]
-# **2. Coverage** (15 minutes; Naeem et al. 2020, [2002.09797](https://arxiv.org/abs/2002.09797)). The reach of a
+# **2. Coverage** (15 minutes) of Naeem et al. 2020, [2002.09797](https://arxiv.org/abs/2002.09797). The reach of a
 # real point is the distance to its k-th nearest other real point. Return the share of the `real` points (m, d) that
 # have one of the `fake` points (n, d) within their reach.
 
