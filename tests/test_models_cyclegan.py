@@ -46,6 +46,13 @@ class Plus(nn.Module):
         return x + self.c
 
 
+class Double(nn.Module):
+    """2 x."""
+
+    def forward(self, x):
+        return 2 * x
+
+
 class Verdict(nn.Module):
     """w mean(x), one patch an image."""
 
@@ -105,6 +112,15 @@ def test_the_generators_descend_the_sum_of_the_docstring(by_hand, fraction, weig
     assert turn.loss.item() == pytest.approx(adversarial + 10 * (1 + 1) + weight * (2 + 1))
     assert turn.terms["G"].item() == adversarial
     assert turn.terms["cycle"].item() == 2
+
+
+def test_both_ways_of_the_cycle_count_and_identity_is_asked_in_the_domain_to_reach(by_hand):
+    """G(v) = 2 v; x = 1, y = 4: F(G(x)) = 1, G(F(y)) = 6, G(y) = 8, F(x) = 0."""
+    by_hand.g = Double()
+    turn = turns_of(by_hand, torch.ones(2, *SHAPE), torch.full((2, *SHAPE), 4.0))[0]
+    assert turn.terms["cycle"].item() == 0 + 2
+    rest = turn.loss.item() - turn.terms["G"].item() - 10 * 2
+    assert rest == pytest.approx(5 * (4 + 1))
 
 
 def test_noise_comes_between_the_generators_of_a_cycle_and_nowhere_else(by_hand):
