@@ -242,7 +242,7 @@ def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():
         assignments.nbgrader(course, "generate_feedback", FIRST)
         assignments.nbgrader(course, "export")
         page = (course / "feedback" / "wrong" / FIRST / f"{FIRST}.html").read_text()
-        (row,) = csv.DictReader((course / "grades.csv").open())
+        (row,) = csv.DictReader((course / "grades.csv").read_text().splitlines())
     assert re.search(mistake.message, page)
     full = sum(points(FIRST).values()) - points(FIRST)[f"test_{mistake.question}"]
     assert float(row["score"]) == full
