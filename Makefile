@@ -14,7 +14,7 @@ VENV_PYTHON := .venv/bin/python
 # `!python` in a notebook and a terminal in JupyterLab must find the same Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
 LINTED := gen_lib tests notebooks data
-BENCHMARKS := import_cost steps scaling processes vae_peer gan_peer diffusion_peer
+BENCHMARKS := newcomer import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test test-quick test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean

@@ -26,6 +26,7 @@ def inside(name):
 def test_the_results_are_what_the_benchmarks_measured():
     assert report.RESULTS.read_text(encoding="utf-8") == report.render(report.measured())
     assert inside("benchmark").strip() == report.sentence(report.measured()), "run report.py"
+    assert inside("newcomer").strip() == report.path(report.measured()), "run report.py"
 
 
 def test_the_readme_shows_what_the_studies_hold():

@@ -87,10 +87,22 @@ def sentence(found: Measured) -> str:
     return f"{text} comparisons, and not ahead in: {named}."
 
 
+def path(found: Measured) -> str:
+    """For the README: a newcomer's minutes."""
+    if "newcomer" not in found:
+        return "Not measured yet."
+    seconds = [row["seconds"] for row in found["newcomer"]["rows"]]
+    return (
+        f"From `git clone` to the first widget moved: {sum(seconds) / 60:.1f} minutes on the "
+        f"reference machine, {seconds[1] / 60:.1f} for `make lab` with the packages at hand."
+    )
+
+
 def render(found: Measured) -> str:
     """RESULTS.md; a program that has not been run has no section."""
     parts = [HEAD, _verdicts(found), _peers(found)]
     sections = {"steps": _steps, "scaling": _scaling, "import_cost": _import_cost}
+    sections["newcomer"] = _newcomer
     parts += [section(found[name]) for name, section in sections.items() if name in found]
     return "\n".join([*parts, _machines(found)])
 
@@ -193,6 +205,11 @@ def _import_cost(kept: Measured) -> str:
     return "## Import\n\n" + _table(["Statement", "Times `import torch`"], lines)
 
 
+def _newcomer(kept: Measured) -> str:
+    lines = ([row["step"], f"{row['seconds']:.1f}"] for row in kept["rows"])
+    return "## A newcomer's path\n\n" + _table(["Step", "Seconds"], lines)
+
+
 def _machines(found: Measured) -> str:
     lines = [
         [f"`{name}`", f"{kept['minutes']:.1f}", kept["machine"], _number(kept["threads"])]
@@ -251,7 +268,9 @@ def main() -> None:
     if "scaling" in found:
         draw(found["scaling"]["rows"])
     text = README.read_text(encoding="utf-8")
-    README.write_text(between(text, "benchmark", f"\n\n{sentence(found)}\n\n"), encoding="utf-8")
+    for name, words in (("benchmark", sentence(found)), ("newcomer", path(found))):
+        text = between(text, name, f"\n\n{words}\n\n")
+    README.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
