@@ -497,8 +497,8 @@ assert said["diffusion", "slow sampling"] == "holds here"
 assert said["GAN", "mode collapse"] == CONDITION
 
 # %% [markdown]
-# Two lines hold as they stand: the VAE's samples are the worst by precision, and diffusion is the slowest to sample. The
-# others need a condition:
+# Three lines hold as they stand: the VAE trains stably, its samples are the worst by precision, and diffusion is the
+# slowest to sample. The others need a condition:
 #
 # - **Fast sampling** is not the GAN's alone: a VAE also samples in one call (and so does the baseline), here in less
 #   time. Speed tells diffusion from the others.
