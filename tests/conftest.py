@@ -5,9 +5,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import install_import_hook
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 collect_ignore_glob = ["benchmarks/*_peer.py"]  # they import what only the extra "peers" brings
@@ -40,6 +42,15 @@ def few(fashion) -> Split:
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    """A folder of 12 small pictures."""
+    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for i in range(12):
+        Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(folder / f"{i}.png")
+    return folder
 
 
 # tests/RELIABILITY.md: what was tried, and how it ended. Written by `pytest --reliability`.

@@ -9,11 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -125,15 +123,6 @@ def member(rank: int, port: str, folder: Path, train: list[str]) -> None:
         checkpoints.write_whole = None  # nothing may be written here
     assert main(train) == 0
     torch.distributed.destroy_process_group()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A folder of 12 small pictures."""
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for i in range(12):
-        Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(folder / f"{i}.png")
-    return folder
 
 
 def words(pictures: Path, out: Path, *budget: str) -> list[str]:

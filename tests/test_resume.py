@@ -9,10 +9,8 @@ import signal
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from gen_lib import InputError
@@ -161,15 +159,6 @@ def test_checkpoints_of_other_arguments_are_refused(tmp_path):
 
 
 # The command
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """A folder of 12 small pictures."""
-    folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
-    for i in range(12):
-        Image.fromarray(rng.integers(0, 256, (20, 20, 3), np.uint8)).save(folder / f"{i}.png")
-    return folder
 
 
 def train(pictures: Path, out: Path, *words, steps: int = 4) -> list[str]:

@@ -32,14 +32,13 @@ os.environ["TQDM_DISABLE"] = "1"
 import torch
 from denoising_diffusion_pytorch import GaussianDiffusion, Unet
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
-from record import Race, Run
+from record import Race, Run, of_course
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from gen_lib.data import ImageSet, load
 from gen_lib.metrics import Ruler
 from gen_lib.models import Diffusion
-from gen_lib.training import fit
 
 CALLS = 40  # network calls of a sample, at most
 PART = 250  # samples that a peer draws at a time
@@ -120,18 +119,6 @@ def of_peer(peer: Peer, ruler: Ruler, minutes: float, n: int) -> Run:
     return Run(peer.name, spent, steps * peer.batch, seconds, distance)
 
 
-def of_course(ruler: Ruler, n: int, **budget: float | int) -> Run:
-    """The course's model as the course trains it, for so many minutes or steps."""
-    torch.manual_seed(0)
-    model = Diffusion()
-    history = fit(model, ruler.images.train, progress=False, **budget)  # type: ignore[arg-type]
-    start = time.perf_counter()
-    x = model.sample(n, torch.Generator().manual_seed(0), calls=CALLS)
-    seconds = time.perf_counter() - start
-    seen = history.steps * model.batch_size
-    return Run("course", history.seconds[-1] / 60, seen, seconds, ruler.frechet(x))
-
-
 def main() -> None:
     """Print a table and a verdict; the exit code is that of the verdict."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,11 +128,11 @@ def main() -> None:
     images: ImageSet = load("fashion_mnist")
     ruler = Ruler(images)
     race = Race(ruler, options.n)
-    race.add(of_course(ruler, options.n, minutes=options.minutes))
+    race.add(of_course(Diffusion, ruler, options.n, {"calls": CALLS}, minutes=options.minutes))
     for make in (diffusers, denoising_diffusion):
         peer = race.add(of_peer(make(), ruler, options.minutes, options.n))
         steps = max(1, peer.images // Diffusion.batch_size)
-        race.add(of_course(ruler, options.n, steps=steps))
+        race.add(of_course(Diffusion, ruler, options.n, {"calls": CALLS}, steps=steps))
     sys.exit(not race.finish("diffusion_peer", verdict))
 
 

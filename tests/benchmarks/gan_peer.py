@@ -21,14 +21,13 @@ import sys
 import time
 
 import torch
-from record import Race, Run
+from record import Race, Run, of_course
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from gen_lib.data import load
 from gen_lib.metrics import Ruler
 from gen_lib.models import GAN
-from gen_lib.training import fit
 
 LATENT, WIDTH, BATCH = 100, 64, 128
 
@@ -96,18 +95,6 @@ def drawn(generator: nn.Module, n: int) -> Tensor:
     return torch.cat([generator(z) for z in torch.randn(n, LATENT).split(500)])
 
 
-def of_course(ruler: Ruler, n: int, **budget: float | int) -> Run:
-    """The course's GAN as the course trains it, for so many minutes or steps."""
-    torch.manual_seed(0)
-    model = GAN()
-    history = fit(model, ruler.images.train, batch_size=model.batch_size, progress=False, **budget)  # type: ignore[arg-type]
-    start = time.perf_counter()
-    x = model.sample(n, torch.Generator().manual_seed(0))
-    seconds = time.perf_counter() - start
-    seen = history.steps * model.batch_size
-    return Run("course", history.seconds[-1] / 60, seen, seconds, ruler.frechet(x))
-
-
 def main() -> None:
     """Print a table and a verdict; the exit code is that of the verdict."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -116,9 +103,9 @@ def main() -> None:
     options = parser.parse_args()
     ruler = Ruler(load("fashion_mnist"))
     race = Race(ruler, options.n)
-    race.add(of_course(ruler, options.n, minutes=options.minutes))
+    race.add(of_course(GAN, ruler, options.n, {}, minutes=options.minutes))
     peer = race.add(of_dcgan(ruler, options.minutes, options.n))
-    race.add(of_course(ruler, options.n, steps=max(1, peer.images // GAN.batch_size)))
+    race.add(of_course(GAN, ruler, options.n, {}, steps=max(1, peer.images // GAN.batch_size)))
     sys.exit(not race.finish("gan_peer", verdict))
 
 

@@ -10,6 +10,8 @@ import torch
 
 from gen_lib.clock import machine
 from gen_lib.metrics import Ruler
+from gen_lib.models import GAN, Diffusion
+from gen_lib.training import fit
 
 MEASURED = Path(__file__).with_name("measured")
 START = time.perf_counter()
@@ -33,6 +35,27 @@ class Run(NamedTuple):
     seconds: float
     """Of sampling."""
     frechet: float
+
+
+def of_course(kind: type[GAN | Diffusion], ruler: Ruler, n: int, how: Any, **budget: Any) -> Run:
+    """A model of the course as the course trains it, for so many minutes or steps.
+
+    Args:
+        kind: of which model.
+        ruler: what its samples are measured with.
+        n: how many of them.
+        how: more arguments of ``sample``, by name.
+        budget: minutes or steps.
+    """
+    torch.manual_seed(0)
+    model = kind()
+    size = model.batch_size
+    history = fit(model, ruler.images.train, batch_size=size, progress=False, **budget)
+    start = time.perf_counter()
+    x = model.sample(n, torch.Generator().manual_seed(0), **how)
+    seconds = time.perf_counter() - start
+    minutes = history.seconds[-1] / 60
+    return Run("course", minutes, history.steps * size, seconds, ruler.frechet(x))
 
 
 class Race:
