@@ -85,7 +85,7 @@ weights: $(STAMP) ## retrain the shipped models except the judge (an idle machin
 bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")
 	@failed=; for name in $(BENCHMARKS); do \
 		case $$name in *_peer) args="$(BENCH_ARGS)";; *) args=;; esac; \
-		echo "== $$name"; $(RUN) tests/benchmarks/$$name.py $$args || failed="$$failed $$name"; \
+		echo "== $$name"; PYTHONPATH=tests/browser $(RUN) tests/benchmarks/$$name.py $$args || failed="$$failed $$name"; \
 	done; \
 	$(RUN) tests/benchmarks/report.py || failed="$$failed report"; \
 	[ -z "$$failed" ] || { echo "FAIL:$$failed" >&2; exit 1; }
