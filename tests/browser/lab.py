@@ -185,8 +185,8 @@ def has_widgets(notebook: NotebookNode) -> bool:
     return any("widget" in cell.metadata.get("tags", []) for cell in notebook.cells)
 
 
-def open_and_run(page: Page, address: str, name: str, minutes: float = 3) -> None:
-    """Open a notebook, run all its cells, and wait until all have run."""
+def open_notebook(page: Page, address: str, name: str) -> None:
+    """Open a notebook, its cells in front and its kernel ready."""
     page.goto(address.format(name))
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext", timeout=120e3)
     page.evaluate(
@@ -197,14 +197,24 @@ def open_and_run(page: Page, address: str, name: str, minutes: float = 3) -> Non
             await app.shell.currentWidget.sessionContext.ready;
             if (app.commands.isToggled('application:toggle-left-area'))
                 await app.commands.execute('application:toggle-left-area');
-            await app.commands.execute('notebook:run-all-cells');
         }"""
     )
+
+
+def wait_for_cells(page: Page, minutes: float = 3) -> None:
+    """Until every cell of the notebook in front has run."""
     page.wait_for_function(
         """() => window.jupyterapp.shell.currentWidget.content.widgets.every(
             cell => cell.model.type !== 'code' || cell.model.executionCount !== null)""",
         timeout=minutes * 60e3,
     )
+
+
+def open_and_run(page: Page, address: str, name: str, minutes: float = 3) -> None:
+    """Open a notebook, run all its cells, and wait until all have run."""
+    open_notebook(page, address, name)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    wait_for_cells(page, minutes)
 
 
 PIXELS = """async (picture) => {

@@ -1,0 +1,60 @@
+"""Reading for everyone: every chapter as a static page, and a whole notebook with keys alone."""
+
+import build
+import nbformat
+import pytest
+from lab import only_widgets, open_notebook, wait_for_cells
+from nbconvert import HTMLExporter
+
+pytestmark = pytest.mark.browser
+CHAPTERS = [path.stem for path in build.sources()]
+CONTROLS = """() => [...document.querySelectorAll(
+    ".gen-explorer :is(button, select, input, .noUi-handle, [tabindex='0'])")]
+    .filter(e => !e.disabled && e.tabIndex >= 0 && e.checkVisibility())"""
+FOCUSED = f"""() => {{
+    const e = document.activeElement;
+    return [({CONTROLS})().indexOf(e), e.getBoundingClientRect().top, innerHeight];
+}}"""
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_static_page_shows_every_picture(page, tmp_path, chapter):
+    notebook = nbformat.read(build.HERE / f"{chapter}.ipynb", as_version=4)
+    file = tmp_path / f"{chapter}.html"
+    file.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+    page.context.set_offline(True)
+    page.goto(file.as_uri())
+    page.wait_for_function("[...document.images].every(picture => picture.complete)")
+    widths = page.evaluate("[...document.images].map(picture => picture.naturalWidth)")
+    outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+    assert len(widths) == sum("image/png" in o.get("data", {}) for o in outputs)
+    assert min(widths) > 100
+    words = page.locator("body").inner_text()
+    assert notebook.cells[0].source.splitlines()[0].removeprefix("# ") in words
+    assert "Error displaying widget" not in words
+
+
+def test_a_notebook_is_run_and_every_control_reached_with_keys_alone(quiet_page, lab, lab_folder):
+    path = build.HERE / "02_sparse_denoising_masked.ipynb"
+    notebook = only_widgets(nbformat.read(path, as_version=4))
+    nbformat.write(notebook, lab_folder / "keys.ipynb")
+    open_notebook(quiet_page, lab, "keys.ipynb")
+    press = quiet_page.keyboard.press
+    for _ in notebook.cells[1:]:
+        press("Shift+Enter")  # runs a cell and goes to the next one
+    press("Control+Enter")  # runs it and stays
+    wait_for_cells(quiet_page, minutes=5)
+    for _ in notebook.cells:
+        press("ArrowUp")
+    wanted = set(range(quiet_page.evaluate(f"({CONTROLS})().length")))
+    reached: list[int] = []
+    while not wanted <= set(reached) and len(reached) < 300:
+        press("Tab")
+        place, top, height = quiet_page.evaluate(FOCUSED)
+        reached.append(place)
+        assert place < 0 or 0 <= top < height, "what has the focus is not in sight"
+    controls = [place for place in reached if place >= 0]
+    assert controls == sorted(controls)
+    assert set(controls) == wanted
+    press("Tab")
+    assert quiet_page.evaluate(FOCUSED)[0] < 0, "the last control holds the focus"
