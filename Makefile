@@ -50,7 +50,7 @@ test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nb
 
 test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproject.toml allows
 	$(VENV_PYTHON) -m venv --clear .venv/latest
-	.venv/latest/bin/python -m pip install $(PIP_ARGS) --upgrade --upgrade-strategy eager -e '.[test]'
+	.venv/latest/bin/python -m pip install $(PIP_ARGS) --upgrade --upgrade-strategy eager -e '.[slides,test]'
 	PATH="$(CURDIR)/.venv/latest/bin:$$PATH" python -m pytest -m "not slow and not browser"
 
 reliability: $(STAMP) ## try every fault again and write tests/RELIABILITY.md (minutes)
