@@ -4,6 +4,7 @@
 section that does not exist and minutes that do not add up are errors.
 """
 
+import ast
 import builtins
 import re
 import symtable
@@ -25,8 +26,8 @@ The sections of the lecture *Generative Models*, the sections of the course that
 minutes: for one hour, for two, and for four weeks of two hours.
 
 `make slides` writes a deck of every chapter to `build/slides/`; the decks need no network.
-To show a section live, open the chapter, run its set-up cell and the sections named beside it, and
-begin: nothing else of the chapter is needed.
+To show a section live, open the chapter, run its set-up cell, and begin: nothing else of the
+chapter is needed but, where one is named beside it, a section that trains.
 
 Written by `make notebooks` from `lecturer.toml`.
 """
@@ -107,7 +108,7 @@ def needs(chapter: str) -> dict[str, list[str]]:
     known = {name for c in cells if exercises.tagged(c, "setup") for name in _names(c.source)[1]}
     bound_in: dict[str, str] = {}
     found: dict[str, list[str]] = {}
-    for heading, codes in _sections(chapter):
+    for heading, codes in sections(chapter):
         missing: set[str] = set()
         here = known.copy()
         for code in codes:
@@ -120,7 +121,8 @@ def needs(chapter: str) -> dict[str, list[str]]:
     return found
 
 
-def _sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
+def sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
+    """The headings of a chapter with the code under each; first, without one, the set-up cell."""
     heading, codes = "", []
     for cell in _cells(chapter):
         start = re.search(r"^## (.+)$", cell.source, re.MULTILINE)
@@ -133,15 +135,25 @@ def _sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _names(code: str) -> tuple[set[str], set[str]]:
-    """The names that a cell takes from before it, and those that it binds."""
+    """The names that a cell takes from before it, and those that it binds or adds to."""
     lines = (line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))
-    top = symtable.symtable("\n".join(lines), "cell", "exec")
+    code = "\n".join(lines)
+    top = symtable.symtable(code, "cell", "exec")
     bound = {s.get_name() for s in top.get_symbols() if s.is_assigned() or s.is_imported()}
     tables, used = [top], set()
     for table in tables:
         tables += table.get_children()
         used |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and s.is_global()}
-    return used - bound - set(dir(builtins)), bound
+    grown = {
+        place.value.id
+        for step in ast.parse(code).body
+        if not isinstance(step, ast.FunctionDef | ast.ClassDef)
+        for place in ast.walk(step)
+        if isinstance(place, ast.Subscript)
+        and isinstance(place.ctx, ast.Store)
+        and isinstance(place.value, ast.Name)
+    }
+    return used - bound - set(dir(builtins)), bound | grown
 
 
 @cache

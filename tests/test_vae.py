@@ -189,6 +189,11 @@ def linear() -> tuple[GaussianVAE, MultivariateNormal]:
     return model, p
 
 
+def test_a_bound_from_no_code_at_all_is_refused(linear):
+    with pytest.raises(InputError, match="samples is 0"):
+        linear[0].importance_weighted(torch.zeros(2, 1, 4, 4), samples=0)
+
+
 def test_with_the_exact_posterior_both_bounds_are_the_likelihood(linear, generator):
     model, p = linear
     with torch.no_grad():

@@ -143,7 +143,7 @@ class SparseAutoencoder(Model, Reconstructs):
 
     The code is z = relu(W_e x + b_e), and y = W_d z + b_d with columns of W_d of unit length;
     without that, ever smaller codes with ever larger columns would cheat the penalty. The encoder
-    starts as the decoder's transpose: from independent starts, more units die and fewer help.
+    starts as the decoder's transpose.
 
     Args:
         image_shape: (channels, height, width).

@@ -147,7 +147,7 @@ class CycleGAN(Model, Translates):
         self.g, self.f = (translator(image_shape, width, blocks) for _ in "GF")
         self.d_x, self.d_y = (patch_discriminator(image_shape, width_d) for _ in "XY")
         self.pool_x, self.pool_y = ImagePool(pool), ImagePool(pool)
-        self.to(memory_format=torch.channels_last)  # a step takes 5/6 of the time on a CPU
+        self.to(memory_format=torch.channels_last)
 
     @override
     def translate(self, x: Images, to: Literal["A", "B"]) -> Images:

@@ -168,7 +168,7 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         generator: torch.Generator | None = None,
     ) -> Float[Tensor, "n"]:
         q, log_w = self.posterior(x), []
-        for _ in range(samples):
+        for _ in range(positive("samples", samples)):
             z = q.draw(generator)
             prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
             log_w.append(self.log_likelihood(x, z) + prior - q.log_prob(z))

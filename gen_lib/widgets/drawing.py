@@ -1,8 +1,7 @@
 """Pictures as arrays, composed fast: small images enlarged by whole factors, labels, bars.
 
 Everything is placed in the pixels of the page; a picture holds ``scale`` times as many each way:
-2 on a dense screen, where its text is then as sharp as that around it. Matplotlib would need about
-100 ms for each picture.
+2 on a dense screen, where its text is then as sharp as that around it.
 """
 
 import io

@@ -28,6 +28,9 @@ from gen_lib.widgets.start_here import KernelExplorer
 
 plots.use_style()
 images = load("fashion_mnist")
+toy = load_toy("eight_gaussians")
+train = toy.sample(400, torch.Generator().manual_seed(1))
+test = toy.sample(4_000, torch.Generator().manual_seed(2))
 print(clock.stated("00_start_here"))
 
 # %% [markdown]
@@ -133,9 +136,6 @@ plots.show(
 # reach. The models see 400 points.
 
 # %%
-toy = load_toy("eight_gaussians")
-train = toy.sample(400, torch.Generator().manual_seed(1))
-test = toy.sample(4_000, torch.Generator().manual_seed(2))
 ceiling = toy.log_prob(test).mean().item()
 error = toy.log_prob(test).std().item() / len(test) ** 0.5
 print(f"Best possible score, that of p_data itself: {ceiling:.2f} +- {error:.2f} nats per point.")
@@ -284,6 +284,7 @@ plots.show(
 # models of the same points; the colour is log p_model(x), in nats, from -10 to 3.
 
 # %%
+grid = plots.plane(150)
 figure, axes = plt.subplots(1, 3, figsize=(8, 3.2), sharex=True, sharey=True)
 for ax, width in zip(axes, (0.02, 0.1, 0.5), strict=True):
     log_p = KernelDensity(bandwidth=width).fit(train).score_samples(grid)
@@ -391,7 +392,8 @@ fresh = nearest(test[:1_000], train).distance.median().item()
 best_width = widths[curves["held out"].index(max(curves["held out"]))].item()
 print(f"best held-out score: {max(curves['held out']):.3f} nats at width {best_width:.3f}")
 assert curves["train"][0] - curves["held out"][0] > 100
-assert max(curves["held out"]) > held_out["autoregressive"] > held_out["kernel density"]
+others = [score[name](test).mean() for name in ("autoregressive", "kernel density")]
+assert max(curves["held out"]) > others[0] > others[1]
 for width in (0.001, best_width):
     drawn = KernelDensity(bandwidth=width).fit(train).sample(1_000, random_state=0)
     distance = nearest(torch.tensor(drawn, dtype=torch.float32), train).distance.median().item()

@@ -42,6 +42,13 @@ sparse = load_pretrained("sparse-0.3", SparseAutoencoder)
 denoising = load_pretrained("denoising", DenoisingAutoencoder)
 masked = load_pretrained("masked", MaskedAutoencoder)
 ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
+
+
+def hide(x, mask, value=-0.3):
+    """Images with their hidden patches painted grey."""
+    return unpatchify(patchify(x, 4).masked_fill(mask[:, :, None], value), (1, 28, 28))
+
+
 print(clock.stated("02_sparse_denoising_masked"))
 
 # %% [markdown]
@@ -50,13 +57,7 @@ print(clock.stated("02_sparse_denoising_masked"))
 # In chapter 01 the code was short, so copying was impossible. Now it may be long: 1,000 numbers for
 # 784 pixels. The error alone would be happiest with a copy. Three constraints forbid it:
 
-
 # %% jupyter={"source_hidden": true}
-def hide(x, mask, value=-0.3):
-    """Images with their hidden patches painted grey."""
-    return unpatchify(patchify(x, 4).masked_fill(mask[:, :, None], value), (1, 28, 28))
-
-
 boot = x[:1]
 generator = torch.Generator().manual_seed(0)
 noisy_boot = add_noise(boot, 0.5, 0.0, generator)
@@ -132,6 +133,7 @@ y = z @ columns.T + model.bias  # (128, 784)
 E = 0.5 * (y - pixels).square().sum(dim=1)  # (128,)
 loss = (E + 0.3 * z.sum(dim=1)).mean()  # z >= 0 after relu, so |z_k| = z_k
 
+generator = torch.Generator().manual_seed(0)
 theirs = next(model.turns(batch, generator)).loss
 torch.testing.assert_close(loss, theirs)
 print(f"by hand {loss:.4f}, library {theirs:.4f}")
@@ -709,6 +711,7 @@ plots.show(
 )
 for price, (y, active) in outcome.items():
     print(f"λ = {price:<4g} {active:5.1f} active units, MSE {mse(y, x):.4f}")
+mean_image = train.x.mean(dim=0)
 shadow = mse(mean_image.expand_as(x), x)
 farthest = (x - mean_image).flatten(1).norm(dim=1).max().item()
 print(f"mean image: MSE {shadow:.4f}; the farthest image is {farthest:.1f} away from it")

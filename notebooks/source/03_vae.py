@@ -682,6 +682,7 @@ assert own < naive
 assert mixed < own
 assert remixed > frechet["VAE: reconstructions"] > frechet["floor: real images"]
 assert frechet["AE: reconstructions"] > 10 * frechet["floor: real images"]
+figures = read_card(pretrained_folder() / "vae.safetensors")["figures"]
 print(
     "VAE's samples by the card, real images in brackets:",
     ", ".join(
@@ -770,6 +771,7 @@ assert table[64.0][2] < table[1.0][2]
 # Now the classic mistake: the *mean* over pixels and the *sum* over units, which is β = 784.
 
 # %%
+x_bw = binarise(x[:2_000], seeded(0))
 collapse = {}
 for name, settings in {
     "sums": {},

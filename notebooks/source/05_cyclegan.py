@@ -34,6 +34,18 @@ domains = load_domains("seasons")
 train, test = domains.train, domains.test
 x_test, y_test = test.a.x, test.b.x  # (500, 3, 32, 32) in [-1, 1], the n-th of both the same scene
 shipped = load_pretrained("cyclegan-seasons", CycleGAN)
+emoji = load_domains("emoji")
+noto, twemoji = emoji.test.a, emoji.test.b
+emoji_model = load_pretrained("cyclegan-emoji", CycleGAN)
+
+
+def there_and_back(model, x, to):
+    """Pictures translated, and translated back again."""
+    back = "A" if to == "B" else "B"
+    translated = in_batches(lambda v: model.translate(v, to=to), x).clamp(-1, 1)
+    return translated, in_batches(lambda v: model.translate(v, to=back), translated).clamp(-1, 1)
+
+
 print(clock.stated("05_cyclegan"))
 
 # %% [markdown]
@@ -269,18 +281,11 @@ for name in ("cyclegan-seasons", "cyclegan-emoji", "paired-seasons", "paired-emo
     card = read_card(pretrained_folder() / f"{name}.safetensors")
     print(f"{card['command']}   ({card['minutes']} minutes)")
 
-
-def there_and_back(model, x, to):
-    back = "A" if to == "B" else "B"
-    translated = in_batches(lambda v: model.translate(v, to=to), x).clamp(-1, 1)
-    return translated, in_batches(lambda v: model.translate(v, to=back), translated).clamp(-1, 1)
-
-
-g_x, back_x = there_and_back(shipped, x_test, "B")
-f_y, back_y = there_and_back(shipped, y_test, "A")
-ten = slice(20, 30)
-rows = {"x": x_test[ten], "G(x)": g_x[ten], "true y": y_test[ten], "F(G(x))": back_x[ten]}
-rows |= {"y": y_test[ten], "F(y)": f_y[ten], "true x": x_test[ten], "G(F(y))": back_y[ten]}
+x, y = x_test[20:30], y_test[20:30]
+g_x, back_x = there_and_back(shipped, x, "B")
+f_y, back_y = there_and_back(shipped, y, "A")
+rows = {"x": x, "G(x)": g_x, "true y": y, "F(G(x))": back_x}
+rows |= {"y": y, "F(y)": f_y, "true x": x, "G(F(y))": back_y}
 figure = plots.image_rows(rows, "Winter and summer, there and back")
 plots.show(
     figure,
@@ -289,17 +294,13 @@ plots.show(
 )
 
 # %%
-emoji = load_domains("emoji")
-emoji_model = load_pretrained("cyclegan-emoji", CycleGAN)
-noto, twemoji = emoji.test.a, emoji.test.b
 print(
     f"A: {len(emoji.train.a):,}, B: {len(emoji.train.b):,} others for training; {len(noto)} in both"
 )
 picked = noto.bases[torch.linspace(0, len(noto.bases) - 1, 12).long()]
-to_twemoji, _ = there_and_back(emoji_model, noto.x, "B")
-to_noto, _ = there_and_back(emoji_model, twemoji.x, "A")
-rows = {"Noto": noto.x[picked], "G(Noto)": to_twemoji[picked], "true Twemoji": twemoji.x[picked]}
-rows |= {"F(Twemoji)": to_noto[picked]}
+a, b = noto.x[picked], twemoji.x[picked]
+rows = {"Noto": a, "G(Noto)": there_and_back(emoji_model, a, "B")[0], "true Twemoji": b}
+rows |= {"F(Twemoji)": there_and_back(emoji_model, b, "A")[0]}
 figure = plots.image_rows(rows, "Held-out emoji in the other style")
 plots.show(
     figure,
@@ -375,6 +376,7 @@ def colour_error(y, target, rows):
     return 127.5 * ((y - target) * inside).sum(dim=(2, 3)).abs().mean().item()
 
 
+g_x, back_x = there_and_back(shipped, x_test, "B")
 best_colour = colour_transfer(x_test, train.a.x, train.b.x)
 ceiling_model = load_pretrained("paired-seasons", PairedTranslator)
 ceiling_g, _ = there_and_back(ceiling_model, x_test, "B")
@@ -395,6 +397,7 @@ assert all(a < b for a, b in zip(errors["G(x)"], errors["untranslated"], strict=
 # **Is F the inverse of G?** The lecture says it has to be (F는 G의 역함수). How nearly is it?
 
 # %%
+back_y = there_and_back(shipped, y_test, "A")[1]
 home = {
     "CycleGAN": (psnr(back_x, x_test), psnr(back_y, y_test)),
     "ceiling": (
@@ -458,6 +461,7 @@ def reshaped(a, b):
     return (one != other).float().mean().item()
 
 
+to_twemoji, _ = there_and_back(emoji_model, noto.x, "B")
 asked, done = reshaped(noto.x, twemoji.x), reshaped(noto.x, to_twemoji)
 print(
     f"between true partners {asked:.1%} of the pixels, between Noto and its translation {done:.1%}"
@@ -522,6 +526,7 @@ def ways_back(model, winter):
     return [psnr(in_batches(model.f, v).clamp(-1, 1), x_test) for v in noised]
 
 
+g_x, _ = there_and_back(shipped, x_test, "B")
 hidden, honest = ways_back(shipped, g_x), ways_back(shipped, y_test)
 figure, ax = plt.subplots(figsize=(7, 2.7))
 plots.curves(

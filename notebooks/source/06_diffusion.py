@@ -45,6 +45,8 @@ images = load("fashion_mnist")
 train, test = images.train, images.test
 shipped = load_pretrained("diffusion", Diffusion)
 table = linear()
+samplers = {"ancestral": Ancestral, "DDIM": DDIM, "Heun": Heun}
+ruler = Ruler(images)
 print(clock.stated("06_diffusion"))
 
 # %% [markdown]
@@ -399,7 +401,6 @@ assert abs(of_exact - squared(x_0)) < 0.02  # at t = 1 the best guess is the mea
 
 # %%
 one = Mixture("one", torch.tensor([[1.0, -1.0]]), 0.5)
-samplers = {"ancestral": Ancestral, "DDIM": DDIM, "Heun": Heun}
 z = torch.randn(1_000, 2, generator=seeded(0), dtype=torch.float64)
 print(f"{'steps':>6}", *(f"{steps:>8}" for steps in (10, 20, 40, 80)))
 for name, order in (("DDIM", 1), ("Heun", 2)):
@@ -497,7 +498,6 @@ plots.show(
 )
 
 # %%
-ruler = Ruler(images)
 reached = {"from scratch": blank, "half-trained": before, "half-trained, and live": after}
 floor_500 = ruler.frechet_floor(500)
 distance = {name: ruler.frechet(x) for name, x in reached.items()}

@@ -51,6 +51,8 @@ longer = [
     {"family": name, "seed": str(card["seed"])} | {k: str(v) for k, v in card["figures"].items()}
     for name, card in cards.items()
 ]
+autoencoder = load_pretrained("conv-ae", ConvAutoencoder)
+ruler = Ruler(images)
 print(clock.stated("07_comparison"))
 
 # %% [markdown]
@@ -106,7 +108,6 @@ assert found["too wide"][1] > 0.8 > found["too wide"][0]
 # **The baseline.** Fit a mixture to the codes, draw from it, decode. (The weights are shipped.)
 
 # %%
-autoencoder = load_pretrained("conv-ae", ConvAutoencoder)
 some = train.subset(2_000).x
 codes = in_batches(autoencoder.encode, some).double().numpy()
 fitted = GaussianMixture(8, max_iter=200, tol=1e-2, random_state=0).fit(codes)
@@ -173,7 +174,6 @@ for name, kind in zip(COLORS, (ConvAutoencoder, BernoulliVAE, GAN, Diffusion), s
     live[name] = sampler.sample(500, seeded(0))
     spent[name] = time.perf_counter() - begin
     print(f"{name:>13}: {made[name]:4} steps, 500 samples in {spent[name]:5.2f} s")
-ruler = Ruler(images)
 floor_500 = ruler.frechet_floor(500)
 distance = {name: ruler.frechet(x) for name, x in live.items()}
 for name, value in distance.items():
@@ -594,7 +594,7 @@ ChoiceExplorer(table)
 sizes = (100, 300, 1_000, 3_000, 10_000)
 features = {
     "real images": ruler.features(train.subset(10_000).x),
-    "GAN": ruler.features(shipped["GAN"].sample(10_000, seeded(0))),
+    "GAN": ruler.features(load_pretrained("gan", GAN).sample(10_000, seeded(0))),
 }
 measured = {}
 for name, fake in features.items():
