@@ -38,6 +38,8 @@ plots.use_style()
 images = load("fashion_mnist")
 train, test = images.train, images.test
 x = test.x  # (10000, 1, 28, 28) in [-1, 1]
+pca = PCA.fit(train.x, 300)
+mean_image = pca.mean.reshape(1, 28, 28)
 sparse = load_pretrained("sparse-0.3", SparseAutoencoder)
 denoising = load_pretrained("denoising", DenoisingAutoencoder)
 masked = load_pretrained("masked", MaskedAutoencoder)
@@ -192,7 +194,6 @@ for kind, steps in (
     histories[kind.name] = fit(kind(), train, steps=steps)
 
 # %%
-mean_image = train.x.mean(dim=0)
 untaught = {
     "sparse": ("E", 392 * mse(mean_image.expand_as(x), x), "mean image"),
     "denoising": ("mse", 0.5**2, "the noise itself"),
@@ -327,7 +328,6 @@ MaskExplorer()
 # %%
 with open("studies/latent_size.csv") as file:
     deep = [row for row in csv.DictReader(file) if row["model"] == "deep-ae"]
-pca = PCA.fit(train.x, 300)
 sparse_models = {k: load_pretrained(name, SparseAutoencoder) for k, name in SPARSE.items()}
 found = {}
 for k, model in sparse_models.items():
@@ -673,7 +673,7 @@ plots.show(
 
 # %%
 subset = train.subset(15_000)
-h, h_test = in_batches(masked.features, subset.x), in_batches(masked.features, x)
+h, h_test = (in_batches(masked.features, part, size=100) for part in (subset.x, x))
 ten_thousand = Labelled(h[:10_000], subset.labels[:10_000])
 others = Labelled(h[10_000:], subset.labels[10_000:])
 longer = linear_probe(ten_thousand, others, Labelled(h_test, test.labels))
@@ -711,7 +711,6 @@ plots.show(
 )
 for price, (y, active) in outcome.items():
     print(f"λ = {price:<4g} {active:5.1f} active units, MSE {mse(y, x):.4f}")
-mean_image = train.x.mean(dim=0)
 shadow = mse(mean_image.expand_as(x), x)
 farthest = (x - mean_image).flatten(1).norm(dim=1).max().item()
 print(f"mean image: MSE {shadow:.4f}; the farthest image is {farthest:.1f} away from it")
