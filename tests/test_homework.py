@@ -99,6 +99,7 @@ def submissions(name: str) -> dict[str, NotebookNode]:
         "raises": submission(name, right | {first: f"def {first}(*a):\n    raise ValueError"}),
         "no-python": submission(name, right | {first: "def oops(:"}),
         "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
+        "dies": submission(name, right | {first: "import os\nos._exit(0)"}),
     }
     found["other-style"].cells.insert(1, nbformat.v4.new_code_cell(ANYTHING_GOES))
     cheat = submission(name, right | {first: f"def {first}(*a):\n    return None"})
@@ -228,12 +229,10 @@ def test_an_endless_loop_ends_and_costs_its_question_alone():
     assert "Timeout" in report.said[test]
 
 
-def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else():
-    right, first = solutions(FIRST), next(iter(solutions(FIRST)))
-    dead = right | {first: "import os\nos._exit(0)"}
-    found = grade(FIRST, {"dead": submission(FIRST, dead), "next": submission(FIRST, right)})
-    assert not any(found["dead"].scores.values())
-    assert lost(FIRST, found["next"]) == {}
+@every_assignment
+def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else(name):
+    assert not any(reports(name)["dies"].scores.values())
+    assert all(report.scores for student, report in reports(name).items() if student != "dies")
 
 
 def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():
