@@ -5,6 +5,7 @@ PYTHON ?= python3
 PIP_ARGS ?=
 LAB_ARGS ?=
 BENCH_ARGS ?=
+BUILD_ARGS ?=
 TORCH := torch==2.14.1 torchvision==0.29.1
 
 STAMP := .venv/.installed
@@ -13,7 +14,7 @@ INSTRUCTOR := .venv/.instructor
 VENV_PYTHON := .venv/bin/python
 # `!python` in a notebook and a terminal in JupyterLab must find the same Python.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" $(VENV_PYTHON)
-LINTED := gen_lib tests notebooks data
+LINTED := gen_lib gen_course tests benchmarks data
 BENCHMARKS := newcomer import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
@@ -24,6 +25,7 @@ define LINT
 $(RUN) -m ruff check $(LINTED)
 $(RUN) -m ruff format --check $(LINTED)
 $(RUN) -m mypy
+PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports --no-cache
 endef
 
 help: ## list the targets
@@ -41,12 +43,12 @@ test: $(INSTRUCTOR) ## run everything: unit tests, lint, types, every notebook, 
 	$(LINT)
 	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
 
-test-quick: $(STAMP) ## run the unit tests that take seconds, lint and types (under 3 minutes)
+test-quick: $(STAMP) ## run the unit tests that take seconds, and lint (under 3 minutes)
 	$(RUN) -m pytest -m "not slow and not browser"
 	$(LINT)
 
 test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
-	$(RUN) -m pytest tests/test_homework.py
+	$(RUN) -m pytest tests/homework/test_homework.py
 
 test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproject.toml allows
 	$(VENV_PYTHON) -m venv --clear .venv/latest
@@ -57,27 +59,27 @@ reliability: $(STAMP) ## try every fault again and write tests/RELIABILITY.md (m
 	$(RUN) -m pytest -m fault --reliability
 
 mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
-	$(RUN) tests/mutants.py
+	$(RUN) tests/mutants/mutants.py
 
 homework: $(INSTRUCTOR) ## write the students' copies of the homework from their masters
-	$(RUN) notebooks/assignments.py
+	$(RUN) -m gen_course.build.assignments
 
-notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map, the glossary, the plan, the README
-	$(RUN) notebooks/build.py
-	$(RUN) notebooks/lecture_map.py
-	$(RUN) notebooks/glossary.py
-	$(RUN) notebooks/lecturer.py
-	$(RUN) notebooks/results.py
-	$(RUN) notebooks/pictures.py
+notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map, the glossary, the plan, the README (BUILD_ARGS="--jobs 2")
+	$(RUN) -m gen_course.build.notebooks $(BUILD_ARGS)
+	$(RUN) -m gen_course.build.lecture_map
+	$(RUN) -m gen_course.build.glossary
+	$(RUN) -m gen_course.build.lecturer
+	$(RUN) -m gen_course.build.results
+	$(RUN) -m gen_course.build.pictures
 
 slides: $(STAMP) ## make build/slides/NN.html, a deck of every chapter that needs no network
-	$(RUN) notebooks/slides.py
+	$(RUN) -m gen_course.build.slides
 
-studies: $(STAMP) ## repeat the stored measurements of notebooks/studies (an idle machine, minutes)
-	for study in notebooks/studies/*.py; do $(RUN) $$study || exit 1; done
+studies: $(STAMP) ## repeat the stored measurements of every chapter's studies (an idle machine, minutes)
+	for study in gen_course/ch*/studies/*.py; do $(RUN) $$study || exit 1; done
 
 comparison: $(STAMP) ## set the families side by side on one clock (an hour of one core; goes on where it stopped)
-	$(RUN) notebooks/studies/comparison.py
+	$(RUN) gen_course/ch07_comparison/studies/comparison.py
 
 weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, some hours)
 	$(RUN) data/pretrained/retrain.py
@@ -85,15 +87,15 @@ weights: $(STAMP) ## retrain the shipped models except the judge (an idle machin
 bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")
 	@failed=; for name in $(BENCHMARKS); do \
 		case $$name in *_peer) args="$(BENCH_ARGS)";; *) args=;; esac; \
-		echo "== $$name"; PYTHONPATH=tests/browser $(RUN) tests/benchmarks/$$name.py $$args || failed="$$failed $$name"; \
+		echo "== $$name"; PYTHONPATH=tests/browser $(RUN) benchmarks/$$name.py $$args || failed="$$failed $$name"; \
 	done; \
-	$(RUN) tests/benchmarks/report.py || failed="$$failed report"; \
+	$(RUN) benchmarks/report.py || failed="$$failed report"; \
 	[ -z "$$failed" ] || { echo "FAIL:$$failed" >&2; exit 1; }
 
 bench-widgets: $(STAMP) ## measure the time from key to picture of every widget (an idle machine, Chromium)
-	PYTHONPATH=tests/browser $(RUN) tests/benchmarks/widgets.py
+	PYTHONPATH=tests/browser $(RUN) benchmarks/widgets.py
 
-lint: $(STAMP) ## check style and types
+lint: $(STAMP) ## check style, types and the layers of imports
 	$(LINT)
 
 lock: $(VENV_PYTHON) ## resolve the dependencies in pyproject.toml again and rewrite requirements.txt
@@ -110,9 +112,9 @@ lock: $(VENV_PYTHON) ## resolve the dependencies in pyproject.toml again and rew
 	} > requirements.txt
 
 clean: ## remove the environment, caches and unpacked data; never your runs or a tracked file
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache build *.egg-info tests/screenshots
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build *.egg-info tests/screenshots
 	rm -f data/FashionMNIST/raw/*-ubyte
-	find gen_lib tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
+	find gen_lib gen_course tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
 # An environment whose making was interrupted has no pip: it is made anew.
@@ -130,11 +132,11 @@ ifneq ($(shell test -x $(VENV_PYTHON) && cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-$(STAMP): requirements.txt pyproject.toml notebooks/lab_settings.json
+$(STAMP): requirements.txt pyproject.toml gen_course/build/lab_settings.json
 	$(MAKE_VENV)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -r requirements.txt -e .
 	mkdir -p .venv/share/jupyter/lab/settings
-	cp notebooks/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
+	cp gen_course/build/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
 	printf '%s\n' "$(CURDIR)" > $(STAMP)
 
 # Libraries to compare with, beside the pinned set and never changing it.

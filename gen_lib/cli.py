@@ -1,6 +1,7 @@
-"""The course without a notebook: ``python -m gen_lib COMMAND``.
+"""The command line: ``python -m gen_lib COMMAND``.
 
-The commands are train, sample, translate, evaluate and list.
+The commands are train, sample, translate, evaluate and list. Each reads its options, calls the
+function of that name in ``experiment``, and writes the result.
 """
 
 import argparse
@@ -12,26 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from gen_lib import InputError
-from gen_lib.checkpoints import (
-    check_writable,
-    load_any,
-    pretrained_names,
-    read_card,
-    weights_file,
-)
-from gen_lib.data import DOMAIN_SETS, TOYS, load_domains, to_uint8
-from gen_lib.data.domains import load_classes
+from gen_lib import InputError, experiment
+from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
 from gen_lib.data.images import TORCHVISION_SETS
-from gen_lib.metrics import N_FRECHET, Row, evaluate
+from gen_lib.metrics import Row
+from gen_lib.metrics.sample_quality import N_FRECHET
 from gen_lib.models import MODELS
-from gen_lib.models.base import Model, Samples, Translates, in_batches
-from gen_lib.processes import ProcessLost
-from gen_lib.runs import train
 from gen_lib.training import NonFiniteLoss
-from gen_lib.translation import evaluate_translation
+from gen_lib.training.checkpoints import check_writable, pretrained_names
+from gen_lib.training.distributed import ProcessLost
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,18 +47,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def train(options: argparse.Namespace) -> None:
+    """Train a model and write its weights, card and history to a new folder."""
+    settings = dict(_split_setting(text) for text in options.settings)
+    experiment.train(
+        options.model,
+        options.data,
+        steps=options.steps,
+        minutes=options.minutes,
+        seed=options.seed,
+        batch_size=options.batch_size,
+        settings=settings,
+        out=options.out or Path("runs") / options.model,
+        resume=options.resume,
+        keep_every=options.keep_every,
+        command=options.command,
+    )
+
+
+def _split_setting(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
 def sample(options: argparse.Namespace) -> None:
     """Draw new images into an .npz file, or a grid of them into a .png."""
     if options.out.suffix not in {".npz", ".png"}:
         raise InputError(f"--out {options.out} must end in .npz or .png.")
     check_writable(options.out)
-    model = load_any(options.model, Model)
-    if not isinstance(model, Samples):
-        raise InputError(
-            f"{options.model} is a {model.name!r}, which has no distribution to sample from: "
-            "choose a generative model (chapter 01 shows what happens if you try all the same)."
-        )
-    images = to_uint8(model.sample(options.n, torch.Generator().manual_seed(options.seed)))
+    images = to_uint8(experiment.sample(options.model, options.n, options.seed))
     if options.out.suffix == ".npz":
         _write_npz(options.out, images=images.numpy())
     else:
@@ -82,17 +90,11 @@ def translate(options: argparse.Namespace) -> None:
     if options.out.suffix != ".npz":
         raise InputError(f"--out {options.out} must end in .npz.")
     check_writable(options.out)
-    model = load_any(options.model, Model)
-    if not isinstance(model, Translates):
-        raise InputError(f"{options.model} is a {model.name!r}, which translates nothing.")
-    size = model.config["image_shape"][1]
-    half = getattr(load_domains(_data_of(options), size=size), options.split)
-    source, target = (half.b, half.a) if options.to == "A" else (half.a, half.b)
-    translated = in_batches(lambda x: model.translate(x, to=options.to), source.x)
-    arrays = {"source": source.images, "translated": to_uint8(translated)}
-    if half.paired:
-        arrays["target"] = target.images
-    names = [caption.name for caption in source.captions]
+    found = experiment.translate(options.model, options.to, options.data, options.split)
+    arrays = {"source": found.source.images, "translated": to_uint8(found.translated)}
+    if found.target is not None:
+        arrays["target"] = found.target.images
+    names = [caption.name for caption in found.source.captions]
     _write_npz(options.out, name=names, **{k: v.numpy() for k, v in arrays.items()})
 
 
@@ -101,32 +103,17 @@ def _write_npz(out: Path, **arrays: Any) -> None:
     np.savez_compressed(out, **arrays)
 
 
-def evaluate_command(options: argparse.Namespace) -> None:
+def evaluate(options: argparse.Namespace) -> None:
     """Print the model's figures on test images beside their floors, and write them as JSON."""
     if options.json:
         check_writable(options.json)
-    model = load_any(options.model, Model)
-    data = _data_of(options)
-    rows = measure(model, data, options.n)
+    data = experiment.data_of(options.model, options.data)
+    rows = experiment.evaluate(options.model, data, options.n)
     print(f"{options.model} on the test images of {data}")
     _print_table(rows)
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(figures(rows), indent=2) + "\n")
-
-
-def measure(model: Model, data: str, n: int = N_FRECHET) -> list[Row]:
-    """The figures of a model on the test images of a data set, or of two domains."""
-    if isinstance(model, Translates):
-        return evaluate_translation(model, load_domains(data, size=model.config["image_shape"][1]))
-    return evaluate(model, load_classes(data), n)
-
-
-def _data_of(options: argparse.Namespace) -> str:
-    """What --data says; else what the card names: the data that the model was trained on."""
-    if options.data is None:
-        return read_card(weights_file(options.model)).get("data", "fashion_mnist")
-    return options.data
+        options.json.write_text(json.dumps(experiment.figures(rows), indent=2) + "\n")
 
 
 def list_command(options: argparse.Namespace) -> None:
@@ -136,15 +123,6 @@ def list_command(options: argparse.Namespace) -> None:
     print("toys:      ", ", ".join(TOYS))
     print("models:    ", ", ".join(MODELS))
     print("pretrained:", ", ".join(pretrained_names()))
-
-
-def figures(rows: Sequence[Row]) -> dict[str, float]:
-    """The rows of ``evaluate`` as one flat mapping: ``mse``, ``mse_pca``, ..."""
-    flat: dict[str, float] = {}
-    for row in rows:
-        flat[row.name] = row.value
-        flat |= {f"{row.name}_{name}": value for name, value in row.beside.items()}
-    return flat
 
 
 def _print_table(rows: Sequence[Row]) -> None:
@@ -172,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         ("train", train, _train_options),
         ("sample", sample, _sample_options),
         ("translate", translate, _translate_options),
-        ("evaluate", evaluate_command, _evaluate_options),
+        ("evaluate", evaluate, _evaluate_options),
         ("list", list_command, lambda command: None),
     ):
         summary = (run.__doc__ or "").splitlines()[0]

@@ -137,7 +137,7 @@ class Sampler(ABC):
         denoise: Denoiser,
         x: Float[Tensor, "n *shape"],
         times: Float[Tensor, "steps_plus_one"],
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
         constrain: Callable[[Tensor, Tensor], Tensor] = lambda x_s, s: x_s,
     ) -> Iterator[State]:
         """Every state from x at the first time to the last time.
@@ -146,7 +146,7 @@ class Sampler(ABC):
             denoise: the estimates to follow.
             x: noise, where ``times`` begins.
             times: as of ``Schedule.times``. Where they rise, noise is added: q(x_s | x_t).
-            generator: of the noise.
+            rng: of the noise.
             constrain: what is to be done to x_s at s after every step.
         """
         calls = 0
@@ -158,7 +158,7 @@ class Sampler(ABC):
             return estimate
 
         for t, s in pairwise(times):
-            z = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+            z = torch.randn(x.shape, generator=rng, dtype=x.dtype)
             if s > t:
                 ratio, std = self.schedule.transition(t, s)
                 x = ratio * x + std * z
@@ -259,7 +259,7 @@ def keep_known(
     schedule: Schedule,
     x: Float[Tensor, "n *shape"],
     mask: Bool[Tensor, "n *#shape"],
-    generator: torch.Generator | None = None,
+    rng: torch.Generator | None = None,
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A constraint for inpainting: what is not masked is x, noised anew for each time.
 
@@ -267,7 +267,7 @@ def keep_known(
     """
 
     def constrain(x_s: Tensor, s: Tensor) -> Tensor:
-        eps = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+        eps = torch.randn(x.shape, generator=rng, dtype=x.dtype)
         return torch.where(mask, x_s, schedule.noised(x, s, eps))
 
     return constrain

@@ -54,7 +54,7 @@ class Schedule(ABC):
         """The standard deviation of the noise at the times t."""
 
     @abstractmethod
-    def draw(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n"]:
+    def draw(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n"]:
         """n times to train at, drawn uniformly."""
 
     @abstractmethod
@@ -133,10 +133,10 @@ class Table(Schedule):
         return (1 - self.alpha_bar).sqrt().to(t.dtype).to(t.device)[t.long()]
 
     @override
-    def draw(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n"]:
-        device = generator.device if generator else None
+    def draw(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n"]:
+        device = rng.device if rng else None
         size = (n,)
-        return torch.randint(1, int(self.last) + 1, size, generator=generator, device=device) + 0.0
+        return torch.randint(1, int(self.last) + 1, size, generator=rng, device=device) + 0.0
 
     @override
     def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:
@@ -163,8 +163,8 @@ class Straight(Schedule):
         return t
 
     @override
-    def draw(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n"]:
-        return torch.rand(n, generator=generator, device=generator.device if generator else None)
+    def draw(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n"]:
+        return torch.rand(n, generator=rng, device=rng.device if rng else None)
 
     @override
     def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:

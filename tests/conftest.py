@@ -1,4 +1,4 @@
-"""Shared by all tests: shapes and types of gen_lib are checked at run time, and data to test on."""
+"""Share what all tests use: shapes and types checked at run time, and data to test on."""
 
 import re
 import sys
@@ -12,12 +12,12 @@ from jaxtyping import install_import_hook
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-collect_ignore_glob = ["benchmarks/*_peer.py"]  # they import what only the extra "peers" brings
+CHECKED = ["gen_lib", "gen_course"]
 
-if "gen_lib" in sys.modules:
-    raise RuntimeError("gen_lib was imported before its annotations could be checked")
+if imported := [package for package in CHECKED if package in sys.modules]:
+    raise RuntimeError(f"{imported} were imported before their annotations could be checked")
 sys.path.insert(0, str(ROOT))
-install_import_hook("gen_lib", "beartype.beartype")
+install_import_hook(CHECKED, "beartype.beartype")
 
 from gen_lib.data import ImageSet, Split, load  # noqa: E402
 
@@ -40,7 +40,7 @@ def few(fashion) -> Split:
 
 
 @pytest.fixture
-def generator() -> torch.Generator:
+def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 

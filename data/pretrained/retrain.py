@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 from gen_lib import cli
-from gen_lib.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save, sha256
+from gen_lib.training.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save, sha256
 from gen_lib.models.base import Model
-from gen_lib.widgets.cyclegan import MIXED
+from gen_course.ch05_cyclegan.explorers import MIXED
 
 RECIPES = {
     "judge": "judge --data fashion_mnist --steps 12000 --seed 0",

@@ -1,9 +1,10 @@
-"""What is x? Images, pairs of domains and toys, with no network needed for what the course uses."""
+"""Data sets: images, two domains to translate between, and toy distributions in the plane."""
 
 from gen_lib.data.domains import (
     DOMAIN_SETS,
     Domain,
     DomainSet,
+    PairBatch,
     TwoDomains,
     load_domains,
     load_pairs,
@@ -19,6 +20,7 @@ __all__ = [
     "Domain",
     "DomainSet",
     "ImageSet",
+    "PairBatch",
     "Split",
     "Toy",
     "TwoDomains",

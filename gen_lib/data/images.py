@@ -7,7 +7,6 @@ arXiv:1708.07747) are 47 MB: a minibatch is a slice of that tensor, and no DataL
 import gzip
 import hashlib
 import os
-import warnings
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,9 +25,6 @@ TORCHVISION_SETS = {
     "kmnist": "KMNIST",
     "cifar10": "CIFAR10",
 }
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # others, such as EPS, start a program to be read
-MOST_PIXELS = 50_000_000  # a picture larger than this is refused before it is decoded
 
 
 def to_float(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -58,8 +54,8 @@ class Batch(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _order(n: int, seed: int, epoch: int) -> Int64[Tensor, "n"]:
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(n, generator=generator)
+    rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(n, generator=rng)
 
 
 def minibatch(n: int, step: int, size: int, seed: int) -> Int64[Tensor, "batch"]:
@@ -149,7 +145,9 @@ def load(name: str, size: int = 32) -> ImageSet:
     if name in TORCHVISION_SETS:
         return _torchvision_set(name)
     if name and Path(name).is_dir():
-        return _folder_set(Path(name), size)
+        from gen_lib.data.folders import folder_set
+
+        return folder_set(Path(name), size)
     raise InputError(
         f"There is no data set called {name!r}: choose one of {', '.join(TORCHVISION_SETS)}, "
         "or give the path of a folder of pictures."
@@ -201,49 +199,4 @@ def _unpack(archive: Path, md5: str) -> None:
         raise InputError(
             f"{archive} could not be unpacked beside itself ({error.strerror}): make the folder "
             "writable or free some disk space."
-        ) from error
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """All pictures in a folder and its sub-folders, sorted."""
-    return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
-
-
-def _folder_set(folder: Path, size: int) -> ImageSet:
-    files = picture_files(folder)
-    if len(files) < 2:
-        raise InputError(
-            f"The folder {folder} holds {len(files)} pictures ({', '.join(sorted(SUFFIXES))}), and "
-            "a data set needs at least 2: put pictures into it or into one sub-folder per class."
-        )
-    names = [f.relative_to(folder).parts[0] if f.parent != folder else folder.name for f in files]
-    classes = tuple(sorted(set(names)))
-    images = torch.stack([read_picture(f, size) for f in files])
-    labels = torch.tensor([classes.index(name) for name in names])
-    held_out = torch.arange(len(files)) % 10 == 0
-    train, test = (Split(images[mask], labels[mask]) for mask in (~held_out, held_out))
-    return ImageSet(str(folder), train, test, classes)
-
-
-def read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
-    """A picture file as RGB on white, cropped and scaled to a square.
-
-    Raises:
-        InputError: the file holds no picture, or one of too many pixels.
-    """
-    from PIL import Image, ImageOps
-    from torchvision.transforms.functional import pil_to_tensor
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of many pixels, judged just below, or of bad remarks
-            with Image.open(file, formats=FORMATS) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    raise ValueError(f"{picture.width} x {picture.height} pixels are too many")
-                upright = ImageOps.exif_transpose(picture).convert("RGBA")
-                opaque = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-                return pil_to_tensor(ImageOps.fit(opaque.convert("RGB"), (size, size)))
-    except Exception as error:  # what a decoder raises for bytes that are no picture is its own
-        raise InputError(
-            f"The picture {file} cannot be read ({error}): replace it or remove it."
         ) from error

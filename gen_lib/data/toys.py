@@ -22,7 +22,7 @@ class Toy(ABC):
     name: str
 
     @abstractmethod
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         """n independent points."""
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
@@ -47,9 +47,9 @@ class Mixture(DensityToy):
         self.name, self.means, self.sigma = name, means, sigma
 
     @override
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        mode = torch.randint(len(self.means), (n,), generator=generator)
-        return self.means[mode] + self.sigma * torch.randn(n, 2, generator=generator)
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        mode = torch.randint(len(self.means), (n,), generator=rng)
+        return self.means[mode] + self.sigma * torch.randn(n, 2, generator=rng)
 
     @override
     def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
@@ -104,11 +104,11 @@ class Checkerboard(DensityToy):
     name = "checkerboard"
 
     @override
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        row = torch.randint(4, (n,), generator=generator)
-        column = 2 * torch.randint(2, (n,), generator=generator) + row % 2
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        row = torch.randint(4, (n,), generator=rng)
+        column = 2 * torch.randint(2, (n,), generator=rng) + row % 2
         corner = torch.stack([column, row], dim=1) - 2  # (n, 2)
-        return corner + torch.rand(n, 2, generator=generator)
+        return corner + torch.rand(n, 2, generator=rng)
 
     @override
     def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
@@ -123,12 +123,12 @@ class TwoMoons(Toy):
     name = "two_moons"
 
     @override
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        angle = math.pi * torch.rand(n, generator=generator)
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        angle = math.pi * torch.rand(n, generator=rng)
         upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
         lower = -upper
-        moon = torch.rand(n, 1, generator=generator) < 0.5
-        noise = 0.1 * torch.randn(n, 2, generator=generator)
+        moon = torch.rand(n, 1, generator=rng) < 0.5
+        noise = 0.1 * torch.randn(n, 2, generator=rng)
         return 1.5 * torch.where(moon, upper, lower) + noise
 
 
@@ -138,10 +138,10 @@ class SwissRoll(Toy):
     name = "swiss_roll"
 
     @override
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        angle = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=generator))
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
+        angle = 1.5 * math.pi * (1 + 2 * torch.rand(n, generator=rng))
         direction = torch.stack([angle.cos(), angle.sin()], dim=1)
-        noise = 0.05 * torch.randn(n, 2, generator=generator)
+        noise = 0.05 * torch.randn(n, 2, generator=rng)
         return angle[:, None] / (2.25 * math.pi) * direction + noise
 
 

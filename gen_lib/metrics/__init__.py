@@ -1,27 +1,25 @@
-"""How good is it? Every figure comes beside its floor."""
+"""Measures of quality. Those exported here compare arrays and know no model.
 
-from gen_lib.metrics.evaluation import Row, compared, evaluate
+``sample_quality`` measures samples in the features of the frozen judge, ``translation`` translated
+images against their true partners, ``linear_probe`` what a linear classifier reads from features.
+"""
+
 from gen_lib.metrics.features import (
     density_coverage,
     frechet_distance,
     kernel_distance,
     precision_recall,
 )
-from gen_lib.metrics.images import Nearest, mse, nearest, psnr, ssim
-from gen_lib.metrics.ruler import N_FRECHET, Quality, Ruler, class_histogram
+from gen_lib.metrics.images import Nearest, Row, compared, l1, mse, nearest, psnr, ssim
 
 __all__ = [
-    "N_FRECHET",
     "Nearest",
-    "Quality",
     "Row",
-    "Ruler",
-    "class_histogram",
     "compared",
     "density_coverage",
-    "evaluate",
     "frechet_distance",
     "kernel_distance",
+    "l1",
     "mse",
     "nearest",
     "precision_recall",

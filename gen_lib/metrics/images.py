@@ -1,10 +1,27 @@
-"""How far is an image from another? For reconstructions, and to find copies."""
+"""Differences between images: for reconstructions, translations, and to find copies."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+
+
+class Row(NamedTuple):
+    """One figure of a table, and the figures to compare it with."""
+
+    name: str
+    value: float
+    beside: dict[str, float]
+
+
+def compared(
+    figure: Callable[[Tensor, Tensor], float], x: Tensor, outputs: dict[str, Tensor]
+) -> Row:
+    """figure(output, x) for each output: the first is the row's value, the others its baselines."""
+    value, *others = (figure(y, x) for y in outputs.values())
+    return Row(figure.__name__, value, dict(zip(list(outputs)[1:], others, strict=True)))
 
 
 def mse(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
@@ -14,6 +31,15 @@ def mse(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
     1.0
     """
     return (y - x).square().mean().item()
+
+
+def l1(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
+    """Mean absolute difference, both images in [-1, 1].
+
+    >>> l1(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
+    1.0
+    """
+    return (y - x).abs().mean().item()
 
 
 def psnr(y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> float:

@@ -13,7 +13,7 @@ from gen_lib.models.diffusion import Diffusion
 from gen_lib.models.gan import GAN
 from gen_lib.models.judge import Judge
 from gen_lib.models.masked import MaskedAutoencoder
-from gen_lib.models.paired import PairedTranslator
+from gen_lib.models.supervised_translator import SupervisedTranslator
 from gen_lib.models.vae import BernoulliVAE, GaussianVAE
 
 KINDS = (
@@ -26,7 +26,7 @@ KINDS = (
     BernoulliVAE,
     GaussianVAE,
     CycleGAN,
-    PairedTranslator,
+    SupervisedTranslator,
     GAN,
     Diffusion,
     Judge,

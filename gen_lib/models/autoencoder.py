@@ -13,19 +13,19 @@ The linear autoencoder spans the same subspace as principal component analysis a
 Science 313.
 """
 
-from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gen_lib import InputError
-from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Reconstructs, Turn, positive
-from gen_lib.nets.conv import conv_decoder, conv_encoder, conv_features, conv_images
-from gen_lib.nets.mlp import mlp
+from gen_lib.data import Batch, ImageSet
+from gen_lib.metrics.images import Row, compared, mse, psnr, ssim
+from gen_lib.models.base import Loss, Model, Reconstructs, in_batches, positive
+from gen_lib.nets.feedforward import conv_decoder, conv_encoder, conv_features, conv_images, mlp
 
 
 def reconstruction_loss(
@@ -54,15 +54,15 @@ class Autoencoder(Model, Reconstructs):
         """Codes z to images, about [-1, 1]."""
         return self.decoder(z)
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=self.lr)}
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """E per image."""
+        loss = reconstruction_loss(self.reconstruct(batch.images), batch.images)
+        return Loss(loss, {"E": loss, "mse": 2 * loss / batch.images[0].numel()})
 
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: descend E."""
-        y = self.reconstruct(batch.images)
-        loss = reconstruction_loss(y, batch.images)
-        yield Turn("model", loss, {"E": loss, "mse": 2 * loss / batch.images[0].numel()})
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        return reconstruction_rows(self, data)
 
 
 class LinearAutoencoder(Autoencoder):
@@ -152,6 +152,7 @@ class SparseAutoencoder(Model, Reconstructs):
     """
 
     name = "sparse"
+    lr = 3e-3
 
     def __init__(
         self,
@@ -171,7 +172,7 @@ class SparseAutoencoder(Model, Reconstructs):
 
     @property
     def dictionary(self) -> Float[Tensor, "d k"]:
-        """The columns of W_d, of unit length: what each unit adds to the image."""
+        """The columns of W_d, each of unit length: the image that each unit adds."""
         return self.columns / self.columns.norm(dim=0)
 
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
@@ -182,18 +183,19 @@ class SparseAutoencoder(Model, Reconstructs):
         """Codes to images, about [-1, 1]."""
         return (z @ self.dictionary.T + self.bias).reshape(-1, *self.image_shape)
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=3e-3)}
-
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: descend E + lambda sum_k |z_k|, both per image."""
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """E + lambda sum_k |z_k|, both per image."""
         z = self.encode(batch.images)
         error = reconstruction_loss(self.decode(z), batch.images)
         penalty = z.abs().sum(dim=1).mean()
         active = (z > 0).float().sum(dim=1).mean()
         terms = {"E": error, "penalty": penalty, "active_units": active}
-        yield Turn("model", error + self.sparsity * penalty, terms)
+        return Loss(error + self.sparsity * penalty, terms)
+
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        return reconstruction_rows(self, data)
 
 
 class DenoisingAutoencoder(Model, Reconstructs):
@@ -209,6 +211,7 @@ class DenoisingAutoencoder(Model, Reconstructs):
     """
 
     name = "denoising"
+    lr = 2e-3
 
     def __init__(
         self,
@@ -239,27 +242,47 @@ class DenoisingAutoencoder(Model, Reconstructs):
         """Features to clean images, about [-1, 1]."""
         return self.decoder(z)
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=2e-3)}
-
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: descend the error between y(x~) and the clean x."""
-        noised = add_noise(batch.images, self.sigma, self.dropped, generator)
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """The squared error between y(x~) and the clean x, per image."""
+        noised = add_noise(batch.images, self.sigma, self.dropped, rng)
         loss = 2 * reconstruction_loss(self.reconstruct(noised), batch.images)
-        yield Turn("model", loss, {"squared_error": loss, "mse": loss / batch.images[0].numel()})
+        return Loss(loss, {"squared_error": loss, "mse": loss / batch.images[0].numel()})
+
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        x = data.test.x
+        noised = add_noise(x, self.sigma, self.dropped, torch.Generator().manual_seed(0))
+        value = psnr(in_batches(self.reconstruct, noised), x)
+        denoised = Row("denoised_psnr", value, {"noised": psnr(noised, x)})
+        return [*reconstruction_rows(self, data), denoised]
 
 
 def add_noise(
-    x: Float[Tensor, "n c h w"], sigma: float, dropped: float, generator: torch.Generator
+    x: Float[Tensor, "n c h w"], sigma: float, dropped: float, rng: torch.Generator
 ) -> Float[Tensor, "n c h w"]:
     """x~: Gaussian noise of standard deviation sigma, then a share of the pixels set to -1.
 
     Nothing is clipped, so the noised image leaves [-1, 1].
     """
-    noise = torch.randn(x.shape, generator=generator, device=x.device)
-    kept = torch.rand(x.shape, generator=generator, device=x.device) >= dropped
+    noise = torch.randn(x.shape, generator=rng, device=x.device)
+    kept = torch.rand(x.shape, generator=rng, device=x.device) >= dropped
     return torch.where(kept, x + sigma * noise, -1.0)
+
+
+def reconstruction_rows(model: Reconstructs, data: ImageSet) -> list[Row]:
+    """MSE, PSNR and SSIM of reconstructed test images, beside PCA and the mean training image.
+
+    PCA has as many components as the code has units; it is left out where that is no fewer than
+    the pixels, since its error would be 0.
+    """
+    train, x = data.train.x, data.test.x
+    latent_size = in_batches(model.encode, x[:2]).shape[1]
+    outputs = {"": in_batches(model.reconstruct, x)}
+    if latent_size < x[0].numel():
+        outputs["pca"] = PCA.fit(train, latent_size).reconstruct(x)
+    outputs["mean_image"] = train.mean(dim=0).expand_as(x)
+    return [compared(figure, x, outputs) for figure in (mse, psnr, ssim)]
 
 
 class PCA(NamedTuple):

@@ -1,4 +1,8 @@
-"""The contract between a model and everything that trains, keeps, measures or shows it."""
+"""The interface that every model of the course implements.
+
+A model with one set of weights writes ``loss``. A game between two players, such as a GAN, writes
+``players`` and ``turns`` instead. The training loop uses nothing else.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -9,14 +13,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen_lib import InputError
-from gen_lib.data import Batch
+from gen_lib.data import Batch, DomainSet, ImageSet, PairBatch
+from gen_lib.metrics.images import Row
+
+
+class Loss(NamedTuple):
+    """A scalar loss to minimise, and named scalars to record."""
+
+    value: Float[Tensor, ""]
+    terms: dict[str, Float[Tensor, ""]]
 
 
 class Player(NamedTuple):
-    """Parameters that one optimiser (Adam) moves, its peak learning rate and its betas.
+    """Parameters that one AdamW optimiser updates, and its settings.
 
-    With ``weight_decay`` each step also shrinks every weight by the share lr * weight_decay of it
-    (AdamW: Loshchilov & Hutter 2017, arXiv:1711.05101).
+    ``lr`` is the peak learning rate. Weight decay multiplies every weight by 1 - lr * weight_decay
+    in each step (Loshchilov & Hutter 2017, arXiv:1711.05101).
     """
 
     parameters: list[nn.Parameter]
@@ -26,7 +38,7 @@ class Player(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """One player's move: the scalar loss it descends, and named figures worth recording."""
+    """One player's update within a training step: the loss that the player minimises."""
 
     player: str
     loss: Float[Tensor, ""]
@@ -36,25 +48,50 @@ class Turn(NamedTuple):
 class Model(nn.Module, ABC):
     """A trainable model.
 
-    ``config`` holds the keyword arguments that build the same model again. ``fraction`` is the
-    share of the training budget spent, in [0, 1]; the training loop sets it before each step, for
-    what a model changes in the course of its training.
+    ``config`` holds the keyword arguments that build the same model again. ``lr``, ``betas`` and
+    ``weight_decay`` are the settings of the optimiser.
     """
 
     name: ClassVar[str]
     batch_size: ClassVar[int] = 128
-    """What suits the model, unless the command line says otherwise."""
+    """The default number of images in a training step."""
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
 
     def __init__(self, **config: Any):
         super().__init__()
         self.config = config
-        self.fraction = 0.0
+
+    @abstractmethod
+    def loss(self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int) -> Loss:
+        """The loss of a batch.
+
+        Args:
+            batch: images in [-1, 1] with their labels.
+            rng: source of all random numbers.
+            progress: share of the training budget already spent, in [0, 1].
+        """
+
+    def players(self) -> dict[str, Player]:
+        """One player, ``model``, that owns all parameters."""
+        return {"model": Player([*self.parameters()], self.lr, self.betas, self.weight_decay)}
+
+    def turns(
+        self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int
+    ) -> Iterator[Turn]:
+        """The updates of one training step: here a single one, which minimises ``loss``."""
+        yield Turn("model", *self.loss(batch, rng, progress))
+
+    def rows(self, data: ImageSet | DomainSet) -> list[Row]:
+        """The model's figures on test data, each beside a baseline."""
+        return []
 
     def fitting(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """x, if its images have the shape that the model was made for.
+        """Return x if its images have the shape that the model was made for.
 
         Raises:
-            InputError: they do not.
+            InputError: the images have another shape.
         """
         if (shape := tuple(x.shape[1:])) != tuple(self.config["image_shape"]):
             raise InputError(
@@ -63,16 +100,26 @@ class Model(nn.Module, ABC):
             )
         return x
 
+
+class Game(Model):
+    """A model whose players minimise losses of their own, such as a GAN."""
+
+    def loss(self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int) -> Loss:
+        """Not defined for a game, which has one loss for each player."""
+        raise TypeError(f"A {self.name!r} has one loss for each player: use turns.")
+
     @abstractmethod
     def players(self) -> dict[str, Player]:
-        """Who moves which weights: ``{"model": ...}``, or one entry per network of a game."""
+        """The players by name, each with its own parameters."""
 
     @abstractmethod
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """The moves of one training step, in order.
+    def turns(
+        self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int
+    ) -> Iterator[Turn]:
+        """The updates of one training step, in order.
 
-        The training loop differentiates each loss for its player's parameters alone and steps them
-        before it asks for the next turn, so a later turn sees the earlier ones' new weights.
+        The loop differentiates each loss with respect to that player's parameters and updates them
+        before it asks for the next turn, so a later turn sees the new weights.
         """
 
 
@@ -81,14 +128,14 @@ class Reconstructs(ABC):
 
     @abstractmethod
     def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n latent"]:
-        """Images in [-1, 1] to their codes."""
+        """Images in [-1, 1] to codes."""
 
     @abstractmethod
     def decode(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n c h w"]:
         """Codes to images, about [-1, 1]."""
 
     def reconstruct(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """y(x): decode what was encoded."""
+        """y(x): decode the code of x."""
         return self.decode(self.encode(x))
 
 
@@ -96,7 +143,7 @@ class Samples(ABC):
     """A model that draws new images."""
 
     @abstractmethod
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
         """n new images in [-1, 1]."""
 
 
@@ -104,7 +151,7 @@ class Translates(ABC):
     """A model that shows an image of one domain as it would look in the other."""
 
     needs_pairs: ClassVar[bool] = False
-    """Whether it learns from true pairs, which unpaired training does without."""
+    """Whether it is trained on true pairs."""
 
     @abstractmethod
     def translate(
@@ -113,32 +160,31 @@ class Translates(ABC):
         """Images in [-1, 1] of the other domain to the domain A or B, about [-1, 1]."""
 
 
-class Classifies(ABC):
-    """A model that names what it sees."""
-
-    @abstractmethod
-    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
-        """The activations before the last layer."""
-
-    @abstractmethod
-    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
-        """Unnormalised log-probabilities of the classes."""
-
-
 @torch.no_grad()
 def in_batches(
     function: Callable[[Tensor], Tensor], x: Float[Tensor, "n *in_shape"], size: int = 500
 ) -> Float[Tensor, "n *out_shape"]:
-    """function(x) computed for ``size`` rows at a time, without gradients, to bound the memory."""
+    """function(x), computed for ``size`` rows at a time and without gradients, to bound memory."""
     return torch.cat([function(part) for part in x.split(size)])
 
 
 def positive(argument: str, value: int) -> int:
-    """value, if it is at least 1.
+    """Return value if it is at least 1.
 
     Raises:
-        InputError: it is not; the message names the argument.
+        InputError: it is smaller; the message names the argument.
     """
     if value < 1:
         raise InputError(f"{argument} is {value}: it must be a whole number of at least 1.")
     return value
+
+
+def check_not_negative(**weights: float) -> None:
+    """Check that settings are finite numbers of at least 0.
+
+    Raises:
+        InputError: one is not; the message names it.
+    """
+    for name, value in weights.items():
+        if not 0 <= value < torch.inf:
+            raise InputError(f"{name} is {value}: it must be 0 or a positive number.")

@@ -1,7 +1,7 @@
 """CycleGAN: translate between two domains without a pair (Zhu et al. 2017, arXiv:1703.10593).
 
 G translates x of A to B and F y of B to A; D_Y tells real y from G(x), D_X real x from F(y). The
-discriminators descend the least-squares loss (Mao et al. 2016, arXiv:1611.04076)
+discriminators minimise the least-squares loss (Mao et al. 2016, arXiv:1611.04076)
 
     1/2 E (D_Y(y) - 1)^2 + 1/2 E D_Y(G(x))^2,   and the same for D_X,
 
@@ -24,10 +24,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gen_lib import InputError
-from gen_lib.data import Batch
-from gen_lib.data.domains import A, B
-from gen_lib.models.base import Model, Player, Translates, Turn
+from gen_lib.data import DomainSet, PairBatch
+from gen_lib.metrics.images import Row
+from gen_lib.metrics.translation import translation_rows
+from gen_lib.models.base import Game, Player, Translates, Turn, check_not_negative
 from gen_lib.nets.patchgan import patch_discriminator, translator
 
 Images = Float[Tensor, "n c h w"]
@@ -44,7 +44,7 @@ def discriminator_loss(real: Verdicts, fake: Verdicts) -> Float[Tensor, ""]:
 
 
 def adversarial_loss(fake: Verdicts) -> Float[Tensor, ""]:
-    """E (D(fake) - 1)^2: what a generator descends to be taken for real.
+    """E (D(fake) - 1)^2: what a generator minimises, so that D takes its images for real.
 
     >>> adversarial_loss(torch.zeros(2, 1, 4, 4))
     tensor(1.)
@@ -78,7 +78,7 @@ class ImagePool(nn.Module):
         self.size = size
         self.register_buffer("images", torch.empty(0), persistent=False)
 
-    def exchange(self, new: Images, generator: torch.Generator) -> Images:
+    def exchange(self, new: Images, rng: torch.Generator) -> Images:
         """As many images as go in; until the pool is full, the same ones."""
         if not len(self.images):
             self.images = new[:0]  # of the shape and on the device of what comes
@@ -86,12 +86,12 @@ class ImagePool(nn.Module):
         if room or not self.size:
             self.images = torch.cat([self.images, new[:room]])
             return new
-        return self._swap(new, generator)
+        return self._swap(new, rng)
 
-    def _swap(self, new: Images, generator: torch.Generator) -> Images:
+    def _swap(self, new: Images, rng: torch.Generator) -> Images:
         n, device = min(len(new), self.size), new.device
-        places = torch.randperm(self.size, generator=generator, device=device)[:n]
-        old = torch.rand(n, generator=generator, device=device) < 0.5
+        places = torch.randperm(self.size, generator=rng, device=device)[:n]
+        old = torch.rand(n, generator=rng, device=device) < 0.5
         out = new.clone()
         out[:n][old] = self.images[places[old]]
         self.images[places[old]] = new[:n][old]
@@ -99,7 +99,7 @@ class ImagePool(nn.Module):
 
 
 class Translations(NamedTuple):
-    """A batch and what both generators make of it."""
+    """A batch and its translations by both generators."""
 
     x: Images
     y: Images
@@ -107,7 +107,7 @@ class Translations(NamedTuple):
     f_y: Images
 
 
-class CycleGAN(Model, Translates):
+class CycleGAN(Game, Translates):
     """Two generators and two discriminators.
 
     Args:
@@ -140,9 +140,7 @@ class CycleGAN(Model, Translates):
         networks = {"width": width, "blocks": blocks, "width_d": width_d}
         weights = {"cycle": cycle, "identity": identity, "pool": pool, "noise": noise}
         super().__init__(image_shape=image_shape, **networks, **weights, lr=lr)
-        for argument, value in weights.items():
-            if not 0 <= value < torch.inf:
-                raise InputError(f"{argument} is {value}: it must be 0 or a positive number.")
+        check_not_negative(**weights)
         self.cycle, self.identity, self.noise, self.lr = cycle, identity, noise, lr
         self.g, self.f = (translator(image_shape, width, blocks) for _ in "GF")
         self.d_x, self.d_y = (patch_discriminator(image_shape, width_d) for _ in "XY")
@@ -153,38 +151,47 @@ class CycleGAN(Model, Translates):
     def translate(self, x: Images, to: Literal["A", "B"]) -> Images:
         return self.g(x) if to == "B" else self.f(x)
 
+    @override
     def players(self) -> dict[str, Player]:
-        """Two: both generators, both discriminators."""
+        """Two players: both generators, both discriminators."""
         teams = {"generators": (self.g, self.f), "discriminators": (self.d_x, self.d_y)}
         return {
             name: Player([p for net in team for p in net.parameters()], self.lr, (0.5, 0.99))
             for name, team in teams.items()
         }
 
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+    @override
+    def turns(
+        self, batch: PairBatch, rng: torch.Generator, progress: float | int
+    ) -> Iterator[Turn]:
         """The generators' turn, then the discriminators' on the same translations or older ones."""
-        x, y = (batch.images[batch.labels == domain] for domain in (A, B))
-        t = Translations(x, y, self.g(x), self.f(y))
-        yield self._generators_turn(t, generator)
-        yield self._discriminators_turn(t, generator)
+        t = Translations(batch.x, batch.y, self.g(batch.x), self.f(batch.y))
+        yield self._generators_turn(t, rng, progress)
+        yield self._discriminators_turn(t, rng)
 
-    def _generators_turn(self, t: Translations, generator: torch.Generator) -> Turn:
+    def _generators_turn(
+        self, t: Translations, rng: torch.Generator, progress: float | int
+    ) -> Turn:
         adversarial = adversarial_loss(self.d_y(t.g_x)) + adversarial_loss(self.d_x(t.f_y))
-        g_x, f_y = (self._noised(v, generator) for v in (t.g_x, t.f_y))
+        g_x, f_y = (self._noised(v, rng) for v in (t.g_x, t.f_y))
         cycle = distance(self.f(g_x), t.x) + distance(self.g(f_y), t.y)
         loss, terms = adversarial + self.cycle * cycle, {"G": adversarial, "cycle": cycle}
-        if weight := self.identity * max(0.0, 1 - 2 * self.fraction):
+        if weight := self.identity * max(0.0, 1 - 2 * progress):
             loss = loss + weight * (distance(self.g(t.y), t.y) + distance(self.f(t.x), t.x))
         return Turn("generators", loss, terms)
 
-    def _noised(self, v: Images, generator: torch.Generator) -> Images:
+    def _noised(self, v: Images, rng: torch.Generator) -> Images:
         if not self.noise:
             return v
-        return v + self.noise * torch.randn(v.shape, generator=generator, device=v.device)
+        return v + self.noise * torch.randn(v.shape, generator=rng, device=v.device)
 
-    def _discriminators_turn(self, t: Translations, generator: torch.Generator) -> Turn:
-        fake_y = self.pool_y.exchange(t.g_x.detach(), generator)
-        fake_x = self.pool_x.exchange(t.f_y.detach(), generator)
+    def _discriminators_turn(self, t: Translations, rng: torch.Generator) -> Turn:
+        fake_y = self.pool_y.exchange(t.g_x.detach(), rng)
+        fake_x = self.pool_x.exchange(t.f_y.detach(), rng)
         d_y = discriminator_loss(self.d_y(t.y), self.d_y(fake_y))
         d_x = discriminator_loss(self.d_x(t.x), self.d_x(fake_x))
         return Turn("discriminators", d_x + d_y, {"D_X": d_x, "D_Y": d_y})
+
+    @override
+    def rows(self, data: DomainSet) -> list[Row]:
+        return translation_rows(self.translate, data)

@@ -32,7 +32,7 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Samples, Turn, positive
+from gen_lib.models.base import Loss, Model, Samples, positive
 from gen_lib.nets.unet import TimedMLP, UNet
 from gen_lib.samplers import (
     Ancestral,
@@ -87,7 +87,8 @@ class DenoisingDiffusion(Model, Samples):
         config: the arguments that build the model again, besides these.
     """
 
-    limit: ClassVar[float] = math.inf  # the largest value of what is sampled
+    lr = 2e-3
+    limit: ClassVar[float] = math.inf  # samples are clipped to [-limit, limit]
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class DenoisingDiffusion(Model, Samples):
     def states(
         self,
         n: int,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
         *,
         sampler: Sampler | None = None,
         calls: int = CALLS,
@@ -147,7 +148,7 @@ class DenoisingDiffusion(Model, Samples):
 
         Args:
             n: number of samples.
-            generator: of the noise.
+            rng: of the noise.
             sampler: Heun's method unless given.
             calls: the network calls that it may take at most; guidance takes two at a time.
             labels: one for each sample; without, a sample of any kind.
@@ -155,15 +156,15 @@ class DenoisingDiffusion(Model, Samples):
         """
         sampler = sampler or Heun(self.schedule)
         steps = sampler.steps_within(calls // (2 if guidance else 1))
-        x = torch.randn(n, *self.shape, generator=generator)
+        x = torch.randn(n, *self.shape, generator=rng)
         denoise, times = self.denoiser(labels, guidance), sampler.times(steps)
-        return sampler.states(denoise, x, times, generator)
+        return sampler.states(denoise, x, times, rng)
 
     @override
     def sample(
         self,
         n: int,
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
         *,
         sampler: Sampler | None = None,
         calls: int = CALLS,
@@ -176,7 +177,7 @@ class DenoisingDiffusion(Model, Samples):
             some = None if labels is None else labels[start : start + PART]
             states = self.states(
                 min(PART, n - start),
-                generator,
+                rng,
                 sampler=sampler,
                 calls=calls,
                 labels=some,
@@ -185,29 +186,26 @@ class DenoisingDiffusion(Model, Samples):
             parts.append(last(states).x.clamp(-self.limit, self.limit))
         return torch.cat(parts)
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=2e-3)}
-
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: descend the squared error of y at a time drawn for each image."""
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """The mean squared error of y, at a random time for each image."""
         x_0 = batch.images
-        t = self.schedule.draw(len(x_0), generator)
-        eps = torch.randn(x_0.shape, generator=generator, device=x_0.device)
+        t = self.schedule.draw(len(x_0), rng)
+        eps = torch.randn(x_0.shape, generator=rng, device=x_0.device)
         x_t = self.schedule.noised(x_0, t, eps)
         a, b = TARGETS[self.target](*self.schedule.scales(t, x_0))
-        y = self._predict(x_t, t, self._partly_hidden(batch.labels, generator))
+        y = self._predict(x_t, t, self._partly_hidden(batch.labels, rng))
         loss = (y - (a * x_0 + b * eps)).square().mean()
-        yield Turn("model", loss, {"mse": loss})
+        return Loss(loss, {"mse": loss})
 
     def _predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         return self.net(x_t, (t / self.schedule.last).to(x_t.dtype), labels).float()
 
-    def _partly_hidden(self, labels: Tensor, generator: torch.Generator) -> Tensor | None:
+    def _partly_hidden(self, labels: Tensor, rng: torch.Generator) -> Tensor | None:
         """Labels, where a share ``label_dropout`` of them says nothing."""
         if not self.known:
             return None
-        u = torch.rand(labels.shape, generator=generator, device=labels.device)
+        u = torch.rand(labels.shape, generator=rng, device=labels.device)
         return torch.where(u < self.label_dropout, self.known, labels)
 
 
@@ -251,7 +249,7 @@ class Diffusion(DenoisingDiffusion):
         self,
         x: Float[Tensor, "n c h w"],
         mask: Bool[Tensor, "n #c h w"],
-        generator: torch.Generator | None = None,
+        rng: torch.Generator | None = None,
         *,
         calls: int = CALLS,
         repeats: int = 1,
@@ -261,16 +259,16 @@ class Diffusion(DenoisingDiffusion):
         Args:
             x: images in [-1, 1]; what stands under the mask is not looked at.
             mask: True where a pixel is to be drawn.
-            generator: of the noise.
+            rng: of the noise.
             calls: the network calls that it may take at most.
             repeats: how often each step is done, with noise added back in between.
         """
         sampler, x = Ancestral(self.schedule), self.fitting(x)
         steps = sampler.steps_within((calls - 1) // positive("repeats", repeats) + 1)
-        keep = keep_known(self.schedule, x, mask, generator)
-        noise = torch.randn(x.shape, generator=generator)
+        keep = keep_known(self.schedule, x, mask, rng)
+        noise = torch.randn(x.shape, generator=rng)
         times = with_returns(sampler.times(steps), repeats)
-        states = sampler.states(self.denoiser(), noise, times, generator, keep)
+        states = sampler.states(self.denoiser(), noise, times, rng, keep)
         return last(states).x.clamp(-self.limit, self.limit)
 
 

@@ -1,4 +1,4 @@
-r"""Generative adversarial networks: a generator learns from the one that tries to catch it.
+r"""Generative adversarial networks: a generator learns from a discriminator that judges its images.
 
 Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1, the lecture's objective:
 
@@ -9,18 +9,19 @@ real; so log D = -softplus(-f) and log(1 - D) = -softplus(f). For a fixed G the 
 is D*(x) = p_data(x) / (p_data(x) + p_model(x)), that is f* = log p_data - log p_model, and the
 value it reaches is V = 2 JSD(p_data, p_model) - log 4, least for p_model = p_data (eqs. 2 and 6).
 
-What the players descend in practice (``LOSSES``), real and fake being logits:
+The losses that the players minimise in practice (``LOSSES``), real and fake being logits:
 
-- saturating: D descends -V, G descends V, as the formula says;
-- non-saturating: G descends -log D(G(z)) instead (section 3 of the paper);
-- hinge: D descends relu(1 - real) + relu(1 + fake), G -fake (Lim & Ye 2017, arXiv:1705.02894);
-- relativistic: D descends softplus(fake - real), G softplus(real - fake), one fake beside each real
-  image (Jolicoeur-Martineau 2018, arXiv:1807.00734); with both penalties below it is the loss of
-  Huang et al. 2025 (arXiv:2501.05441).
+- saturating: D minimises -V and G minimises V, as the formula says;
+- non-saturating: G minimises -log D(G(z)) instead (section 3 of the paper);
+- hinge: D minimises relu(1 - real) + relu(1 + fake), G -fake (Lim & Ye 2017, arXiv:1705.02894);
+- relativistic: D minimises softplus(fake - real), G softplus(real - fake), with one fake beside
+  each real image (Jolicoeur-Martineau 2018, arXiv:1807.00734); with both penalties below it is the
+  loss of Huang et al. 2025 (arXiv:2501.05441).
 
-What keeps D tame: R1 = E_{x ~ p_data} ||grad f(x)||^2 and R2, the same under p_model, times
-``penalty`` / 2 (Mescheder et al. 2018, arXiv:1801.04406), or spectral norm, which divides each
-layer's weights by their largest singular value (Miyato et al. 2018, arXiv:1802.05957).
+Two ways to limit the slope of D: the penalties R1 = E_{x ~ p_data} ||grad f(x)||^2 and R2, the same
+under p_model, times ``penalty`` / 2 (Mescheder et al. 2018, arXiv:1801.04406); or spectral norm,
+which divides each layer's weights by their largest singular value (Miyato et al. 2018,
+arXiv:1802.05957).
 """
 
 from collections.abc import Callable, Iterator
@@ -36,13 +37,20 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Samples, Turn, in_batches, positive
-from gen_lib.nets.conv import conv_encoder, conv_generator
-from gen_lib.nets.mlp import mlp
+from gen_lib.models.base import (
+    Game,
+    Player,
+    Samples,
+    Turn,
+    check_not_negative,
+    in_batches,
+    positive,
+)
+from gen_lib.nets.feedforward import conv_encoder, conv_generator, mlp
 
 Logits = Float[Tensor, "n"]
 WEIGHTED = (nn.Linear, nn.Conv2d)
-leaky = partial(nn.LeakyReLU, 0.2)  # of D: what it says must have a slope everywhere
+leaky = partial(nn.LeakyReLU, 0.2)  # in D: its gradient is zero nowhere, so G can always learn
 
 
 def value(real: Logits, fake: Logits) -> Float[Tensor, ""]:
@@ -54,27 +62,27 @@ def value(real: Logits, fake: Logits) -> Float[Tensor, ""]:
     return -softplus(-real).mean() - softplus(fake).mean()
 
 
-class Loss(NamedTuple):
-    """What each player descends, as functions of the logits of real and generated images."""
+class AdversarialLoss(NamedTuple):
+    """The loss that each player minimises, from the logits of real and of generated images."""
 
     discriminator: Callable[[Logits, Logits], Float[Tensor, ""]]
     generator: Callable[[Logits, Logits], Float[Tensor, ""]]
 
 
 LOSSES = {
-    "saturating": Loss(
+    "saturating": AdversarialLoss(
         lambda real, fake: -value(real, fake),
         lambda real, fake: -softplus(fake).mean(),
     ),
-    "non-saturating": Loss(
+    "non-saturating": AdversarialLoss(
         lambda real, fake: -value(real, fake),
         lambda real, fake: softplus(-fake).mean(),
     ),
-    "hinge": Loss(
+    "hinge": AdversarialLoss(
         lambda real, fake: relu(1 - real).mean() + relu(1 + fake).mean(),
         lambda real, fake: -fake.mean(),
     ),
-    "relativistic": Loss(
+    "relativistic": AdversarialLoss(
         lambda real, fake: softplus(fake - real).mean(),
         lambda real, fake: softplus(real - fake).mean(),
     ),
@@ -92,8 +100,8 @@ def squared_slope(f: Logits, x: Float[Tensor, "n *shape"]) -> Float[Tensor, ""]:
     return slope.flatten(1).square().sum(dim=1).mean()
 
 
-class Game(NamedTuple):
-    """The rules that two networks play by."""
+class Rules(NamedTuple):
+    """The settings of an adversarial game."""
 
     loss: str = "relativistic"
     """A name in ``LOSSES``."""
@@ -110,15 +118,15 @@ class Game(NamedTuple):
     """Of both optimisers: no momentum, since the opponent of a few turns ago is no guide."""
 
 
-class Adversarial(Model, Samples):
+class Adversarial(Game, Samples):
     """A generator and a discriminator; subclasses choose the two networks."""
 
-    def __init__(self, generator: nn.Module, discriminator: nn.Module, game: Game, **config):
-        super().__init__(**config, **game._asdict())
-        _check(game)
-        self.generator, self.discriminator, self.game = generator, discriminator, game
+    def __init__(self, generator: nn.Module, discriminator: nn.Module, rules: Rules, **config):
+        super().__init__(**config, **rules._asdict())
+        _check(rules)
+        self.generator, self.discriminator, self.rules = generator, discriminator, rules
         self.latent_size: int = config["latent_size"]
-        if game.spectral:
+        if rules.spectral:
             for layer in [m for m in discriminator.modules() if isinstance(m, WEIGHTED)]:
                 spectral_norm(layer)
 
@@ -130,47 +138,49 @@ class Adversarial(Model, Samples):
         """f(x): above 0 where the discriminator takes x for real; D(x) is its sigmoid."""
         return self.discriminator(x)[:, 0].float()
 
-    def noise(self, n: int, generator: torch.Generator | None) -> Float[Tensor, "n latent"]:
+    def noise(self, n: int, rng: torch.Generator | None) -> Float[Tensor, "n latent"]:
         """z ~ N(0, I)."""
-        device = generator.device if generator else None
-        return torch.randn(n, self.latent_size, generator=generator, device=device)
+        device = rng.device if rng else None
+        return torch.randn(n, self.latent_size, generator=rng, device=device)
 
     @override
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
-        return in_batches(self.generate, self.noise(n, generator))
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+        return in_batches(self.generate, self.noise(n, rng))
 
+    @override
     def players(self) -> dict[str, Player]:
-        """Two: each network is moved by its own optimiser."""
-        game = self.game
+        """Two players: each network has its own optimiser."""
+        rules = self.rules
         return {
-            "discriminator": Player([*self.discriminator.parameters()], game.lr_d, game.betas),
-            "generator": Player([*self.generator.parameters()], game.lr_g, game.betas),
+            "discriminator": Player([*self.discriminator.parameters()], rules.lr_d, rules.betas),
+            "generator": Player([*self.generator.parameters()], rules.lr_g, rules.betas),
         }
 
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
+    @override
+    def turns(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Iterator[Turn]:
         """The discriminator's turns, then the generator's."""
-        for _ in range(self.game.turns_d):
-            yield self._discriminate(batch.images, generator)
-        for _ in range(self.game.turns_g):
-            yield self._deceive(batch.images, generator)
+        for _ in range(self.rules.turns_d):
+            yield self._discriminate(batch.images, rng)
+        for _ in range(self.rules.turns_g):
+            yield self._deceive(batch.images, rng)
 
-    def _discriminate(self, x: Tensor, generator: torch.Generator) -> Turn:
-        fakes = self.generate(self.noise(len(x), generator)).detach()
+    def _discriminate(self, x: Tensor, rng: torch.Generator) -> Turn:
+        fakes = self.generate(self.noise(len(x), rng)).detach()
         x, fakes = (  # tensors of their own, that a slope can be taken at
-            part.detach().float().requires_grad_(self.game.penalty > 0) for part in (x, fakes)
+            part.detach().float().requires_grad_(self.rules.penalty > 0) for part in (x, fakes)
         )
         real, fake = self.logits(x), self.logits(fakes)
-        loss = LOSSES[self.game.loss].discriminator(real, fake)
+        loss = LOSSES[self.rules.loss].discriminator(real, fake)
         terms = {"D": loss, "f_real": real.mean(), "f_fake": fake.mean()}
-        if self.game.penalty:
+        if self.rules.penalty:
             slope = squared_slope(real, x) + squared_slope(fake, fakes)  # R1 + R2
-            loss, terms["slope"] = loss + self.game.penalty / 2 * slope, slope
+            loss, terms["slope"] = loss + self.rules.penalty / 2 * slope, slope
         return Turn("discriminator", loss, terms)
 
-    def _deceive(self, x: Tensor, generator: torch.Generator) -> Turn:
-        fake = self.logits(self.generate(self.noise(len(x), generator)))
-        real = self.logits(x) if self.game.loss == "relativistic" else fake.detach()
-        loss = LOSSES[self.game.loss].generator(real, fake)
+    def _deceive(self, x: Tensor, rng: torch.Generator) -> Turn:
+        fake = self.logits(self.generate(self.noise(len(x), rng)))
+        real = self.logits(x) if self.rules.loss == "relativistic" else fake.detach()
+        loss = LOSSES[self.rules.loss].generator(real, fake)
         return Turn("generator", loss, {"G": loss})
 
 
@@ -206,17 +216,17 @@ class GAN(Adversarial):
         turns_d: int = 1,
         betas: tuple[float, float] = (0.0, 0.99),
     ):
-        game = Game(loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d, betas)
+        rules = Rules(loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d, betas)
         config = {"image_shape": image_shape, "latent_size": latent_size, "width": width}
         g = conv_generator(image_shape, positive("latent_size", latent_size), width)
         d = conv_encoder(image_shape, 1, width, activation=leaky)
-        super().__init__(g, d, game, **config)
+        super().__init__(g, d, rules, **config)
 
 
-PLANE = Game(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)
+PLANE = Rules(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)
 """The default for toys."""
 COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 2e-4}
-"""Rules that make the generator collapse: nothing tames D, and G learns ten times as fast."""
+"""Rules that make the generator collapse: D has no penalty, and G learns ten times as fast."""
 
 
 class PlaneGAN(Adversarial):
@@ -227,7 +237,7 @@ class PlaneGAN(Adversarial):
     Args:
         latent_size: number of units of z.
         width: units of each of the three hidden layers.
-        rules: what is to differ from ``PLANE``, by the names of ``Game``.
+        rules: the settings that differ from ``PLANE``, by the names of ``Rules``.
     """
 
     name = "plane-gan"
@@ -277,18 +287,17 @@ def scene(
         real = model.logits(x[:, :, None, None])
         samples = model.generate(z)
     samples.requires_grad_()
-    loss = LOSSES[model.game.loss].generator(real, model.logits(samples))
+    loss = LOSSES[model.rules.loss].generator(real, model.logits(samples))
     (slope,) = torch.autograd.grad(len(z) * loss, samples)
     return Scene(field, samples.detach().flatten(1), -slope.flatten(1))
 
 
-def _check(game: Game) -> None:
-    if game.loss not in LOSSES:
-        raise InputError(f"There is no loss {game.loss!r}: choose one of {', '.join(LOSSES)}.")
-    if not 0 <= game.penalty < torch.inf:
-        raise InputError(f"penalty is {game.penalty}: it must be 0 or a positive number.")
+def _check(rules: Rules) -> None:
+    if rules.loss not in LOSSES:
+        raise InputError(f"There is no loss {rules.loss!r}: choose one of {', '.join(LOSSES)}.")
+    check_not_negative(penalty=rules.penalty)
     for rate in ("lr_g", "lr_d"):
-        if not 0 < getattr(game, rate) < torch.inf:
-            raise InputError(f"{rate} is {getattr(game, rate)}: it must be a positive number.")
+        if not 0 < getattr(rules, rate) < torch.inf:
+            raise InputError(f"{rate} is {getattr(rules, rate)}: it must be a positive number.")
     for turns in ("turns_g", "turns_d"):
-        positive(turns, getattr(game, turns))
+        positive(turns, getattr(rules, turns))

@@ -1,19 +1,19 @@
-"""The judge: a small classifier, trained once and then frozen, that every chapter measures with.
+"""The judge: a small classifier, trained once and then frozen, whose features measure samples.
 
-Its features stand where Inception's stand in the Fréchet inception distance (Heusel et al. 2017,
-arXiv:1706.08500), which knows photographs and not 28-pixel garments. Distances in these features
-are called the *course Fréchet distance*, never plain FID.
+The Fréchet inception distance (Heusel et al. 2017, arXiv:1706.08500) uses the features of a network
+that was trained on photographs. This course uses the judge's features instead, since its images are
+garments of 28 pixels, and calls the result the *course Fréchet distance*, never plain FID.
 """
-
-from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
+from typing_extensions import override
 
-from gen_lib.data import Batch
-from gen_lib.models.base import Classifies, Model, Player, Turn
+from gen_lib.data import Batch, ImageSet
+from gen_lib.metrics.images import Row
+from gen_lib.models.base import Loss, Model, in_batches
 
 
 class _Residual(nn.Module):
@@ -34,7 +34,7 @@ class _Residual(nn.Module):
         return x + self.body(x)
 
 
-class Judge(Model, Classifies):
+class Judge(Model):
     """A small residual network with 128 features before its last layer.
 
     Args:
@@ -44,6 +44,7 @@ class Judge(Model, Classifies):
     """
 
     name = "judge"
+    lr = 2e-3
     num_features = 128
 
     def __init__(
@@ -77,26 +78,30 @@ class Judge(Model, Classifies):
         """Images in [-1, 1] to unnormalised log-probabilities of the classes."""
         return self.head(self.features(x))
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=2e-3)}
-
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: cross-entropy with smoothed labels on shifted and mirrored images."""
-        logits = self.logits(_jitter(batch.images, self.background, generator))
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """Cross-entropy with smoothed labels, on images shifted and mirrored at random."""
+        logits = self.logits(_jitter(batch.images, self.background, rng))
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=0.1)
         accuracy = (logits.argmax(dim=1) == batch.labels).float().mean()
-        yield Turn("model", loss, {"cross_entropy": loss, "accuracy": accuracy})
+        return Loss(loss, {"cross_entropy": loss, "accuracy": accuracy})
+
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        labels = data.test.labels
+        right = in_batches(self.logits, data.test.x).argmax(dim=1) == labels
+        most_common = labels.bincount().max().item() / len(labels)
+        return [Row("accuracy", right.float().mean().item(), {"one_class": most_common})]
 
 
 def _jitter(
-    x: Float[Tensor, "n c h w"], background: float, generator: torch.Generator
+    x: Float[Tensor, "n c h w"], background: float, rng: torch.Generator
 ) -> Float[Tensor, "n c h w"]:
     """Mirror half of the images, and shift each by up to 2 pixels both ways."""
     (n, _, height, width), device = x.shape, x.device
-    mirrored = torch.rand(n, 1, 1, 1, generator=generator, device=device) < 0.5
+    mirrored = torch.rand(n, 1, 1, 1, generator=rng, device=device) < 0.5
     x = F.pad(torch.where(mirrored, x.flip(3), x), (2, 2, 2, 2), value=background)
-    shift = torch.randint(5, (2, n, 1), generator=generator, device=device)
+    shift = torch.randint(5, (2, n, 1), generator=rng, device=device)
     rows = shift[0] + torch.arange(height, device=device)  # (n, h)
     columns = shift[1] + torch.arange(width, device=device)  # (n, w)
     image = torch.arange(n, device=device)[:, None, None]

@@ -10,16 +10,17 @@ the masked ones:
 with d values a patch. The lecture masks 80 % of the patches, the paper 75 %.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from typing_extensions import override
 
 from gen_lib import InputError
-from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Turn, positive
+from gen_lib.data import Batch, ImageSet
+from gen_lib.metrics.images import Row
+from gen_lib.models.base import Loss, Model, positive
 from gen_lib.nets.vit import patchify, positions, transformer, unpatchify
 
 
@@ -45,6 +46,7 @@ class MaskedAutoencoder(Model):
     """
 
     name = "masked"
+    betas = (0.9, 0.95)
     place: Tensor
 
     def __init__(
@@ -96,9 +98,9 @@ class MaskedAutoencoder(Model):
         return Masked(unpatchify(self.predict(self.decoder(tokens)), self.image_shape), mask)
 
     @torch.no_grad()
-    def fill(self, x: Float[Tensor, "n c h w"], generator: torch.Generator) -> Masked:
+    def fill(self, x: Float[Tensor, "n c h w"], rng: torch.Generator) -> Masked:
         """Hide patches at random and predict them, 500 images at a time to bound the memory."""
-        mask = self.random_mask(len(x), generator)
+        mask = self.random_mask(len(x), rng)
         parts = zip(x.split(500), mask.split(500), strict=True)
         return Masked(torch.cat([self(*part).y for part in parts]), mask)
 
@@ -107,23 +109,27 @@ class MaskedAutoencoder(Model):
         nothing = torch.zeros(len(x), self.patches, dtype=torch.bool, device=x.device)
         return self.encode_visible(x, nothing).mean(dim=1)
 
-    def random_mask(self, n: int, generator: torch.Generator) -> Bool[Tensor, "n patches"]:
+    def random_mask(self, n: int, rng: torch.Generator) -> Bool[Tensor, "n patches"]:
         """Equally many hidden patches in each of n images, places drawn uniformly."""
-        noise = torch.rand(n, self.patches, generator=generator, device=generator.device)
+        noise = torch.rand(n, self.patches, generator=rng, device=rng.device)
         return noise.argsort(dim=1).argsort(dim=1) < self.hidden
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), lr=1e-3, betas=(0.9, 0.95))}
-
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: descend the squared error of the masked patches."""
-        mask = self.random_mask(len(batch.images), generator)
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """The mean squared error of the masked patches (of all, with ``all_patches``)."""
+        mask = self.random_mask(len(batch.images), rng)
         y = self(batch.images, mask).y
         masked = masked_loss(y, batch.images, mask)
         visible = masked_loss(y, batch.images, ~mask)
         loss = (y - batch.images).square().mean() if self.all_patches else masked
-        yield Turn("model", loss, {"masked_mse": masked, "visible_mse": visible})
+        return Loss(loss, {"masked_mse": masked, "visible_mse": visible})
+
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        x, mean = data.test.x, data.train.x.mean(dim=0)
+        y, mask = self.fill(x, torch.Generator().manual_seed(0))
+        value, mean_image = (masked_loss(y, x, mask).item() for y in (y, mean.expand_as(x)))
+        return [Row("masked_mse", value, {"mean_image": mean_image})]
 
 
 def masked_loss(

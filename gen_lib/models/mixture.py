@@ -40,12 +40,12 @@ class CodeMixture(Samples):
         self.weights, self.means = (torch.from_numpy(v) for v in (fit.weights_, fit.means_))
         self.roots = torch.linalg.cholesky(torch.from_numpy(fit.covariances_))  # (m, k, k)
 
-    def codes(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n k"]:
+    def codes(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n k"]:
         """n codes from the mixture."""
-        which = self.weights.multinomial(n, replacement=True, generator=generator)
-        eps = torch.randn(n, self.means.shape[1], generator=generator, dtype=self.means.dtype)
+        which = self.weights.multinomial(n, replacement=True, generator=rng)
+        eps = torch.randn(n, self.means.shape[1], generator=rng, dtype=self.means.dtype)
         return (self.means[which] + (self.roots[which] @ eps[:, :, None])[:, :, 0]).float()
 
     @override
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
-        return in_batches(self.model.decode, self.codes(n, generator)).clamp(-1, 1)
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+        return in_batches(self.model.decode, self.codes(n, rng)).clamp(-1, 1)

@@ -1,28 +1,27 @@
-r"""The variational autoencoder: every image gets a distribution of codes, and codes get a prior.
+r"""The variational autoencoder: each image gets a distribution of codes, and codes have a prior.
 
 Kingma & Welling 2013 (arXiv:1312.6114); Rezende, Mohamed, Wierstra 2014 (arXiv:1401.4082). The
-model draws a code from the prior p(z) = N(0, I), then an image from p_theta(x|z). Its likelihood
-has no closed form; an encoder q_phi(z|x) = N(mu, diag(sigma^2)) gives a lower bound, the ELBO;
-its KL has one (Kingma & Welling, appendix B):
+model draws a code from the prior p(z) = N(0, I), then an image from the decoder p_theta(x|z). The
+likelihood p_theta(x) has no closed form. An encoder q_phi(z|x) = N(mu, diag(sigma^2)) gives a lower
+bound, the evidence lower bound (ELBO), whose KL term has one (Kingma & Welling, appendix B):
 
     log p_theta(x) >= E_{q(z|x)} log p_theta(x|z) - KL(q_phi(z|x) || p(z))
     KL = 1/2 sum_k (mu_k^2 + sigma_k^2 - log sigma_k^2 - 1)
     z = mu + sigma * eps,   eps ~ N(0, I)
 
-All terms are sums over the pixels of an image and the units of its code, then means over the batch.
-With S codes for each image the bound of Burda, Grosse, Salakhutdinov 2015 (arXiv:1509.00519) is
-tighter:
+Every term is a sum over the pixels of an image or the units of its code, then a mean over the
+batch. With S codes for each image the importance-weighted bound is tighter (Burda, Grosse,
+Salakhutdinov 2015, arXiv:1509.00519):
 
     log p_theta(x) >= E log 1/S sum_s p_theta(x|z_s) p(z_s) / q_phi(z_s|x)
 
-The weight beta of the KL is that of Higgins et al. 2017 (beta-VAE, ICLR); free bits are those of
-Kingma et al. 2016 (arXiv:1606.04934). While beta rises from 0, a warm-up (Bowman et al. 2015,
-arXiv:1511.06349), units of the code that would otherwise never be used find a use.
+The weight beta of the KL is that of beta-VAE (Higgins et al. 2017, ICLR); free bits are those of
+Kingma et al. 2016 (arXiv:1606.04934). A warm-up raises beta from 0 (Bowman et al. 2015,
+arXiv:1511.06349), so that units which would otherwise stay unused find a use.
 """
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -32,10 +31,21 @@ from torch.nn import functional as F
 from typing_extensions import override
 
 from gen_lib import InputError
-from gen_lib.data import Batch
-from gen_lib.models.base import Model, Player, Reconstructs, Samples, Turn, in_batches, positive
-from gen_lib.models.likelihood import BoundsLikelihood
-from gen_lib.nets.conv import conv_decoder, conv_encoder
+from gen_lib.data import Batch, ImageSet
+from gen_lib.metrics.images import Row
+from gen_lib.models.autoencoder import reconstruction_rows
+from gen_lib.models.base import (
+    Loss,
+    Model,
+    Reconstructs,
+    Samples,
+    check_not_negative,
+    in_batches,
+    positive,
+)
+from gen_lib.nets.feedforward import conv_decoder, conv_encoder
+
+N_GAP = 1_000  # images on which the two bounds are compared
 
 
 class Posterior(NamedTuple):
@@ -45,9 +55,9 @@ class Posterior(NamedTuple):
     log_var: Float[Tensor, "n k"]
     """log sigma^2, so that any real number is a valid output of the encoder."""
 
-    def draw(self, generator: torch.Generator | None = None) -> Float[Tensor, "n k"]:
+    def draw(self, rng: torch.Generator | None = None) -> Float[Tensor, "n k"]:
         """z = mu + sigma * eps: random, and yet a differentiable function of mu and log_var."""
-        eps = torch.randn(self.mu.shape, generator=generator, device=self.mu.device)
+        eps = torch.randn(self.mu.shape, generator=rng, device=self.mu.device)
         return self.mu + (0.5 * self.log_var).exp() * eps
 
     def kl(self) -> Float[Tensor, "n k"]:
@@ -69,12 +79,12 @@ class Posterior(NamedTuple):
 
 
 class Elbo(NamedTuple):
-    """The two terms of the bound, for each image, from one code drawn for it."""
+    """The two terms of the bound for each image, estimated with one code."""
 
     log_likelihood: Float[Tensor, "n"]
     """log p(x|z), in nats."""
     kl: Float[Tensor, "n k"]
-    """What the code of an image costs, unit by unit, in nats."""
+    """KL(q(z|x) || p(z)), unit by unit, in nats."""
 
     @property
     def value(self) -> Float[Tensor, "n"]:
@@ -82,7 +92,7 @@ class Elbo(NamedTuple):
         return self.log_likelihood - self.kl.sum(dim=1)
 
 
-class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
+class VariationalAutoencoder(Model, Reconstructs, Samples):
     """Encoder to mu and log sigma^2, one code drawn from them, decoder; trained on the ELBO.
 
     Subclasses choose p(x|z).
@@ -95,8 +105,10 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         beta: weight of the KL, >= 0; at 1 the loss is the negative ELBO.
         free_bits: nats that each unit may cost on average over a batch before the loss counts them.
         warm_up: share of the training, in [0, 1), during which beta rises from 0 to its value.
-        weight_decay: of all weights, >= 0; it holds back the decoder from learning images by heart.
+        weight_decay: of all weights, >= 0; it keeps the decoder from memorising images.
     """
+
+    lr = 4e-3
 
     def __init__(
         self,
@@ -110,21 +122,26 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         weight_decay: float = 0.03,
     ):
         k = positive("latent_size", latent_size)
-        super().__init__(
-            image_shape=image_shape,
-            latent_size=k,
-            width=width,
-            hidden=hidden,
-            beta=beta,
-            free_bits=free_bits,
-            warm_up=warm_up,
-            weight_decay=weight_decay,
-        )
-        _check(beta=beta, free_bits=free_bits, warm_up=warm_up, weight_decay=weight_decay)
+        sizes = {"image_shape": image_shape, "latent_size": k, "width": width, "hidden": hidden}
+        weights = {"beta": beta, "free_bits": free_bits, "warm_up": warm_up}
+        super().__init__(**sizes, **weights, weight_decay=weight_decay)
+        check_not_negative(**weights, weight_decay=weight_decay)
+        if warm_up >= 1:
+            raise InputError(f"warm_up is {warm_up}: it must be a share below 1.")
         self.latent_size, self.beta, self.free_bits = k, beta, free_bits
         self.warm_up, self.weight_decay = warm_up, weight_decay
         self.encoder = conv_encoder(image_shape, 2 * k, width, hidden)
         self.decoder = conv_decoder(image_shape, k, width, hidden)
+        self.add_parameters()
+
+    def add_parameters(self) -> None:
+        """Parameters of p(x|z) besides the decoder's; none unless a subclass has some."""
+
+    @abstractmethod
+    def observe(
+        self, x: Float[Tensor, "n c h w"], rng: torch.Generator | None = None
+    ) -> Float[Tensor, "n c h w"]:
+        """Map images in [-1, 1] to what p(x|z) describes."""
 
     @abstractmethod
     def log_likelihood(
@@ -142,51 +159,45 @@ class VariationalAutoencoder(Model, Reconstructs, Samples, BoundsLikelihood):
         return self.posterior(torch.cat(seen)).mu
 
     @torch.no_grad()
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
         """n new images: the means of p(x|z) for codes z from the prior."""
-        device = generator.device if generator else None
-        z = torch.randn(n, self.latent_size, generator=generator, device=device)
+        device = rng.device if rng else None
+        z = torch.randn(n, self.latent_size, generator=rng, device=device)
         return in_batches(self.decode, z.to(next(self.parameters()).device)).clamp(-1, 1)
 
-    def elbo(self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None) -> Elbo:
-        """The terms of the bound for observed images."""
+    def elbo(self, x: Float[Tensor, "n c h w"], rng: torch.Generator | None = None) -> Elbo:
+        """The two terms of the bound for observed images."""
         q = self.posterior(x)
-        return Elbo(self.log_likelihood(x, q.draw(generator)), q.kl())
+        return Elbo(self.log_likelihood(x, q.draw(rng)), q.kl())
 
-    @override
-    def bound(
-        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
-    ) -> Float[Tensor, "n"]:
-        return self.elbo(x, generator).value
-
-    @override
     @torch.no_grad()
     def importance_weighted(
-        self,
-        x: Float[Tensor, "n c h w"],
-        samples: int = 100,
-        generator: torch.Generator | None = None,
+        self, x: Float[Tensor, "n c h w"], samples: int = 100, rng: torch.Generator | None = None
     ) -> Float[Tensor, "n"]:
+        """The tighter bound on log p(x) of observed images, in nats, from several codes each."""
         q, log_w = self.posterior(x), []
         for _ in range(positive("samples", samples)):
-            z = q.draw(generator)
+            z = q.draw(rng)
             prior = log_normal(z, torch.zeros_like(z), torch.zeros_like(z))
             log_w.append(self.log_likelihood(x, z) + prior - q.log_prob(z))
         return torch.stack(log_w).logsumexp(dim=0) - math.log(samples)
 
-    def players(self) -> dict[str, Player]:
-        """One player: all weights."""
-        return {"model": Player(list(self.parameters()), 4e-3, weight_decay=self.weight_decay)}
-
-    def turns(self, batch: Batch, generator: torch.Generator) -> Iterator[Turn]:
-        """One turn: descend -E log p(x|z) + beta KL; a unit's KL below free_bits counts as that."""
-        beta = self.beta * min(1.0, self.fraction / self.warm_up) if self.warm_up else self.beta
-        x = self.observe(batch.images, generator)
-        log_likelihood, kl = self.elbo(x, generator)
+    @override
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+        """-E log p(x|z) + beta KL; a unit whose KL is below free_bits counts as free_bits."""
+        beta = self.beta * min(1.0, progress / self.warm_up) if self.warm_up else self.beta
+        x = self.observe(batch.images, rng)
+        log_likelihood, kl = self.elbo(x, rng)
         distortion, rate = -log_likelihood.mean(), kl.mean(dim=0)  # (), (k,)
         loss = distortion + beta * rate.clamp(min=self.free_bits).sum()
         terms = {"neg_elbo": distortion + rate.sum(), "distortion": distortion, "kl": rate.sum()}
-        yield Turn("model", loss, terms)
+        return Loss(loss, terms)
+
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        bounds = likelihood_bounds(self, data.test.x)
+        beside = {"importance_weighted": bounds.neg_importance_weighted}
+        return [*reconstruction_rows(self, data), Row("neg_elbo", bounds.neg_elbo, beside)]
 
 
 class BernoulliVAE(VariationalAutoencoder):
@@ -200,9 +211,9 @@ class BernoulliVAE(VariationalAutoencoder):
 
     @override
     def observe(
-        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+        self, x: Float[Tensor, "n c h w"], rng: torch.Generator | None = None
     ) -> Float[Tensor, "n c h w"]:
-        return binarise(x, generator)
+        return binarise(x, rng)
 
     @override
     def log_likelihood(
@@ -225,25 +236,13 @@ class GaussianVAE(VariationalAutoencoder):
 
     name = "gaussian-vae"
 
-    def __init__(
-        self,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
-        latent_size: int = 16,
-        width: int = 16,
-        hidden: int = 512,
-        beta: float = 1.0,
-        free_bits: float = 0.0,
-        warm_up: float = 0.2,
-        weight_decay: float = 0.03,
-    ):
-        super().__init__(
-            image_shape, latent_size, width, hidden, beta, free_bits, warm_up, weight_decay
-        )
+    @override
+    def add_parameters(self) -> None:
         self.log_sigma_x = nn.Parameter(torch.tensor(0.5).log())
 
     @override
     def observe(
-        self, x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+        self, x: Float[Tensor, "n c h w"], rng: torch.Generator | None = None
     ) -> Float[Tensor, "n c h w"]:
         return x
 
@@ -259,23 +258,15 @@ class GaussianVAE(VariationalAutoencoder):
         return self.decoder(z)
 
 
-def _check(**weights: float) -> None:
-    for name, value in weights.items():
-        if not 0 <= value < math.inf:
-            raise InputError(f"{name} is {value}: it must be 0 or a positive number.")
-    if weights["warm_up"] >= 1:
-        raise InputError(f"warm_up is {weights['warm_up']}: it must be a share below 1.")
-
-
 def binarise(
-    x: Float[Tensor, "n c h w"], generator: torch.Generator | None = None
+    x: Float[Tensor, "n c h w"], rng: torch.Generator | None = None
 ) -> Float[Tensor, "n c h w"]:
     """Black and white images, -1 or 1, whose mean is x in [-1, 1].
 
     >>> binarise(torch.tensor([-1.0, 1.0]).reshape(2, 1, 1, 1)).flatten()
     tensor([-1.,  1.])
     """
-    u = torch.rand(x.shape, generator=generator, device=x.device)
+    u = torch.rand(x.shape, generator=rng, device=x.device)
     return torch.where(u < (x + 1) / 2, 1.0, -1.0)
 
 
@@ -294,3 +285,28 @@ def active_units(mu: Float[Tensor, "n k"]) -> Bool[Tensor, "k"]:
     tensor([False,  True])
     """
     return mu.var(dim=0) > 0.01
+
+
+class Bounds(NamedTuple):
+    """Two upper bounds on -log p(x) in nats, means over the images."""
+
+    neg_elbo: float
+    """From one code for each image."""
+    neg_importance_weighted: float
+    """From many codes for each image, so it is the tighter one."""
+
+
+def likelihood_bounds(
+    model: VariationalAutoencoder, x: Float[Tensor, "n c h w"], samples: int = 100, seed: int = 0
+) -> Bounds:
+    """Both bounds for images in [-1, 1], observed once with the seed.
+
+    The ELBO is a mean over all images. The gap between the bounds varies far less from image to
+    image than they do, so it is measured on the first 1,000 images only, with ``samples`` codes.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    x = model.observe(x, rng)
+    elbo = in_batches(lambda part: model.elbo(part, rng).value, x)
+    tight = in_batches(lambda part: model.importance_weighted(part, samples, rng), x[:N_GAP])
+    gap = (tight - elbo[:N_GAP]).mean()
+    return Bounds(-elbo.mean().item(), -(elbo.mean() + gap).item())

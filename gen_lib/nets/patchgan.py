@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gen_lib.nets.conv import divisible_by_four
+from gen_lib.nets.feedforward import divisible_by_four
 
 
 class Residual(nn.Module):

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from gen_lib import InputError
-from gen_lib.nets.conv import divisible_by_four
-from gen_lib.nets.mlp import mlp
+from gen_lib.nets.feedforward import divisible_by_four, mlp
 
 GROUPS = 8  # of channels that are normalised together
 FASTEST = 1_000  # radians of the fastest wave of a time feature while t goes from 0 to 1

@@ -1,4 +1,4 @@
-"""A Chromium, or a reason why there is none; one JupyterLab for all browser tests."""
+"""Start one Chromium and one JupyterLab for all browser tests, or say why there is none."""
 
 import os
 from pathlib import Path
@@ -11,12 +11,11 @@ from lab import (
     PATIENCE,
     chromium,
     running_lab,
-    write_data,
     write_notebooks,
 )
 from playwright.sync_api import expect
 
-QUIZ = "from gen_lib.widgets.quiz import Quiz\nQuiz('01_autoencoders')"
+QUIZ = "from gen_course.common.quiz import Quiz\nQuiz('01_autoencoders')"
 expect.set_options(timeout=1_000 * PATIENCE)
 
 
@@ -55,18 +54,9 @@ def lab_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab_data(tmp_path_factory) -> Path:
-    """The data and weights that the notebooks load."""
-    folder = tmp_path_factory.mktemp("data")
-    write_data(folder)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def lab(browser_type_launch_args, lab_folder, lab_data, tmp_path_factory):
+def lab(browser_type_launch_args, lab_folder, tmp_path_factory):
     """The address of a running JupyterLab, with a place for the notebook's name."""
-    home = tmp_path_factory.mktemp("home")
-    with running_lab(lab_folder, home, GEN_LIB_DATA=str(lab_data)) as address:
+    with running_lab(lab_folder, tmp_path_factory.mktemp("home")) as address:
         yield address
 
 

@@ -1,4 +1,4 @@
-"""A real JupyterLab to drive: the server, notebooks reduced to their widgets, a hand."""
+"""Drive a real JupyterLab: start its server, reduce notebooks to their widgets, move controls."""
 
 import os
 import secrets
@@ -14,32 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-import torch
 from nbformat import NotebookNode
 from playwright.sync_api import Locator, Page
-
-from gen_lib.checkpoints import save
-from gen_lib.models import (
-    GAN,
-    BernoulliVAE,
-    CycleGAN,
-    DeepAutoencoder,
-    DenoisingAutoencoder,
-    Diffusion,
-    MaskedAutoencoder,
-    SparseAutoencoder,
-)
-from gen_lib.widgets import (
-    autoencoder,
-    cyclegan,
-    denoising,
-    gan,
-    guidance,
-    masked,
-    sparse,
-    vae,
-    vae_codes,
-)
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "tests" / "screenshots"
@@ -52,34 +28,42 @@ CHROMIUM_ARGS = [
 ]
 PATIENCE = 30  # seconds to wait for what should come within a tenth of one, on a busy machine
 LAPTOP = {"width": 1366, "height": 768}
+SHOWN = {  # a chapter's explorers that need no argument, by a short name
+    "00_start_here": {"kernels": "KernelExplorer"},
+    "01_autoencoders": {"latent": "LatentExplorer"},
+    "02_sparse_denoising_masked": {
+        "lambda": "LambdaExplorer",
+        "noise": "NoiseExplorer",
+        "mask": "MaskExplorer",
+    },
+    "03_vae": {
+        "prior": "PriorExplorer",
+        "units": "UnitsExplorer",
+        "way": "WayExplorer",
+        "beta": "BetaExplorer",
+    },
+    "04_gan": {"film": "TrainingScrubber", "walk": "LatentWalk", "collapse": "CollapseLab"},
+    "05_cyclegan": {"mixer": "MixerExplorer", "translator": "TranslatorExplorer"},
+    "06_diffusion": {"schedule": "ScheduleExplorer", "guidance": "GuidanceExplorer"},
+}
 EXPLORERS = {
-    "kernels": "from gen_lib.widgets.start_here import KernelExplorer\nKernelExplorer()",
-    "latent": "from gen_lib.widgets.autoencoder import LatentExplorer\nLatentExplorer()",
-    "lambda": "from gen_lib.widgets.sparse import LambdaExplorer\nLambdaExplorer()",
-    "noise": "from gen_lib.widgets.denoising import NoiseExplorer\nNoiseExplorer()",
-    "mask": "from gen_lib.widgets.masked import MaskExplorer\nMaskExplorer()",
-    "prior": "from gen_lib.widgets.vae import PriorExplorer\nPriorExplorer()",
-    "units": "from gen_lib.widgets.vae_codes import UnitsExplorer\nUnitsExplorer()",
-    "way": "from gen_lib.widgets.vae_codes import WayExplorer\nWayExplorer()",
-    "mixer": "from gen_lib.widgets.cyclegan import MixerExplorer\nMixerExplorer()",
-    "translator": "from gen_lib.widgets.cyclegan import TranslatorExplorer\nTranslatorExplorer()",
-    "beta": "from gen_lib.widgets.vae import BetaExplorer\nBetaExplorer()",
-    "film": "from gen_lib.widgets.gan import TrainingScrubber\nTrainingScrubber()",
-    "walk": "from gen_lib.widgets.gan import LatentWalk\nLatentWalk()",
-    "collapse": "from gen_lib.widgets.collapse import CollapseLab\nCollapseLab()",
-    "schedule": "from gen_lib.widgets.diffusion import ScheduleExplorer\nScheduleExplorer()",
-    "field": "from gen_lib.models.diffusion import PlaneDiffusion\n"
-    "from gen_lib.widgets.field import FieldExplorer\nFieldExplorer(PlaneDiffusion().eval())",
-    "choice": "from gen_lib.comparison import stored\n"
-    "from gen_lib.widgets.comparison import ChoiceExplorer\nChoiceExplorer(stored())",
-    "guidance": "from gen_lib.widgets.guidance import GuidanceExplorer\nGuidanceExplorer()",
-    "reverse": """from gen_lib.checkpoints import load_pretrained
+    name: f"from gen_course.ch{chapter}.explorers import {kind}\n{kind}()"
+    for chapter, kinds in SHOWN.items()
+    for name, kind in kinds.items()
+} | {
+    "field": """from gen_course.ch06_diffusion.explorers import FieldExplorer
+from gen_lib.models.diffusion import PlaneDiffusion
+FieldExplorer(PlaneDiffusion().eval())""",
+    "reverse": """from gen_course.ch06_diffusion.explorers import ReverseScrubber, recorded
 from gen_lib.models import Diffusion
 from gen_lib.samplers import DDIM
-from gen_lib.widgets.diffusion import ReverseScrubber, recorded
+from gen_lib.training.checkpoints import load_pretrained
 model = load_pretrained("diffusion", Diffusion)
 ways = {"Heun": None, "DDIM": DDIM(model.schedule)}
 ReverseScrubber({name: recorded(model.states(8, sampler=way)) for name, way in ways.items()})""",
+    "choice": """from gen_course.ch07_comparison.explorers import ChoiceExplorer
+from gen_course.common.studies import read_study
+ChoiceExplorer(read_study("comparison"))""",
 }
 SETTINGS = "@jupyterlab/apputils-extension/notification.jupyterlab-settings"
 
@@ -90,7 +74,7 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def running_lab(folder: Path, home: Path, **environment: str) -> Iterator[str]:
+def running_lab(folder: Path, home: Path) -> Iterator[str]:
     """A JupyterLab that serves ``folder``, in an empty home; gives its address with the token."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -107,7 +91,7 @@ def running_lab(folder: Path, home: Path, **environment: str) -> Iterator[str]:
     with (home / "jupyterlab.log").open("w") as log:
         server = subprocess.Popen(
             command,
-            env=kept | {"HOME": str(home), "PYTHONPATH": str(ROOT)} | environment,
+            env=kept | {"HOME": str(home), "PYTHONPATH": str(ROOT)},
             cwd=home,
             stdout=log,
             stderr=log,
@@ -142,32 +126,6 @@ def write_notebooks(folder: Path, codes: Mapping[str, str]) -> None:
         cells = [nbformat.v4.new_code_cell(source) for source in ("import gen_lib", code)]
         notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
         nbformat.write(notebook, folder / f"{name}.ipynb")
-
-
-def write_data(folder: Path) -> None:
-    """The shipped data; weights that are not shipped yet are replaced by untrained ones."""
-    for name in ("FashionMNIST", "emoji"):
-        (folder / name).symlink_to(ROOT / "data" / name)
-    (folder / "pretrained").mkdir()
-    torch.manual_seed(0)
-    models = {
-        autoencoder.LATENT: DeepAutoencoder(latent_size=2),
-        denoising.DENOISING: DenoisingAutoencoder(),
-        masked.MASKED: MaskedAutoencoder(),
-        vae.PLANE: BernoulliVAE(latent_size=2),
-        vae_codes.LARGE: BernoulliVAE(),
-        gan.SHIPPED: GAN(),
-    } | {name: SparseAutoencoder(sparsity=k) for k, name in sparse.SPARSE.items()}
-    models |= {name: BernoulliVAE(beta=k) for k, name in vae.BETAS.items()}
-    models |= {"diffusion": Diffusion(), guidance.LABELS: Diffusion(conditional=True)}
-    names = (*cyclegan.SHIPPED.values(), *cyclegan.MIXED.values())
-    models |= {name: CycleGAN(width=8, blocks=1) for name in names}
-    for file in (ROOT / "data" / "pretrained").glob("*.*"):
-        shutil.copy(file, folder / "pretrained")
-    for name, model in models.items():
-        path = folder / "pretrained" / f"{name}.safetensors"
-        if not path.is_file():
-            save(model, path)
 
 
 def only_widgets(notebook: NotebookNode) -> NotebookNode:

@@ -2,7 +2,6 @@
 
 import re
 
-import build
 import nbformat
 import pytest
 from lab import (
@@ -21,10 +20,12 @@ from lab import (
 )
 from playwright.sync_api import Locator, Page, expect
 
+from gen_course.build import places
+
 pytestmark = pytest.mark.browser
 NOTEBOOKS = [
     path
-    for path in sorted(build.HERE.glob("*.ipynb"))
+    for path in map(places.notebook, places.chapters())
     if has_widgets(nbformat.read(path, as_version=4))
 ]
 

@@ -1,13 +1,14 @@
 """Reading for everyone: every chapter as a static page, and a whole notebook with keys alone."""
 
-import build
 import nbformat
 import pytest
 from lab import only_widgets, open_notebook, wait_for_cells
 from nbconvert import HTMLExporter
 
+from gen_course.build import places
+
 pytestmark = pytest.mark.browser
-CHAPTERS = [path.stem for path in build.sources()]
+CHAPTERS = places.chapters()
 CONTROLS = """() => [...document.querySelectorAll(
     ".gen-explorer :is(button, select, input, .noUi-handle, [tabindex='0'])")]
     .filter(e => !e.disabled && e.tabIndex >= 0 && e.checkVisibility())"""
@@ -19,7 +20,7 @@ FOCUSED = f"""() => {{
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_static_page_shows_every_picture(page, tmp_path, chapter):
-    notebook = nbformat.read(build.HERE / f"{chapter}.ipynb", as_version=4)
+    notebook = nbformat.read(places.notebook(chapter), as_version=4)
     file = tmp_path / f"{chapter}.html"
     file.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
     page.context.set_offline(True)
@@ -35,7 +36,7 @@ def test_a_static_page_shows_every_picture(page, tmp_path, chapter):
 
 
 def test_a_notebook_is_run_and_every_control_reached_with_keys_alone(quiet_page, lab, lab_folder):
-    path = build.HERE / "02_sparse_denoising_masked.ipynb"
+    path = places.notebook("02_sparse_denoising_masked")
     notebook = only_widgets(nbformat.read(path, as_version=4))
     nbformat.write(notebook, lab_folder / "keys.ipynb")
     open_notebook(quiet_page, lab, "keys.ipynb")

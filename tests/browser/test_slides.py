@@ -1,13 +1,13 @@
 """Every deck in a real Chromium without a network, from its first slide to its last."""
 
-import build
 import nbformat
 import pytest
-import slides
+
+from gen_course.build import places, slides
 
 pytestmark = pytest.mark.browser
 SIZE = {"width": 1280, "height": 720}
-CHAPTERS = [path.stem for path in build.sources()]
+CHAPTERS = places.chapters()
 LOOK = """() => {
     const slide = Reveal.getCurrentSlide(), beyond = [], small = [];
     for (const part of slide.querySelectorAll("*")) {
@@ -40,7 +40,7 @@ def walk(decks, page):
     """What each slide of a chapter's deck shows; no request leaves the file."""
 
     def walked(chapter):
-        notebook = nbformat.read(build.HERE / f"{chapter}.ipynb", as_version=4)
+        notebook = nbformat.read(places.notebook(chapter), as_version=4)
         file = decks / f"{chapter}.html"
         file.write_text(slides.deck(notebook), encoding="utf-8")
         asked, errors = [], []

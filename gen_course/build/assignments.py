@@ -1,0 +1,111 @@
+"""Write what students get of the homework, from its masters.
+
+    python -m gen_course.build.assignments [--course DIR [--masters DIR]]
+
+A master is a percent script ``gen_course/homework/hw*.py``. Its cells carry nbgrader's metadata, as
+far as they differ from the default: a ``grade_id``, and ``solution``, ``grade`` or ``points``.
+The notebooks in ``notebooks/homework/release`` are made by nbgrader's own ``generate_assignment``
+in a course folder; ``--course DIR`` makes or updates such a folder for an instructor, and does
+nothing else.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from gen_course.build import places
+from gen_course.build.notebooks import KERNEL, LANGUAGE
+
+RELEASE = places.NOTEBOOKS / "homework" / "release"
+DEFAULTS = {"grade": False, "solution": False, "task": False, "schema_version": 3}
+
+
+def masters(overlays: Iterable[Path] = ()) -> dict[str, Path]:
+    """Assignments by name, in order; of two masters with one name the last overlay's counts."""
+    files = [*places.HOMEWORK.glob("hw*.py")]
+    files += [file for folder in overlays for file in folder.glob("*.py")]
+    return dict(sorted({file.stem: file for file in files}.items()))
+
+
+def instructor_version(master: Path) -> NotebookNode:
+    """The notebook with solutions and hidden tests; same text, same bytes."""
+    notebook = jupytext.read(master, fmt="py:percent")
+    notebook.metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE}
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number:03d}"
+        if given := cell.metadata.get("nbgrader"):
+            kind = {"cell_type": cell.cell_type, "locked": not given.get("solution", False)}
+            cell.metadata["nbgrader"] = DEFAULTS | kind | given
+    return notebook
+
+
+def make_course(course: Path, chosen: dict[str, Path]) -> None:
+    """A course folder with nbgrader's configuration and the instructor's version of the masters."""
+    course.mkdir(parents=True, exist_ok=True)
+    if not (course / "nbgrader_config.py").exists():
+        shutil.copy(places.HOMEWORK / "nbgrader_config.py", course)
+    for name, master in chosen.items():
+        path = course / "source" / name / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(instructor_version(master), path)
+
+
+def nbgrader(course: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run an nbgrader command in a course folder, with no configuration but the folder's own."""
+    environment = os.environ | {"JUPYTER_CONFIG_DIR": str(course / ".jupyter")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments],
+        cwd=course,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if check and done.returncode != 0:
+        raise RuntimeError(f"nbgrader {' '.join(arguments)} failed:\n{done.stderr}")
+    return done
+
+
+def release(chosen: dict[str, Path], to: Path) -> None:
+    """Write what students get, one notebook an assignment, to a folder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        course = Path(temporary)
+        make_course(course, chosen)
+        to.mkdir(exist_ok=True)
+        for name in chosen:
+            nbgrader(course, "generate_assignment", name, "--create")
+            shutil.copy(course / "release" / name / f"{name}.ipynb", to)
+
+
+def main() -> None:
+    """Write the release, or a course folder."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--course", type=Path, help="make or update this course folder instead")
+    parser.add_argument(
+        "--masters",
+        type=Path,
+        action="append",
+        default=[],
+        help="a folder of your own masters, which replace those of the same name (repeatable)",
+    )
+    options = parser.parse_args()
+    chosen = masters(options.masters)
+    if options.course:
+        make_course(options.course, chosen)
+    elif options.masters:
+        parser.error("--masters needs --course: the release is made from the public masters alone")
+    else:
+        release(chosen, RELEASE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,296 @@
+"""Build the notebooks of the chapters from their master texts.
+
+    python -m gen_course.build.notebooks [--force] [--jobs N] [NAME ...]
+
+A master text ``chNN_name/chapter.py`` (jupytext's percent format) is the only text that a person
+edits. ``notebooks/NN_name.ipynb`` and, where the chapter has exercises,
+``notebooks/solutions/NN_name.ipynb`` are built from it. A notebook is executed again if its code,
+or a module, weights, a study or a quiz that it uses, has changed since its last execution; a
+change of prose only replaces the text. The minutes that a chapter took go to ``minutes.json``.
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import jupytext
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+from gen_course.build import places, solutions
+
+KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Python
+    "codemirror_mode": {"name": "ipython", "version": 3},
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "nbconvert_exporter": "python",
+    "pygments_lexer": "ipython3",
+}
+PACKAGES = ("gen_lib", "gen_course")  # whose modules the outputs depend on
+QUIZ = re.compile(r"\bQuiz\(\s*[\"'](\w+)[\"']")
+STUDY = re.compile(r"\bread_study\(\s*[\"'](\w+)[\"']")
+UNSHOWN = ("Quiz", "Exercises")  # sections without slides
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Target(NamedTuple):
+    """A notebook to build: a chapter, or the solutions of its exercises."""
+
+    chapter: str
+    solved: bool = False
+
+    @property
+    def source(self) -> Path:
+        """The master text."""
+        return places.master(self.chapter)
+
+    @property
+    def path(self) -> Path:
+        """Where the notebook is written."""
+        return places.notebook(self.chapter, self.solved)
+
+
+def targets() -> list[Target]:
+    """Every chapter, and the solutions of every chapter that has exercises."""
+    chapters = [Target(chapter) for chapter in places.chapters()]
+    with_exercises = [t for t in chapters if solutions.section(_master(t.source).cells)]
+    return chapters + [Target(target.chapter, solved=True) for target in with_exercises]
+
+
+def blank(source: Path, solved: bool = False) -> NotebookNode:
+    """The chapter or solutions of a master text, not executed; same text, same bytes."""
+    notebook = _master(source)
+    if solved:
+        notebook.cells = solutions.solution_cells(notebook.cells, places.name_of(source))
+    else:
+        notebook.cells = solutions.chapter_cells(notebook.cells)
+    notebook.metadata = {
+        "kernelspec": KERNEL,
+        "language_info": LANGUAGE,
+        "gen_lib": {"stamp": stamp(notebook)},
+    }
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    types = slide_types(notebook.cells)
+    for number, (cell, slide_type) in enumerate(zip(notebook.cells, types, strict=True)):
+        cell.id = f"cell-{number:03d}"
+        cell.metadata["slideshow"] = {"slide_type": slide_type}
+    return notebook
+
+
+def slide_types(cells: list[NotebookNode]) -> list[str]:
+    """What each cell is in a deck: "slide" starts a column, "subslide" a page, "-" stays on it.
+
+    What a cell shows stays with the words before it, unless they ask to predict it. Set-up cells,
+    the quiz and the exercises are skipped.
+    """
+    types: list[str] = []
+    skipping = revealing = False
+    for cell in cells:
+        prose, aside = cell.cell_type == "markdown", cell.source.startswith("print(timing.")
+        if heading := prose and re.match(r"##? (.+)", cell.source):
+            skipping = heading[1].startswith(UNSHOWN)
+        if skipping or aside or solutions.tagged(cell, "setup"):
+            types.append("skip")
+        elif prose:
+            types.append("slide" if heading else "subslide")
+        else:
+            types.append("subslide" if revealing else "-")
+        revealing = not prose or "**Predict:**" in cell.source
+    return types
+
+
+def stamp(notebook: NotebookNode) -> str:
+    """One hash over everything that the outputs depend on."""
+    code = "\n# cell\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    modules = [_without_docstrings(file) for file in sorted(used_modules(code))]
+    read = [_digest(file.read_bytes()) for file in sorted(used_files(code, modules))]
+    return _digest("\n".join([code, *modules, *read]).encode())
+
+
+def used_modules(code: str) -> set[Path]:
+    """The files of both packages that the code imports, and those that they import."""
+    found: set[Path] = set()
+    waiting = [(code, places.ROOT)]
+    while waiting:
+        for file in set(_imported(*waiting.pop())) - found:
+            found.add(file)
+            waiting.append((file.read_text(encoding="utf-8"), file.parent))
+    return found
+
+
+def used_files(code: str, modules: list[str]) -> set[Path]:
+    """The files that the code reads: weights, studies, its quiz, and the style of the figures.
+
+    Weights count if the code names them, or a module that also names their folder.
+    """
+    weights = places.ROOT / "data" / "pretrained"
+    names = "\n".join([code, *(module for module in modules if "pretrained" in module)])
+    found = set(places.COURSE.glob("common/*.mplstyle"))
+    for kind in ("safetensors", "json", "npz"):
+        found |= {file for file in weights.glob(f"*.{kind}") if file.stem in names}
+    tables = STUDY.findall("\n".join([code, *modules]))
+    found |= {file for file in places.studies() if file.stem in tables}
+    return found | {places.folder(chapter) / "quiz.json" for chapter in QUIZ.findall(code)}
+
+
+def outputs_of(path: Path, notebook: NotebookNode) -> NotebookNode | None:
+    """The notebook with the outputs of its last execution, if they still belong to it."""
+    if not path.is_file():
+        return None
+    old = nbformat.read(path, as_version=4)
+    if old.metadata.get("gen_lib") != notebook.metadata["gen_lib"]:
+        return None
+    done = iter([cell for cell in old.cells if cell.cell_type == "code"])
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            before = next(done)
+            cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return notebook
+
+
+def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) -> float:
+    """Run all cells in place, in a fresh kernel in the folder; the minutes that it took.
+
+    Args:
+        notebook: whose code cells get their outputs.
+        folder: where the kernel starts.
+        threads: of the kernel's computing; None leaves it to torch.
+    """
+    limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}})
+    start = time.perf_counter()
+    client.execute(env=os.environ | limit)
+    minutes = (time.perf_counter() - start) / 60
+    notebook.metadata.pop("widgets", None)
+    notebook.metadata.language_info = LANGUAGE
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if _without_widget(o)]
+    return minutes
+
+
+def _without_widget(output: NotebookNode) -> bool:
+    """Whether anything is left: without its kernel a widget is an error, its picture is not."""
+    data = output.get("data", {})
+    return data.pop(WIDGET_VIEW, None) is None or "image/png" in data
+
+
+def _master(source: Path) -> NotebookNode:
+    return jupytext.read(source, fmt="py:percent")
+
+
+def _imported(code: str, folder: Path) -> Iterator[Path]:
+    """The files of both packages that code of a folder names in its import statements."""
+    lines = "\n".join(
+        line for line in code.splitlines() if not line.lstrip().startswith(("%", "!"))
+    )
+    for node in ast.walk(ast.parse(lines)):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, folder)
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            place = places.ROOT.joinpath(*name.split("."))
+            if name.split(".")[0] in PACKAGES:
+                candidates = (place.with_suffix(".py"), place / "__init__.py")
+                yield from (file for file in candidates if file.is_file())
+
+
+def _base(node: ast.ImportFrom, folder: Path) -> str:
+    """The module that ``from ... import`` names, also where it is relative to the folder."""
+    if not node.level:
+        return node.module or ""
+    parts = folder.relative_to(places.ROOT).parts
+    inside = parts[: len(parts) - node.level + 1]
+    return ".".join([*inside, *([node.module] if node.module else [])])
+
+
+def _without_docstrings(file: Path) -> str:
+    """The lines of code; a dump of the tree would differ from one Python to the next."""
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            words = node.body[0]
+            lines[words.lineno - 1 : words.end_lineno] = [""] * (
+                (words.end_lineno or words.lineno) - words.lineno + 1
+            )
+    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _remember(minutes: dict[str, float]) -> None:
+    from gen_course.common import timing  # imports torch, which most builds do not need
+    from gen_lib.training.hardware import machine
+
+    known = timing.measured() | {"machine": machine(), "speed": round(timing.calibrate(), 2)}
+    known["minutes"] = dict(sorted((known["minutes"] | minutes).items()))
+    timing.MINUTES_FILE.write_text(json.dumps(known, indent=2) + "\n")
+
+
+def build(target: Target, force: bool = False, threads: int | None = None) -> float | None:
+    """Write one notebook; the minutes of its execution, None if its outputs still hold."""
+    notebook, spent = blank(target.source, target.solved), None
+    if force or outputs_of(target.path, notebook) is None:
+        target.path.parent.mkdir(exist_ok=True)
+        name = target.path.relative_to(places.NOTEBOOKS).with_suffix("")
+        print(f"{name}: executing ...", flush=True)
+        spent = round(execute(notebook, target.path.parent, threads), 2)
+        print(f"{name}: {spent} min", flush=True)
+    nbformat.write(notebook, target.path)
+    return spent
+
+
+def main() -> None:
+    """Build all notebooks, or those named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help="such as 01_autoencoders (default: all)")
+    parser.add_argument("--force", action="store_true", help="execute even what is unchanged")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="notebooks to execute at a time, each with one thread if there are several; the "
+        "minutes of a chapter are recorded only with one job (default: 1)",
+    )
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(places.chapters()):
+        parser.error(f"there is no chapter {', '.join(sorted(unknown))}")
+    if options.jobs < 1:
+        parser.error("--jobs must be at least 1")
+    chosen = [t for t in targets() if not options.names or t.chapter in options.names]
+    threads = None if options.jobs == 1 else 1
+    with ThreadPoolExecutor(options.jobs) as pool:
+        each = map if options.jobs == 1 else pool.map
+        spent = list(each(lambda target: build(target, options.force, threads), chosen))
+    minutes = {
+        target.chapter: taken
+        for target, taken in zip(chosen, spent, strict=True)
+        if taken is not None and not target.solved
+    }
+    if minutes and options.jobs == 1:
+        _remember(minutes)
+
+
+if __name__ == "__main__":
+    main()

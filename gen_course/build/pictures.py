@@ -1,0 +1,91 @@
+"""Write the pictures in the README: ``python -m gen_course.build.pictures``, by ``make notebooks``.
+
+Each is what a section of an executed chapter shows, made smaller; its text for who cannot see it is
+the chapter's. The files go to ``gen_course/build/readme/``; the README shows them, two in a row,
+between the markers ``pictures``.
+"""
+
+import base64
+import io
+from typing import NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+from PIL import Image
+
+from gen_course.build import places
+from gen_course.build.lecture_map import link, section
+from gen_course.build.places import README
+from gen_course.build.results import between
+
+FOLDER = places.COURSE / "build" / "readme"
+WIDTH, COLORS = 720, 96
+
+
+class Shown(NamedTuple):
+    """A picture that a section shows."""
+
+    name: str
+    chapter: str
+    heading: str
+    number: int
+    """Among the pictures of the section."""
+    caption: str
+
+
+PICTURES = (
+    Shown("latent-map", "01_autoencoders", "The encoder's four roles", -1, "A map of codes"),
+    Shown("trajectory", "06_diffusion", "Look", 1, "From noise to a garment"),
+    Shown("emoji", "05_cyclegan", "Look", 1, "Translation without pairs"),
+    Shown("schedules", "06_diffusion", "Explore", 0, "A schedule, to be moved"),
+)
+
+
+def output(picture: Shown) -> NotebookNode:
+    """What the section of the executed chapter shows."""
+    notebook = nbformat.read(places.notebook(picture.chapter), as_version=4)
+    cells = section(notebook.cells, picture.heading)
+    outputs = [o for cell in cells if cell.cell_type == "code" for o in cell.outputs]
+    return [o for o in outputs if "image/png" in o.get("data", {})][picture.number]
+
+
+def small(png: str) -> bytes:
+    """The same picture for a page: narrow, and with few colours."""
+    image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    height = round(image.height * WIDTH / image.width)
+    narrow = image.resize((WIDTH, height), Image.Resampling.LANCZOS)
+    kept = io.BytesIO()
+    narrow.quantize(COLORS).save(kept, "PNG", optimize=True)
+    return kept.getvalue()
+
+
+def render() -> str:
+    """The table of pictures, two in a row, each with its text, its caption and its section."""
+    lines = ["| | |", "|---|---|"]
+    for left, right in zip(PICTURES[::2], PICTURES[1::2], strict=True):
+        lines += [f"| {_image(left)} | {_image(right)} |", f"| {_words(left)} | {_words(right)} |"]
+    return "\n\n" + "\n".join(lines) + "\n\n"
+
+
+def _image(picture: Shown) -> str:
+    alt = output(picture).metadata["image/png"]["alt"]
+    file = (FOLDER / f"{picture.name}.png").relative_to(places.ROOT).as_posix()
+    return f"![{' '.join(alt.split())}]({file})"
+
+
+def _words(picture: Shown) -> str:
+    where = link(picture.chapter, picture.heading).replace("](", "](notebooks/")
+    return f"{picture.caption} ({where})"
+
+
+def main() -> None:
+    """Write the files, and their table into the README."""
+    FOLDER.mkdir(exist_ok=True)
+    for picture in PICTURES:
+        (FOLDER / f"{picture.name}.png").write_bytes(small(output(picture).data["image/png"]))
+    text = between(README.read_text(encoding="utf-8"), render(), "pictures")
+    README.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

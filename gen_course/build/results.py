@@ -1,0 +1,90 @@
+"""Write the results in the README: ``python -m gen_course.build.results``, by ``make notebooks``.
+
+Two tables between the markers ``results``, from the stored studies of chapters 07 and 02.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from gen_course.build import places
+from gen_course.build.places import README
+from gen_course.ch07_comparison.criteria import Reading, Row, summary
+from gen_course.common.studies import read_study
+
+COLUMNS = {  # what a column shows, and with how many digits
+    "Fréchet distance": (Reading("frechet"), ".2f"),
+    "its spread": (Reading("frechet", spread=True), ".0%"),
+    "Precision": (Reading("precision"), ".2f"),
+    "Recall": (Reading("recall"), ".2f"),
+    "Coverage": (Reading("coverage"), ".2f"),
+    "Network calls": (Reading("calls"), ".0f"),
+    "Seconds for 1,000": (Reading("seconds_1000"), ".2f"),
+}
+LADDER = {"mse": "Error per pixel", "probe_100": "100 labels", "probe_10000": "10,000 labels"}
+
+
+def families(rows: Sequence[Row]) -> str:
+    """Each family's figures, means over its seeds; the floor is real images'."""
+    by = {name: summary(rows, reading) for name, (reading, _) in COLUMNS.items()}
+    names = next(iter(by.values()))
+    lines = [[f, *(format(by[c][f], COLUMNS[c][1]) for c in COLUMNS)] for f in names]
+    (real,) = (row for row in rows if not row["seed"])
+    lines.append([real["family"], *(_of(real, *COLUMNS[c]) for c in COLUMNS)])
+    run = rows[-2] if rows[-1] is real else rows[-1]
+    seeds = len({row["seed"] for row in rows} - {""})
+    return (
+        f"Samples of Fashion-MNIST, after {float(run['budget']):.0f} seconds of computing on one "
+        f"core each: means of {seeds} seeds, {int(run['n']):,} samples of each. The spread is that "
+        f"of the seeds, (largest - smallest) / mean.\n\n{table(['', *COLUMNS], lines)}"
+    )
+
+
+def ladder(rows: Sequence[Row]) -> str:
+    """What the autoencoders' features are good for."""
+    lines = [[row["model"], *(_rounded(row[column]) for column in LADDER)] for row in rows]
+    (minutes,) = {float(row["minutes"]) for row in rows if row["minutes"]}
+    return (
+        f"What codes are good for, after {minutes:g} minutes on one core each: the error of what "
+        "is rebuilt, and the accuracy of a linear classifier that reads the features.\n\n"
+        f"{table(['', *LADDER.values()], lines)}"
+    )
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown, numbers to the right."""
+    rows = [head, ["---"] + ["---:"] * (len(head) - 1), *lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def render() -> str:
+    """What stands between the markers."""
+    found = {path.stem for path in places.studies()}
+    tables = {"comparison": families, "ladder": ladder}
+    texts = [write(read_study(study)) for study, write in tables.items() if study in found]
+    return "\n\n" + "\n".join([*texts, ""])
+
+
+def between(text: str, inner: str, name: str = "results") -> str:
+    """The README with this between the markers of a name."""
+    head, tail = f"<!-- {name} -->", f"<!-- /{name} -->"
+    return text[: text.index(head)] + head + inner + text[text.index(tail) :]
+
+
+def _of(row: Row, reading: Reading, digits: str) -> str:
+    return (
+        ""
+        if reading.spread or not row[reading.column]
+        else format(float(row[reading.column]), digits)
+    )
+
+
+def _rounded(text: str) -> str:
+    return f"{float(text):.3f}" if text else ""
+
+
+def main() -> None:
+    """Write them into the README."""
+    README.write_text(between(README.read_text(encoding="utf-8"), render()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,194 @@
+"""Checks for chapter 01: the loss, principal components, planes and a linear probe."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gen_course.common.checks import (
+    exercise,
+    number,
+    require,
+    require_none_of,
+    require_one_number,
+    require_shape,
+    same,
+)
+from gen_lib.models.autoencoder import PCA, reconstruction_loss
+
+
+@exercise
+def check_reconstruction_loss(loss: Callable) -> str:
+    """loss(y, x) is 1/2 ||y - x||^2, summed over the pixels, averaged over the batch."""
+    y, x = two_batches()
+    got = loss(y.requires_grad_(), x)
+    require_one_number(got)
+    require_E(got, y, x)
+    require(got.requires_grad, "No gradient flows from your loss to y: do not detach it.")
+    return "1/2 ||y - x||^2, summed over pixels, averaged over images, differentiable."
+
+
+def two_batches() -> tuple[Tensor, Tensor]:
+    """Five images y and five x of 4 x 4 random pixels."""
+    y, x = torch.randn(2, 5, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    return y, x
+
+
+def require_E(got: Tensor, y: Tensor, x: Tensor) -> None:
+    """Raise with the name of the mistake unless got is E(w) per image of y and x."""
+    right, n, pixels = reconstruction_loss(y, x), len(x), x[0].numel()
+    per_image = (y - x).flatten(1)
+    for wrong, why in (
+        (2 * right, "the 1/2 of E(w) is missing."),
+        (n * right, "it is summed over the batch; E / N is a mean over the images."),
+        (2 * n * right, "the 1/2 is missing, and it is summed over the batch instead of averaged."),
+        (right / pixels, "it is averaged over the pixels; the norm ||y - x||^2 is their sum."),
+        (2 * right / pixels, "it is the mean squared error per pixel: no 1/2, no sum over pixels."),
+        (0.5 * per_image.abs().sum(dim=1).mean(), "the differences are not squared."),
+        (0.5 * per_image.norm(dim=1).mean(), "the norm is not squared: drop the root."),
+    ):
+        require(not same(got, wrong), f"Not E(w) per image: {why}")
+    require(same(got, right), "Not E(w) per image: compare it by hand for two pixels.")
+
+
+@exercise
+def check_estimated_E(estimate: Callable) -> str:
+    """estimate(y, x, N): the lecture's E(w) over N images, estimated from a minibatch."""
+    y, x = two_batches()
+    got, n = estimate(y.requires_grad_(), x, 300), 300
+    require_one_number(got)
+    per_image = reconstruction_loss(y, x)
+    per_pixel = 2 * per_image / x[0].numel()
+    require_none_of(
+        got,
+        (per_image, "This is E / N, the mean per image: E is the sum over all N images."),
+        (len(x) * per_image, "This sums the minibatch: its B images stand for N, scale by N / B."),
+        (len(x) * n * per_image, "The sum over the minibatch is not divided by its size B."),
+        (2 * n * per_image, "The 1/2 of E(w) is missing."),
+        (n * per_pixel / 2, "It is averaged over the pixels; the norm ||y - x||^2 is their sum."),
+        (per_pixel, "This is the mean squared error per pixel, as in tables: E is N D / 2 of it."),
+        (n * per_pixel, "This is N times the mean squared error per pixel: D / 2 is missing."),
+    )
+    require(same(got, n * per_image), "Not E(w): for N = B it must be 1/2 of the sum of squares.")
+    require(got.requires_grad, "No gradient flows from your estimate to y: do not detach it.")
+    return "N / B times 1/2 of the sum of squares of the minibatch, differentiable."
+
+
+@exercise
+def check_pca(components: Callable) -> str:
+    """components(x, k) gives the k orthonormal directions of largest variance as rows (k, d)."""
+    rng = torch.Generator().manual_seed(0)
+    scales = torch.tensor([3.0, 2.0, 1.0, 0.5, 0.1])
+    rotation = torch.linalg.qr(torch.randn(5, 5, generator=rng)).Q
+    x = (torch.randn(2_000, 5, generator=rng) * scales) @ rotation.T + 4.0
+    w, right = components(x, 2), PCA.fit(x, 2).components
+    require_shape(w, (2, 5), "one direction per row, (k, d)")
+    w = w.to(x)
+    require(same(w @ w.T, torch.eye(2)), "The directions are not orthonormal: w @ w.T must be I.")
+    mean = x.mean(dim=0) / x.mean(dim=0).norm()
+    require(
+        (w[0] @ mean).abs() < 0.99,
+        "The first direction points at the mean: subtract the mean of x first.",
+    )
+    smallest = PCA.fit(x, 5).components[-2:]
+    require(
+        not same(w.T @ w, smallest.T @ smallest),
+        "These are the directions of smallest variance: eigh sorts upwards, take the last ones.",
+    )
+    require(same(w.T @ w, right.T @ right), "The rows do not span the directions of most variance.")
+    return "orthonormal rows that span the plane of largest variance."
+
+
+@exercise
+def check_plane_angle(angle: Callable) -> str:
+    """angle(a, b): the largest angle, in degrees, between the planes that the columns span."""
+    plain, mixed = _angle_of(angle, 50.0, 20.0, mixed=False), _angle_of(angle, 50.0, 20.0)
+    for wrong, why in (
+        (math.radians(50), "The angle is in radians: give degrees."),
+        (20.0, "This is the smallest angle between the planes: give the largest."),
+        (35.0, "This is the mean of the angles: give the largest."),
+        (math.sin(math.radians(50)), "This is the sine of the angle: take asin, then degrees."),
+        (math.cos(math.radians(50)), "This is the cosine of the angle."),
+        (40.0, "This is 90 degrees minus the angle: a cosine is taken for a sine."),
+    ):
+        require(abs(plain - wrong) > 0.05 * wrong, why)
+    require(abs(plain - 50) < 0.05, f"Two planes 50 and 20 degrees apart: you say {plain:.2f}.")
+    require(
+        abs(mixed - 50) < 0.05,
+        "Other axes of the same planes give another angle: the columns of a and b need not be "
+        "orthonormal. Project with P = A (A^T A)^-1 A^T, or orthonormalise first.",
+    )
+    for right, allowed in ((0.01, 0.004), (90.0, 0.05)):
+        got = _angle_of(angle, right, right / 2)
+        require(
+            abs(got - right) < allowed,
+            f"Planes {right} degrees apart come out as {got:.4f}: near 1 a cosine in float32 "
+            "cannot tell small angles apart, and past 1 it has none. Use the sine or float64; "
+            "clamp it.",
+        )
+    return "the largest angle in degrees, whatever the axes, down to a hundredth of a degree."
+
+
+def _angle_of(angle: Callable, first: float, second: float, mixed: bool = True) -> Tensor:
+    """The student's angle between two planes that are turned by these angles against each other."""
+    basis = torch.linalg.qr(torch.randn(8, 4, generator=torch.Generator().manual_seed(0))).Q
+    theta = torch.deg2rad(torch.tensor([first, second]))
+    a, b = basis[:, :2], basis[:, :2] * theta.cos() + basis[:, 2:] * theta.sin()
+    if mixed:  # the same planes, other axes
+        a, b = a @ torch.tensor([[2.0, 1.0], [0.5, 3.0]]), b @ torch.tensor([[1.0, -1.0], [0, 0.5]])
+    return number(angle(a, b), "the largest angle")
+
+
+@exercise
+def check_ridge_probe(probe: Callable) -> str:
+    """probe(h_train, labels, h_test, alpha) gives a score per class (n_test, classes)."""
+    rng = torch.Generator().manual_seed(0)
+    labels = torch.arange(45) % 4  # one class is a little larger
+    centres = 2 * torch.randn(4, 6, generator=rng) + 3.0
+    h_train = centres[labels] + torch.randn(45, 6, generator=rng)
+    h_test = centres + 0.5
+    got = probe(h_train, labels, h_test, 5.0)
+    require_shape(got, (4, 4), "(n_test, classes)")
+    require_none_of(got, *_mistakes_of_probe(h_train, labels, h_test, 5.0))
+    right = _ridge(h_train, labels, h_test, 5.0)
+    require(same(got, right), "The scores are not those of (H^T H + alpha I)^-1 H^T T.")
+    return "the closed form of ridge regression on one-hot targets, intercept not penalised."
+
+
+def _ridge(h: Tensor, labels: Tensor, h_test: Tensor, alpha: float, centre: bool = True) -> Tensor:
+    targets = torch.eye(4)[labels]
+    means = h.mean(dim=0) * centre, targets.mean(dim=0) * centre
+    gram = (h - means[0]).T @ (h - means[0]) + alpha * torch.eye(h.shape[1])
+    w = torch.linalg.solve(gram, (h - means[0]).T @ (targets - means[1]))  # (d, classes)
+    return (h_test - means[0]) @ w + means[1]
+
+
+def _mistakes_of_probe(
+    h: Tensor, labels: Tensor, h_test: Tensor, alpha: float
+) -> tuple[tuple[Tensor, str], ...]:
+    n, right = len(h), _ridge(h, labels, h_test, alpha)
+    ones, ones_test = (torch.cat([part, torch.ones(len(part), 1)], 1) for part in (h, h_test))
+    own_mean = h_test - h_test.mean(dim=0) + h.mean(dim=0)
+    return (
+        (
+            _ridge(h, labels, h_test, alpha, centre=False),
+            "There is no intercept: subtract the mean of h_train, add the mean of the targets.",
+        ),
+        (
+            _ridge(ones, labels, ones_test, alpha, centre=False),
+            "The intercept is penalised too: centre H and T instead of adding a column of ones.",
+        ),
+        (_ridge(h, labels, h_test, 0.0), "alpha is not used: add alpha I to H^T H."),
+        (_ridge(h, labels, h_test, n * alpha), "alpha is added to a mean: H^T H is a sum."),
+        (_ridge(h, labels, h_test, alpha / n), "alpha is divided by n: add alpha I to H^T H."),
+        (
+            right - torch.eye(4)[labels].mean(dim=0),
+            "The mean of the targets is not added back to the scores.",
+        ),
+        (2 * right - 1, "The targets are -1 and 1: use 0 and 1."),
+        (
+            _ridge(h, labels, own_mean, alpha),
+            "h_test is centred with its own mean: use that of h_train.",
+        ),
+    )

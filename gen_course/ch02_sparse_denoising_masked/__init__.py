@@ -1,0 +1,1 @@
+"""Chapter 02: sparse, denoising and masked autoencoders."""

@@ -1,0 +1,197 @@
+"""Checks for chapter 02: a penalty on the code, noise on the input, patches hidden."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gen_course.ch01_autoencoders.checks import require_E, two_batches
+from gen_course.common.checks import (
+    exercise,
+    require,
+    require_none_of,
+    require_one_number,
+    require_shape,
+    same,
+)
+from gen_lib.nets.vit import patchify
+
+
+@exercise
+def check_sparse_loss(loss: Callable) -> str:
+    """loss(y, x, z, sparsity) is E(w) per image plus sparsity * sum_k |z_k|, mean over images."""
+    y, x = two_batches()
+    z = torch.randn(5, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    plain, got = loss(y, x, z, 0.0), loss(y, x, z, 2.0)
+    require_one_number(got)
+    require_E(plain, y, x)
+    penalty = z.abs().sum(dim=1).mean()
+    require_none_of(
+        got - plain,
+        (torch.tensor(0.0), "lambda changes nothing: add sparsity * sum_k |z_k|."),
+        (2 * z.abs().mean(), "The penalty is averaged over the units; sum_k is a sum."),
+        (2 * z.abs().sum(), "The penalty is summed over the batch; take the mean over images."),
+        (2 * z.square().sum(1).mean(), "|z_k| is squared: that makes units small, not zero."),
+        (2 * z.norm(dim=1).mean(), "The norm of z makes the code small, not sparse: sum |z_k|."),
+        (2 * z.sum(dim=1).mean(), "The units are summed with their signs and cancel: take |z_k|."),
+        (-2 * penalty, "The penalty is subtracted: that rewards activity."),
+        (penalty, "The penalty is halved: the 1/2 belongs to E alone."),
+    )
+    require(
+        got.requires_grad,
+        "No gradient flows from the penalty to z: do not detach it, and do not count active units.",
+    )
+    require(same(got - plain, 2 * penalty), "The penalty is not lambda times sum_k |z_k|.")
+    return "E(w) per image plus lambda sum_k |z_k|, a mean over images, differentiable."
+
+
+@exercise
+def check_denoising_loss(loss: Callable) -> str:
+    """loss(model, x, sigma, rng): noise goes in, the clean x is the target."""
+    x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    seen: list[Tensor] = []
+    weight = torch.tensor(0.5, requires_grad=True)
+
+    def model(noised: Tensor) -> Tensor:
+        seen.append(noised)
+        return weight * torch.ones_like(noised)
+
+    def run(sigma: float, seed: int) -> Any:
+        return loss(model, x.clone(), sigma, torch.Generator().manual_seed(seed))
+
+    got = run(0.5, 0)
+    require_one_number(got)
+    require(len(seen) == 1, f"The model is called {len(seen)} times: once, on the noised images.")
+    require_shape(seen[0], tuple(x.shape), "(n, c, h, w) as input of the model")
+    _check_noise(seen[0].detach() - x, 0.5, seen[0].detach())
+    _check_target(got, 0.5 * torch.ones_like(x), x, seen[0].detach())
+    require(got.requires_grad, "No gradient flows from your loss to the model: do not detach it.")
+    run(0.5, 0), run(0.5, 1), run(0.0, 0)
+    require(same(seen[1], seen[0]), "The same seed gives other noise: hand rng to randn.")
+    require(not same(seen[2], seen[0]), "Another seed gives the same noise: use rng.")
+    require(same(seen[3], x), "With sigma = 0 the model must see x itself.")
+    return "Gaussian noise of standard deviation sigma on the input, the clean image as target."
+
+
+def _check_noise(noise: Tensor, sigma: float, noised: Tensor) -> None:
+    require(noise.abs().max() > 1e-6, "The model sees the clean images: give it the noised ones.")
+    require(
+        noised.abs().max() > 1,
+        "The noised images are clipped to [-1, 1]: then the noise is not Gaussian any more.",
+    )
+    require(
+        noise.mean().abs() < 0.1 * sigma,
+        "The noise has a mean other than 0: use randn (Gaussian), not rand (uniform).",
+    )
+    for wrong, why in (
+        (sigma**2, "sigma^2: sigma is the standard deviation, multiply the noise by sigma."),
+        (sigma**0.5, "sqrt(sigma): sigma is the standard deviation already."),
+        (1.0, "1: multiply the noise by sigma."),
+    ):
+        require(abs(noise.std() / wrong - 1) > 0.1, f"The noise has standard deviation {why}")
+    require(
+        abs(noise.std() / sigma - 1) < 0.1,
+        f"The noise has standard deviation {noise.std():.2f} instead of {sigma}: is it randn?",
+    )
+    require(
+        not same(noise[0], noise[1]), "All images get the same noise: draw it in the shape of x."
+    )
+
+
+def _check_target(got: Tensor, y: Tensor, x: Tensor, noised: Tensor) -> None:
+    right, learns_noise = (
+        (y - target).square().flatten(1).sum(dim=1).mean() for target in (x, noised)
+    )
+    pixels = x[0].numel()
+    for factor in (1, 0.5, 1 / pixels, 0.5 / pixels, len(x)):
+        require(
+            not same(got, factor * learns_noise),
+            "The target is the noised image: compare with the clean x, or the noise is learnt.",
+        )
+    require_none_of(
+        got,
+        (right / 2, "The lecture writes this loss without the 1/2 of E(w)."),
+        (right / pixels, "It is averaged over the pixels; the norm is their sum."),
+        (len(x) * right, "It is summed over the batch; take the mean over the images."),
+    )
+    require(same(got, right), "Not ||y - x||^2, summed over the pixels, averaged over the images.")
+
+
+@exercise
+def check_to_patches(cut: Callable) -> str:
+    """cut(x, patch) gives (n, patches, values), squares row by row, channels first inside."""
+    x = torch.arange(2 * 3 * 4 * 6).float().reshape(2, 3, 4, 6)
+    got, right = cut(x, 2), patchify(x, 2)
+    require_shape(got, (2, 6, 12), "(n, patches, c * patch * patch)")
+    squares = right.reshape(2, 2, 3, 3, 2, 2)  # (n, row, column, channel, height, width)
+    for wrong, why in (
+        (x, "reshape alone cuts strips, not squares: split height and width, then permute."),
+        (squares.transpose(1, 2), "The patches run down the columns: they must run row by row."),
+        (squares.permute(0, 1, 2, 4, 5, 3), "Inside a patch the channels must come first."),
+        (squares.transpose(4, 5), "Every patch is transposed: its rows must stay rows."),
+        (squares.permute(0, 2, 1, 3, 5, 4), "Height and width are exchanged, outside and inside."),
+    ):
+        require(not same(got, wrong.reshape(2, 6, 12)), why)
+    require(same(got, right), "The values are not those of the squares, row by row.")
+    return "squares row by row, each flattened channel by channel."
+
+
+@exercise
+def check_random_mask(draw: Callable) -> str:
+    """draw(n, patches, ratio, rng): (n, patches), True in round(ratio * patches) places."""
+
+    def mask(ratio: float, seed: int) -> Any:
+        return draw(2_000, 49, ratio, torch.Generator().manual_seed(seed))
+
+    got = mask(0.75, 0)
+    require_shape(got, (2_000, 49), "(n, patches)")
+    require(got.dtype == torch.bool, f"The mask must be True or False; it is {got.dtype}.")
+    _check_hidden(got)
+    require(torch.equal(got, mask(0.75, 0)), "The same seed gives another mask: use rng.")
+    require(not torch.equal(got, mask(0.75, 1)), "Another seed gives the same mask: use rng.")
+    require(mask(0.8, 0).sum() == 2_000 * 39, "round(0.8 * 49) = 39 patches must be hidden.")
+    return "exactly round(ratio * patches) hidden in every image, places uniform, seeds repeat."
+
+
+def _check_hidden(mask: Tensor) -> None:
+    """round(0.75 * 49) = 37 hidden patches in every row, anywhere."""
+    hidden = mask.sum(dim=1)
+    require(
+        (hidden == hidden[0]).all(),
+        "Every image hides another number of patches: a coin per patch gives the ratio only on "
+        "average. Rank random numbers and hide the first ones.",
+    )
+    require(hidden[0] != 49 - 37, "True must mean hidden: you mark the visible patches.")
+    require(hidden[0] != 36, "round(0.75 * 49) is 37: round, do not cut off.")
+    require(hidden[0] == 37, f"37 patches of 49 must be hidden at 0.75, not {hidden[0]}.")
+    require((mask != mask[0]).any(), "All images hide the same patches: draw for each of them.")
+    require(
+        (mask.float().mean(dim=0) - 37 / 49).abs().max() < 0.06,
+        "Some places are hidden more often than others: all must be equally likely.",
+    )
+
+
+@exercise
+def check_masked_loss(loss: Callable) -> str:
+    """loss(y, x, mask, patch): mean squared error over the values of the hidden patches."""
+    rng = torch.Generator().manual_seed(0)
+    y, x = torch.randn(2, 6, 1, 8, 8, generator=rng)
+    mask = torch.rand(6, 4, generator=rng).argsort(dim=1) < 3
+    got = loss(y.requires_grad_(), x, mask, 4)
+    require_one_number(got)
+    squared = patchify((y - x).square(), 4)  # (n, patches, values)
+    right = squared[mask].mean()
+    require_none_of(
+        got,
+        (squared.mean(), "All patches count: copying the visible ones would earn part of it."),
+        (squared[~mask].mean(), "The visible patches count: mask is True where one is hidden."),
+        (right * 3 / 4, "Visible patches are zeroed but still divided by: count hidden ones."),
+        (squared[mask].sum(), "It is summed over the hidden values: take their mean."),
+        (16 * right, "It is divided by the hidden patches, not by their values: d is missing."),
+        (right / 2, "This loss has no 1/2."),
+        (patchify((y - x).abs(), 4)[mask].mean(), "The differences are not squared."),
+    )
+    require(same(got, right), "Not the mean squared error over the values of the hidden patches.")
+    require(got.requires_grad, "No gradient flows from your loss to y: do not detach it.")
+    return "the mean squared error over the values of hidden patches, differentiable."

@@ -1,0 +1,229 @@
+"""Checks for chapter 03: a code drawn so that gradients pass, the KL, the ELBO, a tighter bound."""
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import product
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gen_course.common.checks import (
+    Misconception,
+    exercise,
+    require,
+    require_none_of,
+    require_one_number,
+    require_shape,
+    same,
+)
+from gen_lib.models.vae import Posterior
+
+RIGHT = ""  # the message of a term that is as it must be
+
+
+@exercise
+def check_reparameterise(draw: Callable) -> str:
+    """draw(mu, log_var, rng): z = mu + sigma * eps of shape (n, k), differentiable."""
+    mu = torch.tensor([1.5, -0.5]).repeat(20_000, 1).requires_grad_()
+    log_var = torch.tensor([0.25, 4.0]).log().repeat(20_000, 1).requires_grad_()
+    z = draw(mu, log_var, torch.Generator().manual_seed(0))
+    require_shape(z, (20_000, 2), "(n, k)")
+    noise = (z - mu).detach()
+    _check_eps(noise)
+    _check_spread(noise.std(dim=0))
+    _check_gradients(z, mu, log_var, noise)
+    again, other = (draw(mu, log_var, torch.Generator().manual_seed(s)) for s in (0, 1))
+    require(same(again, z), "The same seed gives another z: hand rng to randn.")
+    require(not same(other, z), "Another seed gives the same z: draw eps with rng.")
+    return "mu + sigma * eps with an eps for every number, and gradients to both."
+
+
+def _check_eps(noise: Tensor) -> None:
+    require(noise.abs().max() > 1e-6, "z is mu: nothing is drawn. Add sigma * eps.")
+    require(
+        not same(noise[0], noise[1]),
+        "eps is shared over the batch: all images get the same noise. Draw it in the shape of mu.",
+    )
+    require(
+        noise.T.corrcoef()[0, 1].abs() < 0.5,
+        "eps is shared over the units of a code: draw it in the shape of mu.",
+    )
+    require(
+        (noise.mean(dim=0) / noise.std(dim=0)).abs().max() < 0.1,
+        "z - mu has a mean other than 0: eps must be standard normal (randn, not rand).",
+    )
+
+
+def _check_spread(spread: Tensor) -> None:
+    """The true deviations are 0.5 and 2."""
+    for wrong, why in (
+        ((0.25, 4.0), "sigma^2: eps is multiplied by the variance; sigma = exp(log_var / 2)."),
+        ((0.0625, 16.0), "sigma^4: log_var is log sigma^2, so sigma = exp(log_var / 2)."),
+        ((2**-0.5, 2**0.5), "sqrt(sigma): halve log_var once."),
+        ((1.0, 1.0), "1: sigma is not used."),
+        ((math.log(4), math.log(4)), "|log sigma^2|: take exp(log_var / 2)."),
+        ((math.log(2), math.log(2)), "|log sigma|: take the exp of log_var / 2."),
+    ):
+        ratio = spread / torch.tensor(wrong)
+        require((ratio - 1).abs().max() > 0.1, f"z has standard deviation {why}")
+    right = (spread / torch.tensor([0.5, 2.0]) - 1).abs().max() < 0.05
+    require(right, f"z has standard deviations {spread.tolist()} in place of [0.5, 2.0].")
+
+
+def _check_gradients(z: Tensor, mu: Tensor, log_var: Tensor, noise: Tensor) -> None:
+    require(
+        z.requires_grad,
+        "No gradient passes through z: a random draw from N(mu, sigma^2) cuts it. "
+        "Draw eps from N(0, 1) and compute z from it.",
+    )
+    to_mu, to_log_var = torch.autograd.grad(z.sum(), (mu, log_var), allow_unused=True)
+    require(to_mu is not None, "No gradient passes through mu: do not detach it.")
+    require(to_log_var is not None, "No gradient passes through sigma: do not detach it.")
+    require(same(to_mu, torch.ones_like(mu)), "dz / dmu must be 1.")
+    require(same(to_log_var, noise / 2), "dz / dlog_var must be sigma * eps / 2.")
+
+
+@exercise
+def check_kl(kl: Callable) -> str:
+    """kl(mu, sigma): KL(N(mu, sigma^2) || N(0, I)), summed over units, averaged over the batch."""
+    rng = torch.Generator().manual_seed(0)
+    mu = torch.randn(5, 7, generator=rng).requires_grad_()
+    sigma = (0.2 + torch.rand(5, 7, generator=rng)).requires_grad_()
+    got = kl(mu, sigma)
+    require_one_number(got)
+    terms = _kl_terms(mu, 2 * sigma.log())
+    require_none_of(got, *((wrong, why) for why, wrong in terms.items() if why != RIGHT))
+    require(same(got, terms[RIGHT]), "Not the KL: for mu = 0 and sigma = 1 it must be 0, else > 0.")
+    for name, gradient in zip(("mu", "sigma"), _gradients(got, mu, sigma), strict=True):
+        require(gradient is not None, f"No gradient flows from your KL to {name}.")
+    return "1/2 sum_k (mu^2 + sigma^2 - log sigma^2 - 1), a mean over the batch, differentiable."
+
+
+def _kl_terms(mu: Tensor, log_var: Tensor) -> dict[str, Tensor]:
+    """The KL as it must be and as it is often written, each with the name of its mistake."""
+    right = Posterior(mu, log_var).kl().sum(dim=1).mean()
+    log_sigma, sigma, variance = log_var / 2, (log_var / 2).exp(), log_var.exp()
+    squared_log = 0.5 * (mu**2 + variance - log_sigma**2 - 1).sum(dim=1).mean()
+    no_square = 0.5 * (mu**2 + sigma - log_sigma - 1).sum(dim=1).mean()
+    mixed = 0.5 * (mu**2 + sigma - log_var - 1).sum(dim=1).mean()
+    return {
+        RIGHT: right,
+        "The KL is averaged over the units of the code: sum them, each costs its nats.": (
+            right / mu.shape[1]
+        ),
+        "The KL is summed over the batch: take the mean over the images.": right * len(mu),
+        "The 1/2 of the KL is missing.": 2 * right,
+        "The KL has the wrong sign: it is never negative.": -right,
+        "The KL has the wrong sign, and its 1/2 is missing.": -2 * right,
+        "The KL holds log(sigma)**2: log sigma^2 is the log of the square.": squared_log,
+        "The KL holds sigma where the variance sigma^2 belongs.": no_square,
+        "The KL holds sigma in place of sigma^2, beside log sigma^2.": mixed,
+        "The KL lacks its -1: it must be 0 where mu = 0 and sigma = 1.": right + mu.shape[1] / 2,
+        "The KL lacks mu^2: nothing pulls the means to 0.": (
+            right - 0.5 * mu.square().sum(dim=1).mean()
+        ),
+    }
+
+
+def _gradients(got: Tensor, *inputs: Tensor) -> tuple[Tensor | None, ...]:
+    if not got.requires_grad:
+        return (None,) * len(inputs)
+    return torch.autograd.grad(got, inputs, allow_unused=True)
+
+
+@exercise
+def check_negative_elbo(loss: Callable) -> str:
+    """loss(logits, x, mu, log_var) for x of -1 and 1: the negative ELBO, a mean over the batch."""
+    rng = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 1, 4, 4, generator=rng).requires_grad_()
+    x = torch.randn(5, 1, 4, 4, generator=rng).sign()
+    mu, log_var = (torch.randn(5, 7, generator=rng).requires_grad_() for _ in range(2))
+    got = loss(logits, x, mu, log_var)
+    require_one_number(got)
+    _check_sum(
+        got,
+        _distortions(logits, x),
+        _kl_terms(mu, log_var) | {"The KL is missing.": torch.tensor(0.0)},
+    )
+    for name, gradient in zip(
+        ("logits", "mu", "log_var"), _gradients(got, logits, mu, log_var), strict=True
+    ):
+        require(gradient is not None, f"No gradient flows from your loss to {name}.")
+    return "-log p(x|z) summed over pixels plus the KL summed over units, a mean over the batch."
+
+
+def _distortions(logits: Tensor, x: Tensor) -> dict[str, Tensor]:
+    """-log p(x|z) as it must be and as it is often written."""
+
+    def cross_entropy(target: Tensor) -> Tensor:
+        each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return each.flatten(1).sum(dim=1).mean()
+
+    right, pixels = cross_entropy((x + 1) / 2), x[0].numel()
+    return {
+        RIGHT: right,
+        "log p(x|z) is averaged over the pixels: sum them. Against a KL that is summed, the mean "
+        "makes every code too expensive, as if beta were the number of pixels.": right / pixels,
+        "log p(x|z) is summed over the batch: take the mean over the images.": right * len(x),
+        "log p(x|z) has the wrong sign: a loss holds -log p(x|z).": -right,
+        "x is -1 or 1, and your cross entropy takes it for 0 or 1: map it first.": cross_entropy(x),
+        "Black and white are exchanged in log p(x|z).": cross_entropy((1 - x) / 2),
+        "log p(x|z) of black and white pixels is a cross entropy, not a squared error.": (
+            0.5 * (torch.tanh(logits / 2) - x).square().flatten(1).sum(dim=1).mean()
+        ),
+    }
+
+
+def _check_sum(got: Tensor, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> None:
+    """Raise with the words of the mistaken terms unless got is the sum of the two right ones."""
+    whole = first[RIGHT] + second[RIGHT]
+    if same(got, whole):
+        return
+    require(not same(got, -whole), "This is the ELBO itself: a loss is its negative.")
+    for (why, a), (also, b) in product(first.items(), second.items()):
+        if same(got, a + b):
+            raise Misconception(f"{why} {also}".strip())
+    raise Misconception("Not the negative ELBO: compare each of the two terms by hand.")
+
+
+@exercise
+def check_importance_weighted(bound: Callable) -> str:
+    """bound(log_likelihood, log_prior, log_q), each (S, n), gives (n,): log of the mean weight."""
+    rng = torch.Generator().manual_seed(0)
+    terms = 3 * torch.randn(3, 6, 4, generator=rng)
+    log_likelihood, log_prior, log_q = terms
+    log_w = log_likelihood + log_prior - log_q  # (S, n)
+    got = bound(log_likelihood, log_prior, log_q)
+    require(
+        not (isinstance(got, Tensor) and got.shape == (6,)),
+        "The mean runs over the images: it must run over the S codes of each, the first dimension.",
+    )
+    require_shape(got, (4,), "(n,)")
+    right = log_w.logsumexp(dim=0) - math.log(6)
+    require_none_of(
+        got,
+        (log_w.mean(dim=0), "This is the mean of the logs, the ELBO: take the log of the mean."),
+        (log_w.logsumexp(dim=0), "The weights are summed: their mean needs - log S."),
+        (log_w.amax(dim=0), "This is the largest weight: take the log of the mean of all."),
+        (
+            (log_likelihood + log_prior).logsumexp(dim=0) - math.log(6),
+            "q(z|x) is missing: codes were drawn from q, so each is weighted by p / q.",
+        ),
+        (
+            (log_likelihood + log_prior + log_q).logsumexp(dim=0) - math.log(6),
+            "q(z|x) is multiplied: codes were drawn from q, so each weight is divided by it.",
+        ),
+        (
+            (log_likelihood - log_q).logsumexp(dim=0) - math.log(6),
+            "The prior p(z) is missing from the weights.",
+        ),
+        (-right, "The sign is wrong: this is a bound on log p(x), not on -log p(x)."),
+    )
+    require(same(got, right), "Not log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x).")
+    deep = bound(log_likelihood - 500, log_prior, log_q)
+    require(
+        same(deep, right - 500),
+        "exp() of such numbers is 0 in float32 (log p(x|z) is about -230): use logsumexp.",
+    )
+    return "log of the mean weight p(x|z) p(z) / q(z|x), safe for very small weights."

@@ -1,0 +1,409 @@
+"""Explorers of chapter 03: the prior, the price of a code, its units, and interpolation."""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle
+from torch import Tensor
+from typing_extensions import override
+
+from gen_course.common import plots
+from gen_course.common.canvas import FAINT, INK
+from gen_course.common.explorer import SHOWN, Explorer, Size, choice, index_slider, slider, steps
+from gen_course.common.pad import Pad, plane_map
+from gen_lib import InputError
+from gen_lib.data import ImageSet, load
+from gen_lib.models.base import in_batches
+from gen_lib.models.interpolation import slerp
+from gen_lib.models.judge import Judge
+from gen_lib.models.vae import BernoulliVAE, Posterior, active_units
+from gen_lib.training.checkpoints import load_judge, load_pretrained
+
+PLANE = "vae-2d"  # name of the shipped weights
+BETAS = {
+    0.25: "vae-beta-0.25",
+    1.0: "vae-beta-1",
+    4.0: "vae-beta-4",
+    16.0: "vae-beta-16",
+    64.0: "vae-beta-64",
+}
+"""beta -> name of the shipped weights."""
+PAD = 380  # side of the latent pad
+STEP = 0.05  # of the sliders
+LIMIT = 4.0  # the pad and the sliders go from -LIMIT to LIMIT
+
+
+class PriorState(NamedTuple):
+    """A point of the plane of codes."""
+
+    z1: float = 0.0
+    z2: float = 0.0
+
+
+class PriorExplorer(Explorer[PriorState]):
+    """Walk through a code of two numbers: where do codes lie, and where does the prior say?
+
+    Args:
+        model: a variational autoencoder with latent_size=2; the shipped one unless given.
+        images: whose test half is encoded; Fashion-MNIST unless given.
+
+    Raises:
+        InputError: the code has more or fewer than two numbers.
+    """
+
+    def __init__(self, model: BernoulliVAE | None = None, images: ImageSet | None = None):
+        self.model = model or load_pretrained(PLANE, BernoulliVAE)
+        if self.model.latent_size != 2:
+            raise InputError(
+                f"The code of this model has {self.model.latent_size} numbers: the pad is a map, "
+                "so it needs a model with latent_size=2."
+            )
+        self.images = images or load("fashion_mnist")
+        self.x = self.images.test.x[:1_000]
+        self.q = posteriors(self.model, self.x)
+        self.pad = Pad(
+            background=plane_map(PAD, self._draw_densities),
+            steps=2 * [round(2 * LIMIT / STEP)],
+            label="Density of the codes of test images; the arrow keys move the point.",
+        )
+        self.pad.observe(self._pointed, names=["x", "y"])
+        controls = {f"z{i}": slider(f"z{'₁₂'[i - 1]}", -LIMIT, LIMIT, STEP) for i in (1, 2)}
+        super().__init__(PriorState(), controls, Size(496, PAD), beside=self.pad)
+
+    @override
+    def picture(self, state: PriorState) -> UInt8[np.ndarray, "height width 3"]:
+        z = torch.tensor([state])
+        canvas = self.canvas()
+        canvas.text("decoded from the point", 8, 0)
+        canvas.image(in_batches(self.model.decode, z)[0], 8, 20, 8)
+        canvas.text("test image most likely to be here", 258, 0)
+        canvas.image(self.x[self._likeliest(z)], 258, 20, 8)
+        prior, aggregated = self._densities(z)
+        largest = 1 / (2 * math.pi)  # of the prior, at 0
+        for number, (label, value, color) in enumerate(
+            (
+                ("prior p(z)", prior, plots.BASELINE),
+                ("codes of test images, q(z)", aggregated, plots.CODE),
+            )
+        ):
+            top = 268 + 48 * number
+            canvas.text(f"{label}: {value:.4f}", 8, top)
+            length = min(round(340 * value / largest), 480)
+            canvas.box(8, top + 20, 9 + length, top + 34, color)
+        canvas.text("densities; the dark map shows q(z), the rings the prior", 8, 362, FAINT)
+        return canvas.pixels()
+
+    @override
+    def describe(self, state: PriorState) -> str:
+        z = torch.tensor([state])
+        prior, aggregated = self._densities(z)
+        name = self.images.classes[int(self.images.test.labels[self._likeliest(z)])]
+        return (
+            f"At z = ({state.z1:.2f}, {state.z2:.2f}), {z.norm():.1f} from the centre, the density "
+            f"of test images' codes is {aggregated / prior:.2g} times that of the prior. Most "
+            f"likely to lie here: {name}."
+        )
+
+    @override
+    def accompany(self, state: PriorState) -> None:
+        with self.pad.hold_sync():
+            self.pad.go(*((v + LIMIT) / (2 * LIMIT) for v in state))
+            self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
+
+    def _pointed(self, _: object) -> None:
+        place = tuple(LIMIT * (2 * v - 1) for v in (self.pad.x, self.pad.y))
+        if self._paused or math.dist(place, self.state) < 1e-9:
+            return
+        with self.together():
+            self.controls["z1"].value, self.controls["z2"].value = place
+
+    def _draw_densities(self, ax: Axes) -> None:
+        density = self.q.aggregated(plots.plane(80, LIMIT)).reshape(80, 80)
+        plots.field(ax, density.sqrt(), LIMIT, cmap="Greens")
+        for radius in (1, 2, 3):
+            ax.add_patch(Circle((0, 0), radius, fill=False, color=plots.BASELINE))
+            ax.annotate(f"{radius}", (0, radius), color=plots.BASELINE, va="bottom", ha="center")
+
+    def _densities(self, z: Float[Tensor, "1 2"]) -> tuple[float, float]:
+        """p(z) of the prior, and q(z), the mean of q(z|x) over test images."""
+        prior = math.exp(-0.5 * z.square().sum().item()) / (2 * math.pi)
+        return prior, self.q.aggregated(z).item()
+
+    def _likeliest(self, z: Float[Tensor, "1 2"]) -> int:
+        return int(self.q.log_prob(z.expand_as(self.q.mu)).argmax())
+
+
+class BetaState(NamedTuple):
+    """The price of a nat, a test image, and which draw of codes from the prior."""
+
+    beta: float
+    image: int = 0
+    draw: int = 0
+
+
+class BetaExplorer(Explorer[BetaState]):
+    """What does a higher price of the code do to reconstructions, samples and units?
+
+    Args:
+        models: beta -> model; the shipped ones unless given.
+        images: whose test half is shown; Fashion-MNIST unless given.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[float, BernoulliVAE] | None = None,
+        images: ImageSet | None = None,
+    ):
+        given = models or {k: load_pretrained(v, BernoulliVAE) for k, v in BETAS.items()}
+        self.models = dict(sorted(given.items()))
+        self.x = (images or load("fashion_mnist")).test.x[:1_000]
+        self.q = {k: posteriors(m, self.x) for k, m in self.models.items()}
+        controls = {
+            "beta": steps("β", [(f"{k:g}", k) for k in self.models]),
+            "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
+            "draw": index_slider("draw from the prior", 9),
+        }
+        default = BetaState(min(self.models, key=lambda k: abs(k - 1)))
+        super().__init__(default, controls, Size(880, 336))
+
+    @override
+    def picture(self, state: BetaState) -> UInt8[np.ndarray, "height width 3"]:
+        model, q = self.models[state.beta], self.q[state.beta]
+        canvas = self.canvas()
+        canvas.text("input x", 0, 0)
+        canvas.image(self.x[state.image], 0, 20, 6)
+        canvas.text("decoded from mu", 184, 0)
+        canvas.image(in_batches(model.decode, q.mu[state.image][None])[0], 184, 20, 6)
+        canvas.text("samples: codes from the prior, decoded", 0, 204)
+        samples = model.sample(10, torch.Generator().manual_seed(state.draw))
+        for number, image in enumerate(samples):
+            canvas.image(image, 88 * number, 224, 3)
+        canvas.text("KL of each unit in nats, largest first", 400, 0)
+        kl = q.kl().mean(dim=0).sort(descending=True).values.tolist()
+        for number, value in enumerate(kl[:16]):
+            left, height = 400 + 30 * number, round(130 * min(value / 4, 1))
+            canvas.box(left, 188 - height, left + 24, 190, plots.CODE)
+            canvas.text(f"{value:.1f}", left + 12, 171 - height, FAINT, "ma", 12)
+        canvas.text("the same ten codes for every β", 0, 314, FAINT)
+        return canvas.pixels()
+
+    @override
+    def describe(self, state: BetaState) -> str:
+        q = self.q[state.beta]
+        active = int(active_units(q.mu).sum())
+        return (
+            f"With β = {state.beta:g} a code costs {q.kl().sum(dim=1).mean():.1f} nats on average "
+            f"over {len(self.x):,} test images ({q.kl()[state.image].sum():.1f} for image "
+            f"{state.image}), and {active} of {q.mu.shape[1]} units are active."
+        )
+
+
+def posteriors(model: BernoulliVAE, x: Float[Tensor, "n c h w"]) -> Posterior:
+    """q(z|x) of images, binarised once."""
+    x = model.observe(x, torch.Generator().manual_seed(0))
+    both = in_batches(lambda part: torch.cat(model.posterior(part), dim=1), x)
+    return Posterior(*both.chunk(2, dim=1))
+
+
+LARGE = "vae"  # name of the shipped weights
+UNITS = 5  # sliders of the units
+FRAMES = 9  # along a way
+
+
+class UnitsState(NamedTuple):
+    """Where the code comes from, and the values of its most active units."""
+
+    start: str
+    number: int
+    u1: float
+    u2: float
+    u3: float
+    u4: float
+    u5: float
+
+
+class UnitsExplorer(Explorer[UnitsState]):
+    """What does each of the most active units of a code do, with the others held?
+
+    Args:
+        model: a variational autoencoder with at least five units; the shipped one unless given.
+        images: whose test half is encoded; Fashion-MNIST unless given.
+
+    Raises:
+        InputError: the code has fewer than five units.
+    """
+
+    def __init__(self, model: BernoulliVAE | None = None, images: ImageSet | None = None):
+        self.model = model or load_pretrained(LARGE, BernoulliVAE)
+        if (size := self.model.latent_size) < UNITS:
+            raise InputError(f"The code of this model has {size} units: {UNITS} are needed.")
+        x = (images or load("fashion_mnist")).test.x[:1_000]
+        q = posteriors(self.model, x)
+        self.kl = q.kl().mean(dim=0)
+        self.units = self.kl.argsort(descending=True)[:UNITS].tolist()
+        drawn = torch.randn(SHOWN, size, generator=torch.Generator().manual_seed(0))
+        self.codes = {"test image": q.mu[:SHOWN], "draw from the prior": drawn}
+        last = min(SHOWN, len(x)) - 1
+        controls = {"start": choice("start", list(self.codes)), "number": index_slider("No.", last)}
+        controls |= {
+            f"u{i}": slider(f"unit {k + 1}", -LIMIT, LIMIT, 0.1)
+            for i, k in enumerate(self.units, 1)
+        }
+        default = UnitsState("test image", 0, *self._values("test image", 0))
+        super().__init__(default, controls, Size(880, 322))
+
+    @override
+    def picture(self, state: UnitsState) -> UInt8[np.ndarray, "height width 3"]:
+        start, z = self.codes[state.start][state.number], self.code(state)
+        values = torch.linspace(-3, 3, 7)
+        ways = z.repeat(UNITS, 7, 1)
+        for row, k in enumerate(self.units):
+            ways[row, :, k] = values
+        codes = torch.cat([start[None], z[None], ways.flatten(0, 1)])
+        first, now, *images = in_batches(self.model.decode, codes)
+        canvas = self.canvas()
+        canvas.text("decoded: the start", 0, 0)
+        canvas.image(first, 0, 20, 7)
+        canvas.text("with your units", 206, 0)
+        canvas.image(now, 206, 20, 7)
+        canvas.text("Right: one unit alone goes from −3 to 3,", 0, 240, FAINT)
+        canvas.text("all others stay as the sliders have them.", 0, 260, FAINT)
+        for row, k in enumerate(self.units):
+            canvas.text(f"unit {k + 1}", 480, 38 + 60 * row, anchor="ra")
+            canvas.text(f"{self.kl[k]:.1f} nats", 480, 56 + 60 * row, FAINT, "ra")
+            for column, image in enumerate(images[7 * row : 7 * row + 7]):
+                canvas.image(image, 488 + 56 * column, 20 + 60 * row, 2)
+        for column, value in enumerate(values.tolist()):
+            canvas.text(f"{value:+.0f}", 516 + 56 * column, 0, FAINT, "ma")
+        return canvas.pixels()
+
+    @override
+    def describe(self, state: UnitsState) -> str:
+        moved = math.dist(state[2:], self._values(state.start, state.number))
+        share = self.kl[self.units].sum() / self.kl.sum()
+        return (
+            f"Start: {state.start} {state.number}. Your units are {moved:.1f} away from it. The "
+            f"{UNITS} units carry {share:.0%} of the {self.kl.sum():.1f} nats that a code costs."
+        )
+
+    @override
+    def follow(self, name: str) -> None:
+        if name in {"start", "number"}:
+            for i, value in enumerate(self._values(*self.state[:2]), 1):
+                self.controls[f"u{i}"].value = value
+
+    def code(self, state: UnitsState) -> Float[Tensor, "k"]:
+        """The code of the start with the sliders' values in place."""
+        z = self.codes[state.start][state.number].clone()
+        z[self.units] = torch.tensor(state[2:])
+        return z
+
+    def _values(self, start: str, number: int) -> list[float]:
+        """Those of the most active units, as the sliders can have them."""
+        values = self.codes[start][number, self.units].clamp(-LIMIT, LIMIT).tolist()
+        return [round(value, 1) for value in values]
+
+
+class WayState(NamedTuple):
+    """Two test images, and a place on one of two ways between their codes."""
+
+    first: int = 0
+    second: int = 2
+    kind: str = "straight"
+    position: float = 0.5
+
+
+class Strip(NamedTuple):
+    """Images decoded at equal steps along a way, and what the judge takes each for."""
+
+    images: Float[Tensor, "frames c h w"]
+    names: list[str]
+
+
+class WayExplorer(Explorer[WayState]):
+    """What lies between two images, on a straight line of codes and on an arc?
+
+    Args:
+        model: a variational autoencoder; the shipped one unless given.
+        images: whose test half is encoded; Fashion-MNIST unless given.
+        judge: names what it sees on the way; the frozen one unless given.
+    """
+
+    def __init__(
+        self,
+        model: BernoulliVAE | None = None,
+        images: ImageSet | None = None,
+        judge: Judge | None = None,
+    ):
+        self.model = model or load_pretrained(LARGE, BernoulliVAE)
+        self.images, self.judge = images or load("fashion_mnist"), judge or load_judge()
+        self.x = self.images.test.x[:SHOWN]
+        self.codes = in_batches(self.model.encode, self.x)
+        self.strip = lru_cache(maxsize=4)(self._strip)  # the place on the way does not change it
+        self.ways: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
+            "straight": torch.lerp,
+            "on an arc": slerp,
+        }
+        controls = {
+            "first": index_slider("from test image", len(self.x) - 1),
+            "second": index_slider("to test image", len(self.x) - 1),
+            "kind": choice("way", list(self.ways)),
+            "position": slider("place on the way", 0.0, 1.0, 0.05),
+        }
+        super().__init__(WayState(), controls, Size(880, 370))
+
+    @override
+    def picture(self, state: WayState) -> UInt8[np.ndarray, "height width 3"]:
+        canvas = self.canvas()
+        point = in_batches(self.model.decode, self.along(state, state.kind, state.position)[None])
+        for left, label, image in (
+            (160, "from", self.x[state.first]),
+            (384, f"{state.position:.2f} of the way", point[0]),
+            (608, "to", self.x[state.second]),
+        ):
+            canvas.text(label, left + 56, 0, anchor="ma")
+            canvas.image(image, left, 20, 4)
+        for row, kind in enumerate(self.ways):
+            top = 144 + 114 * row
+            strip = self.strip(state.first, state.second, kind)
+            chosen = kind == state.kind
+            canvas.text(kind, 0, top + 34, plots.MODEL if chosen else INK)
+            for number, (image, name) in enumerate(zip(*strip, strict=True)):
+                left = 82 + 89 * number
+                if chosen and number == round(state.position * (FRAMES - 1)):
+                    canvas.box(left - 2, top - 2, left + 86, top + 86, plots.MODEL)
+                canvas.image(image, left, top, 3)
+                canvas.text(name, left + 42, top + 88, FAINT, "ma", 12)
+        return canvas.pixels()
+
+    @override
+    def describe(self, state: WayState) -> str:
+        ends = (state.first, state.second)
+        first, second = (f"image {i} ({self._class(i)})" for i in ends)
+        a, b = (self.codes[i].norm() for i in ends)
+        straight, arc = (self.along(state, kind, 0.5).norm() for kind in self.ways)
+        return (
+            f"{state.position:.0%} of the way from {first} to {second}, {state.kind}. The codes "
+            f"are {a:.1f} and {b:.1f} from 0; halfway, the straight way is {straight:.1f} and the "
+            f"arc {arc:.1f} from 0. Below each picture: what the judge takes it for."
+        )
+
+    def along(self, state: WayState, kind: str, position: float) -> Float[Tensor, "k"]:
+        """The code at a place on one of the ways, 0 <= position <= 1."""
+        return self.ways[kind](self.codes[state.first], self.codes[state.second], position)
+
+    def _strip(self, first: int, second: int, kind: str) -> Strip:
+        state = WayState(first, second)
+        z = [self.along(state, kind, i / (FRAMES - 1)) for i in range(FRAMES)]
+        images = in_batches(self.model.decode, torch.stack(z))
+        names = in_batches(self.judge.logits, images).argmax(dim=1).tolist()
+        return Strip(images, [self.images.classes[name] for name in names])
+
+    def _class(self, index: int) -> str:
+        return self.images.classes[int(self.images.test.labels[index])]

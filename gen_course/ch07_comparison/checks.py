@@ -1,0 +1,159 @@
+"""Checks for chapter 07: counting classes, covering data, comparing sets, and not being beaten."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from gen_course.common.checks import exercise, number, require, require_none_of, require_shape, same
+
+
+@exercise
+def check_effective_classes(effective_classes: Callable) -> str:
+    """effective_classes(shares): exp of the entropy of shares (K,), in nats; one number."""
+    shares = torch.tensor([0.5, 0.25, 0.2, 0.05])
+    logs = shares.log()
+    entropy = -(shares * logs).sum()
+    got = number(effective_classes(shares.clone()), "sum over the classes")
+    require_none_of(
+        got,
+        (entropy, "This is the entropy: its exponential is a number of classes."),
+        (
+            (-entropy).exp(),
+            "A sign is lost: all logarithms are negative, and the sum is to be > 0.",
+        ),
+        (2**entropy, "Two bases are mixed: exp belongs to the natural logarithm, 2** to log2."),
+        ((entropy / torch.tensor(2.0).log()).exp(), "exp is undone by the natural logarithm only."),
+        ((-logs.mean()).exp(), "Each class counts by its share: p log p, not log p alone."),
+        (torch.tensor(4.0), "This counts the classes that occur: a rare one counts for less."),
+        (1 / shares.square().sum(), "This is one over the sum of squares, another such number."),
+    )
+    require(same(got, entropy.exp()), "Not exp(-sum p log p).")
+    uneven = number(effective_classes(torch.tensor([0.5, 0.5, 0.0])), "sum over the classes")
+    require(not uneven.isnan(), "0 log 0 came out as nan: a class that never occurs adds 0.")
+    require(same(uneven, torch.tensor(2.0)), "Two equal classes and an empty one are 2 classes.")
+    return "as many as there are for equal shares, fewer the more uneven they are."
+
+
+@exercise
+def check_coverage(coverage: Callable) -> str:
+    """coverage(fake, real, k): the share of real points with a fake within their reach.
+
+    The reach of a real point is the distance to its k-th nearest other real point.
+    """
+    rng = torch.Generator().manual_seed(0)
+    real = torch.randn(60, 3, generator=rng)
+    fake = 0.6 * torch.randn(40, 3, generator=rng) + 0.3
+    k = 3
+    got = number(coverage(fake.clone(), real.clone(), k), "a mean over the real points")
+    apart, within = torch.cdist(fake, real), torch.cdist(real, real)  # (40, 60), (60, 60)
+    reach, short = (within.kthvalue(n, dim=1).values for n in (k + 1, k))
+    of_fakes = torch.cdist(fake, fake).kthvalue(k + 1, dim=1).values
+    inside = apart <= reach
+    right = inside.any(dim=0).float().mean()
+    require_none_of(
+        got,
+        (
+            (apart <= short).any(dim=0).float().mean(),
+            "A point is counted as its own neighbour: the k-th other one is the (k + 1)-th.",
+        ),
+        (
+            (apart <= of_fakes[:, None]).any(dim=0).float().mean(),
+            "This is recall, with the reaches of the fakes: take those of the reals.",
+        ),
+        (inside.any(dim=1).float().mean(), "This is precision: the share of fakes, not of reals."),
+        (inside.sum(dim=1).float().mean() / k, "This is density: count each real point once."),
+        (inside.all(dim=0).float().mean(), "One fake within reach is enough: any, not all."),
+        (
+            inside.any(dim=0).float().sum(),
+            "This is a number of points: divide by how many there are.",
+        ),
+        (inside.float().mean(), "This counts pairs: a real point is covered or it is not."),
+    )
+    require(same(got, right), "Not the share of real points that have a fake within reach.")
+    collapsed = number(coverage(real[:1].repeat(40, 1), real, k), "a mean over the real points")
+    require(collapsed < 0.3, "Forty copies of one point cover no more than its neighbours.")
+    return "each real point once, by the reach among real points."
+
+
+@exercise
+def check_kernel_distance(kernel_distance: Callable) -> str:
+    """kernel_distance(a, b): the unbiased squared MMD with the kernel (x.y / d + 1)^3."""
+    rng = torch.Generator().manual_seed(1)
+    a, b = torch.randn(7, 4, generator=rng), 0.5 + torch.randn(9, 4, generator=rng)
+    got = number(kernel_distance(a.clone(), b.clone()), "a mean over pairs")
+    right = _mmd(a, b)
+    require_none_of(
+        got,
+        (_mmd(a, b, biased=True), "Pairs of a point with itself are counted: leave them out."),
+        (_mmd(a, b, cross=1.0), "The mixed term is to be taken off twice."),
+        (_mmd(a, b, scale=1.0), "The product is to be divided by the number of features d."),
+        (_mmd(a, b, offset=0.0), "The 1 in the kernel is missing."),
+        (_mmd(a, b, power=2), "The kernel is a third power."),
+        (_mmd(a, b, cross=-2.0), "The mixed term has the wrong sign."),
+        (right.abs().sqrt(), "This is its root: an estimate of 0 may be below 0 and has none."),
+    )
+    require(same(got, right), "Not mean k(a, a') + mean k(b, b') - 2 mean k(a, b).")
+    equal = number(kernel_distance(a.clone(), a.clone()), "a mean over pairs")
+    require(
+        same(equal, _mmd(a, a)), "For equal sets the estimate is below 0: do not cut it off there."
+    )
+    return "without a bias: 0 on average for sets of one distribution."
+
+
+def _mmd(
+    a: Tensor,
+    b: Tensor,
+    biased: bool = False,
+    cross: float = 2.0,
+    scale: float | None = None,
+    offset: float = 1.0,
+    power: int = 3,
+) -> Tensor:
+    d = a.shape[1] if scale is None else scale
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        return (x @ y.T / d + offset) ** power
+
+    def within(x: Tensor) -> Tensor:
+        k, n = kernel(x, x), len(x)
+        return k.mean() if biased else (k.sum() - k.diagonal().sum()) / (n * (n - 1))
+
+    return within(a) + within(b) - cross * kernel(a, b).mean()
+
+
+@exercise
+def check_undominated(undominated: Callable) -> str:
+    """undominated(scores): True for each row of scores (n, criteria) that no other row beats.
+
+    A row beats another if it is at least as good in everything and better in something.
+    """
+    scores = torch.tensor(
+        [[0.9, 0.1, 0.5], [0.2, 0.8, 0.6], [0.9, 0.1, 0.4], [0.5, 0.5, 0.5], [0.1, 0.7, 0.3]]
+    )
+    right = torch.tensor([True, True, False, True, False])
+    got = undominated(scores.clone())
+    require_shape(got, (5,), "(n,)")
+    require(got.dtype == torch.bool, "The result must be truth values, one for each row.")
+    top = (scores == scores.amax(dim=0)).any(dim=1)
+    sums = scores.sum(dim=1)
+    require(got.any(), "No row is left: a row does not beat itself, it is no better.")
+    require(not torch.equal(got, ~right), "These are the rows that are beaten.")
+    require(
+        not torch.equal(got, torch.tensor([True, True, True, True, False])),
+        "A row that is equal in something and worse in the rest is beaten, too: better in one "
+        "criterion and at least as good in all others is enough.",
+    )
+    require(
+        not torch.equal(got, top),
+        "A row that is best in nothing need not be beaten: no single other row may be as good "
+        "in everything.",
+    )
+    require(
+        not torch.equal(got, sums == sums.max()),
+        "This takes the largest sum: that is one choice of weights among many.",
+    )
+    require(torch.equal(got, right), "Not the rows that no other row beats.")
+    twins = undominated(torch.tensor([[0.5, 0.5], [0.5, 0.5]]))
+    require(bool(twins.all()), "Two equal rows do not beat each other.")
+    return "what no other beats, also where it is best in nothing."

@@ -1,0 +1,174 @@
+"""Study of chapter 07: four families, one clock. ``make comparison``, or with options of your own.
+
+An autoencoder with a mixture of Gaussians on its codes, a VAE, a GAN and diffusion, each with its
+defaults and three seeds, each for 200 seconds of computing on one thread: training counts those, so
+a machine that has other work changes nothing but the wait. Then 10,000 samples of each: distances
+to the test images; the share of each class by the judge, the rarest, and their entropy in nats; how
+far a sample is from the nearest training image, as a multiple of what a test image is (medians),
+and the least such distance; the seconds of computing for 1,000 samples, and the network calls for
+one. Real training images in place of samples give the floors. About an hour in all, a third of it
+for sampling and measuring; a run that was stopped goes on where it was. Writes comparison.csv.
+"""
+
+import argparse
+import csv
+import time
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import torch
+from gen_lib.training.hardware import machine
+from torch import Tensor, nn
+
+from gen_lib.data import ImageSet, load
+from gen_lib.metrics import nearest
+from gen_lib.metrics.sample_quality import SampleQuality, class_histogram
+from gen_lib.models import GAN, BernoulliVAE, ConvAutoencoder, Diffusion, Model
+from gen_lib.models.base import Samples
+from gen_lib.models.mixture import CodeMixture
+from gen_lib.training import fit
+
+SECONDS, SEEDS, N = 200.0, 3, 10_000
+CODES = 10_000  # training images to whose codes the mixture is fitted
+COPIES = 1_000  # samples whose nearest training image is looked for
+FAMILIES: dict[str, tuple[type[Model], str]] = {
+    "AE + mixture": (ConvAutoencoder, "decoder"),
+    "VAE": (BernoulliVAE, "decoder"),
+    "GAN": (GAN, "generator"),
+    "diffusion": (Diffusion, "net"),
+}
+"""The model of a family, and which of its networks a sample calls."""
+REAL = "real images"
+RUN = ["family", "seed", "budget", "n", "settings"]
+COST = ["steps", "weights", "seconds", "calls", "seconds_1000"]
+FIGURES = ["frechet", "kernel", "precision", "recall", "density", "coverage"]
+FIGURES += ["rarest", "entropy", "shares", "nearest", "closest"]
+HEADER = [*RUN, *COST, *FIGURES, "machine"]
+
+
+class Trained(NamedTuple):
+    """What a family samples with, and what its training took."""
+
+    sampler: Samples
+    net: nn.Module
+    steps: int
+    weights: int
+    seconds: float
+    """Of computing, the fit of a mixture included."""
+
+
+class Gauge:
+    """Everything that samples are measured with.
+
+    Args:
+        images: what they should look like.
+        n: number of samples.
+    """
+
+    def __init__(self, images: ImageSet, n: int):
+        self.sample_quality, self.n = SampleQuality(images), n
+        self.real = nearest(images.test.x[:COPIES], images.train.x).distance
+
+    def figures(self, x: Tensor) -> dict[str, str]:
+        """The columns ``FIGURES`` of n samples."""
+        shares = class_histogram(self.sample_quality.judge, x)
+        entropy = torch.special.entr(shares).sum()
+        numbers = [*self.sample_quality.quality(x), shares.min().item(), entropy.item()]
+        away = nearest(x[:COPIES], self.sample_quality.images.train.x).distance
+        numbers += [(away.median() / self.real.median()).item(), away.min().item()]
+        texts = [f"{number:.5f}" for number in numbers]
+        return dict(zip(FIGURES, [*texts[:-2], _joined(shares), *texts[-2:]], strict=True))
+
+    def floor(self) -> dict[str, str]:
+        """The same for as many training images; test images for what lies near training images."""
+        real = self.figures(self.sample_quality.images.train.subset(self.n).x)
+        return real | {"nearest": "1", "closest": f"{self.real.min():.5f}"}
+
+
+def train(family: str, seed: int, seconds: float, images: ImageSet) -> Trained:
+    """Train a family for so many seconds of computing on this thread."""
+    kind, net = FAMILIES[family]
+    torch.manual_seed(seed)
+    model, start = kind(), time.process_time()
+    budget = {"minutes": seconds / 60, "batch_size": model.batch_size, "seed": seed}
+    with patch("time.perf_counter", time.process_time):  # the clock that fit looks at
+        steps = fit(model, images.train, **budget, show_bar=False).steps
+    sampler = model
+    if isinstance(model, ConvAutoencoder):
+        sampler = CodeMixture(model, images.train.subset(CODES).x, seed=seed)
+    weights = sum(p.numel() for p in model.parameters())
+    return Trained(sampler, getattr(model, net), steps, weights, time.process_time() - start)
+
+
+def run(family: str, seed: int, seconds: float, gauge: Gauge) -> dict[str, str | int]:
+    """The row of one run, but for what it was asked for."""
+    trained = train(family, seed, seconds, gauge.sample_quality.images)
+    calls: list[int] = []
+    hook = trained.net.register_forward_hook(lambda *_: calls.append(1))
+    trained.sampler.sample(1)
+    hook.remove()
+    start = time.process_time()
+    x = trained.sampler.sample(gauge.n, torch.Generator().manual_seed(seed))
+    spent = 1_000 * (time.process_time() - start) / gauge.n
+    cost = [trained.steps, trained.weights, f"{trained.seconds:.1f}", len(calls), f"{spent:.4f}"]
+    return dict(zip(COST, cost, strict=True)) | gauge.figures(x)
+
+
+def asked(family: str, seed: int | str, seconds: float | str, n: int) -> dict[str, str]:
+    """What decides a row: the columns ``RUN``."""
+    settings = FAMILIES[family][0]().config if family in FAMILIES else {}
+    words = " ".join(f"{name}={value}".replace(" ", "") for name, value in settings.items())
+    return dict(zip(RUN, map(str, (family, seed, seconds, n, words)), strict=True))
+
+
+def main() -> None:
+    """Run and measure what the file does not hold yet."""
+    options = _options()
+    torch.set_num_threads(1)
+    runs = [(family, seed) for seed in range(options.seeds) for family in FAMILIES]
+    wanted = [asked(REAL, "", "", options.n)]
+    wanted += [asked(family, seed, options.seconds, options.n) for family, seed in runs]
+    done = [row for row in _read(options.out) if {name: row[name] for name in RUN} in wanted]
+    missing = [want for want in wanted if want not in [{k: row[k] for k in RUN} for row in done]]
+    gauge = Gauge(load("fashion_mnist"), options.n) if missing else None
+    for want in missing:
+        assert gauge is not None
+        if want["family"] == REAL:
+            found = gauge.floor()
+        else:
+            found = run(want["family"], int(want["seed"]), options.seconds, gauge)
+        done.append(want | found | {"machine": machine()})
+        _write(options.out, sorted(done, key=lambda row: [*FAMILIES, REAL].index(row["family"])))
+        print(", ".join(f"{k} {done[-1].get(k, '')}" for k in (*RUN[:2], "steps", "frechet")))
+
+
+def _joined(shares: Tensor) -> str:
+    return " ".join(f"{share:.4f}" for share in shares.tolist())
+
+
+def _read(file: Path) -> list[dict]:
+    if not file.is_file():
+        return []
+    with file.open(newline="") as opened:
+        return [row for row in csv.DictReader(opened) if list(row) == HEADER]
+
+
+def _write(file: Path, rows: list[dict]) -> None:
+    with file.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, HEADER, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="of training, each")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("-n", type=int, default=N, help="samples of each run")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What all checks share: three verdicts and the comparison that explains itself."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Misconception(AssertionError):
+    """The function is wrong; the message names the idea behind the mistake."""
+
+
+class Verdict(NamedTuple):
+    """What a check found when nothing was wrong."""
+
+    attempted: bool
+    message: str
+
+    def __repr__(self) -> str:
+        return self.message
+
+
+def exercise(check: Callable[[Callable], str]) -> Callable[[Callable], Verdict]:
+    """Turn a function that raises or says what it verified into a check with three verdicts."""
+
+    @functools.wraps(check)
+    def verdict(function: Callable) -> Verdict:
+        try:
+            with torch.random.fork_rng(devices=[]):  # your own random state stays as it is
+                torch.default_generator.manual_seed(0)
+                return Verdict(True, f"Right: {check(function)}")
+        except NotImplementedError as stub:
+            if str(stub) not in {"", getattr(function, "__name__", "")}:
+                raise  # torch's own, for a type of number that it cannot handle
+            return Verdict(False, f"Not attempted yet: {str(stub) or check.__name__}.")
+
+    return verdict
+
+
+def require(condition: bool | Tensor, message: str) -> None:
+    """Raise ``Misconception(message)`` unless the condition holds."""
+    if not bool(condition):
+        raise Misconception(message)
+
+
+def require_shape(got: Any, shape: tuple[int, ...], meaning: str) -> None:
+    """Raise unless got is a tensor of this shape; ``meaning`` names its dimensions."""
+    found = f"of shape {tuple(got.shape)}" if isinstance(got, Tensor) else type(got).__name__
+    require(
+        isinstance(got, Tensor) and got.shape == shape,
+        f"The result must be a tensor of shape {meaning} = {shape}; it is {found}.",
+    )
+
+
+def require_none_of(got: Tensor, *mistakes: tuple[Tensor, str]) -> None:
+    """Raise with the words of a mistake if got is what that mistake gives."""
+    for wrong, why in mistakes:
+        require(not same(got, wrong), why)
+
+
+def require_one_number(got: Any) -> None:
+    """Raise unless got is a tensor without dimensions, which a loss must be."""
+    require(
+        isinstance(got, Tensor) and got.shape == (),
+        "The loss must be one number, a tensor without dimensions: average over the batch.",
+    )
+
+
+def number(got: Any, remedy: str) -> Tensor:
+    """A result that must be one number, as a tensor without dimensions; else say the remedy."""
+    require(
+        isinstance(got, float | int | np.number) or (isinstance(got, Tensor) and got.shape == ()),
+        f"The result must be one number: {remedy}.",
+    )
+    return torch.as_tensor(got)
+
+
+def same(got: Any, expected: Tensor) -> bool:
+    """Whether got is a tensor of the expected shape and values, of any precision."""
+    return (
+        isinstance(got, Tensor)
+        and got.shape == expected.shape
+        and torch.allclose(got.to(expected), expected, rtol=1e-4, atol=1e-5)
+    )

@@ -1,0 +1,231 @@
+"""What every explorer shares: named controls, a picture that follows them, its caption, a reset.
+
+An explorer is a pure function from a state (the values of its controls) to a picture and to a
+sentence. The rest - drawing when something moved, drawing once when two things moved together, and
+saying in words what went wrong - is here.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+from jaxtyping import UInt8
+from torch import Tensor
+
+from gen_course.common.canvas import Canvas, png
+from gen_course.common.live_caption import FRAME, LiveCaption
+from gen_lib import InputError
+from gen_lib.metrics import psnr
+
+S = TypeVar("S", bound=tuple)
+WIDTH, HEIGHT = 880, 580  # a widget fits the page of a laptop without scrolling
+LABEL_WIDTH = "130px"
+SHOWN = 100  # test images that an index slider reaches
+
+
+class Size(NamedTuple):
+    """Width and height of the picture, in pixels of the page."""
+
+    width: int
+    height: int
+
+
+class Picture(widgets.Image):
+    """An Image whose tooltip, its title on the page, names it for who can't see it.
+
+    ipywidgets' Image has no alt, and its tooltip fails in the browser without a description.
+    """
+
+    description = traitlets.Unicode("").tag(sync=True)
+
+
+class Explorer(ABC, Generic[S]):
+    """Controls and the picture that follows them; the last line of a cell shows it.
+
+    Args:
+        default: the state to begin with, a NamedTuple with one field per control.
+        controls: field -> control.
+        size: of the picture.
+        beside: a widget to the left of the picture.
+    """
+
+    def __init__(
+        self,
+        default: S,
+        controls: Mapping[str, widgets.DOMWidget],
+        size: Size,
+        beside: widgets.DOMWidget | None = None,
+    ):
+        self.controls, self.size = dict(controls), size
+        self.image = Picture(
+            format="png",
+            layout=widgets.Layout(
+                width=f"{size.width}px", height=f"{size.height}px", flex="0 0 auto", margin="0"
+            ),
+        )
+        self.caption = LiveCaption(layout=widgets.Layout(height="44px", margin="0 0 0 4px"))
+        self.reset_button = widgets.Button(description="Reset", tooltip="Back to the first picture")
+        self.reset_button.on_click(lambda _: self.reset())
+        self._paused = False
+        self._drawn: S | None = None
+        self.default = default
+        self.show(default)
+        self.default = self.state  # as far as sliders have it
+        for name, control in self.controls.items():
+            control.observe(lambda _, name=name: self._moved(name), names="value")
+        self.caption.observe(lambda _: self._refine(), names="density")
+        pictures = [beside, self.image] if beside else [self.image]
+        self.box = widgets.VBox(
+            [
+                widgets.HBox(pictures, layout=widgets.Layout(align_items="flex-end")),
+                self.caption,
+                self.panel(),
+            ],
+            layout=widgets.Layout(width=f"{WIDTH}px", max_height=f"{HEIGHT}px", overflow="hidden"),
+        )
+        self.box.add_class("gen-explorer")
+        self.box.add_class(FRAME)
+
+    @abstractmethod
+    def picture(self, state: S) -> UInt8[np.ndarray, "height width 3"]:
+        """What the state looks like, drawn on a ``canvas``."""
+
+    @abstractmethod
+    def describe(self, state: S) -> str:
+        """One sentence, at most two lines, that says what the picture shows."""
+
+    def follow(self, name: str) -> None:
+        """The reader moved a control: move those that depend on it. Nothing, unless told."""
+
+    def accompany(self, state: S) -> None:
+        """Bring what stands beside the picture in step with the state. Nothing, unless told."""
+
+    @property
+    def state(self) -> S:
+        """The values of the controls, now."""
+        values = (self.controls[name].value for name in self.default._fields)  # type: ignore[attr-defined]
+        return type(self.default)(*(tuple(v) if isinstance(v, list) else v for v in values))
+
+    def show(self, state: S) -> None:
+        """Move all controls at once."""
+        with self.together():
+            for name, value in zip(self.default._fields, state, strict=True):  # type: ignore[attr-defined]
+                control = self.controls[name]
+                control.value = list(value) if isinstance(value, tuple) else value
+
+    def reset(self) -> None:
+        """Back to the state of the beginning."""
+        self.show(self.default)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Move several controls and draw once; the page gets the picture before their places."""
+        before, self._paused = self._paused, True
+        with ExitStack() as held:
+            for control in self.controls.values():
+                held.enter_context(control.hold_sync())
+            try:
+                yield
+            finally:
+                self._paused = before
+            self.redraw()
+
+    def canvas(self, size: Size | None = None) -> Canvas:
+        """White paper of the size of the picture, or another, as fine as the screen."""
+        return Canvas(*(size or self.size), self.caption.density)
+
+    def redraw(self) -> None:
+        """Draw the present state, unless that is what is shown."""
+        state = self.state
+        if self._paused or state == self._drawn:
+            return
+        self._drawn, self._paused = state, True
+        try:
+            self._draw(state)
+            self.accompany(state)
+        finally:
+            self._paused = False
+
+    def _draw(self, state: S) -> None:
+        try:
+            text, pixels, failed = self.describe(state), self.picture(state), False
+        except Exception as error:  # a callback has no cell to show a traceback in
+            text = str(error) if isinstance(error, InputError) else f"Nothing to show: {error!r}"
+            canvas, failed = self.canvas(), True
+            canvas.card(text)
+            pixels = canvas.pixels()
+        with self.image.hold_sync(), self.caption.hold_sync():
+            self.image.value, self.image.tooltip = png(pixels), text
+            self.caption.text, self.caption.warning = text, failed
+
+    def _moved(self, name: str) -> None:
+        if not self._paused:
+            with self.together():
+                self.follow(name)
+
+    def _refine(self) -> None:
+        """Draw the same state for another screen."""
+        self._drawn = None
+        self.redraw()
+
+    def panel(self) -> widgets.DOMWidget:
+        """The controls in two columns, the reset button below the first."""
+        shown = [control for control in self.controls.values() if hasattr(control, "description")]
+        half = len(shown) // 2
+        columns = [*shown[:half], self.reset_button], shown[half:]
+        return widgets.HBox([widgets.VBox(column) for column in columns])
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """The widget, and for whoever has no kernel its picture with a text."""
+        picture = b64encode(self.image.value).decode()
+        bundle = self.box._repr_mimebundle_(**options) | {"image/png": picture}
+        return bundle, {"image/png": {"alt": self.caption.text, "width": self.size.width}}
+
+
+class GridSlider(widgets.FloatSlider):
+    """A slider whose value stands on its steps, wherever it is set from.
+
+    The page rounds a value to the steps and sends it back; one that is on them already comes to
+    rest at once, and a reset means what it says.
+    """
+
+    @traitlets.validate("value")
+    def _validate_value(self, proposal: Any) -> float:
+        step = round((proposal["value"] - self.min) / self.step)
+        return min(max(round(self.min + step * self.step, 9), self.min), self.max)
+
+
+def decibels(y: Tensor, x: Tensor) -> str:
+    """The PSNR of y against x in words."""
+    value = psnr(y, x)
+    return f"{value:.1f} dB" if math.isfinite(value) else "∞ dB (no error)"
+
+
+def slider(description: str, low: float, high: float, step: float) -> GridSlider:
+    """A slider for a number."""
+    return GridSlider(description=description, min=low, max=high, step=step, value=low, **_look())
+
+
+def index_slider(description: str, last: int) -> widgets.IntSlider:
+    """A slider for whole numbers from 0 to ``last``."""
+    return widgets.IntSlider(description=description, min=0, max=last, **_look())
+
+
+def choice(description: str, options: Sequence[Any]) -> widgets.Dropdown:
+    """One of a few names."""
+    return widgets.Dropdown(description=description, options=options, **_look())
+
+
+def steps(description: str, options: Sequence[tuple[str, float | int]]) -> widgets.SelectionSlider:
+    """A slider over a few given numbers, each with its label."""
+    return widgets.SelectionSlider(description=description, options=options, **_look())
+
+
+def _look() -> dict[str, Any]:
+    return {"style": {"description_width": LABEL_WIDTH}, "layout": widgets.Layout(width="420px")}

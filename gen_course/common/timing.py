@@ -1,0 +1,78 @@
+"""How long does this take here, and how much memory does it hold?
+
+The minutes that a chapter states were measured on the reference machine when its notebook was last
+built (``minutes.json`` beside this file, written by ``make notebooks``). ``calibrate`` runs the
+same ten seconds of training on the reader's machine; the ratio scales the stated minutes.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from gen_lib.training.hardware import machine
+from platformdirs import user_cache_path
+from torch import nn
+
+MINUTES_FILE = Path(__file__).with_name("minutes.json")
+_start = time.perf_counter()
+
+
+def calibrate(seconds: float = 10.0) -> float:
+    """Training steps a second of a small fixed convolutional network; remembered for ``stated``."""
+    from tqdm.auto import tqdm
+
+    layers = [nn.Conv2d(4, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1)]
+    net, x = nn.Sequential(*layers), torch.zeros(128, 4, 14, 14)
+    steps, spent, start = 0, 0.0, time.perf_counter()
+    with tqdm(total=round(seconds), unit="s", desc="calibrating", leave=False) as bar:
+        while spent < seconds:
+            torch.autograd.grad(net(x).square().mean(), list(net.parameters()))
+            steps, spent = steps + 1, time.perf_counter() - start
+            bar.update(min(int(spent), bar.total) - bar.n)
+    _speed_file().parent.mkdir(parents=True, exist_ok=True)
+    _speed_file().write_text(json.dumps(steps / spent))
+    return steps / spent
+
+
+def measured() -> dict[str, Any]:
+    """What the last build measured: ``machine``, ``speed`` (steps a second), ``minutes``."""
+    if not MINUTES_FILE.is_file():
+        return {"machine": machine(), "speed": None, "minutes": {}}
+    return json.loads(MINUTES_FILE.read_text())
+
+
+def stated(chapter: str) -> str:
+    """One sentence: the chapter's minutes on the reference machine, and about how many here."""
+    reference = measured()
+    if chapter not in reference["minutes"]:
+        return "The minutes of this chapter have not been measured yet."
+    minutes = reference["minutes"][chapter]
+    sentence = f"Run All took {minutes:.1f} min on the reference machine ({reference['machine']})."
+    if not _speed_file().is_file():
+        return f"{sentence} Run the calibration of chapter 00 to scale this to your machine."
+    here = minutes * reference["speed"] / json.loads(_speed_file().read_text())
+    return f"{sentence} On this machine expect about {here:.1f} min."
+
+
+def report() -> str:
+    """One sentence: seconds since this module was imported, and the most memory held so far."""
+    spent = time.perf_counter() - _start
+    return f"{spent:.0f} s since the set-up cell; {peak_memory() / 2**30:.2f} GB of memory at most."
+
+
+def peak_memory() -> int:
+    """The most resident memory that this process has held, in bytes."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _speed_file() -> Path:
+    return user_cache_path("gen_lib") / "speed.json"

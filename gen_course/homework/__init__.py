@@ -1,0 +1,1 @@
+"""The masters of the homework, and what their hidden tests share."""

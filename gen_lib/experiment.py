@@ -1,0 +1,305 @@
+"""Train, sample, translate and evaluate models: four functions with plain arguments.
+
+The command line (``python -m gen_lib``) calls them. A run is a folder: while it trains it holds
+``checkpoints``; at its end it holds the model's weights, its card, and ``history.csv``, which is
+written last, so a folder that has it holds a finished run.
+
+    from gen_lib import experiment
+
+    model = experiment.train("vae", minutes=1)
+    images = experiment.sample(model, n=16)  # (16, 1, 28, 28), in [-1, 1]
+    for row in experiment.evaluate(model):
+        print(row.name, row.value, row.beside)
+"""
+
+import csv
+import inspect
+import io
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gen_lib import InputError
+from gen_lib.data import Domain, DomainSet, ImageSet, load_domains
+from gen_lib.data.domains import load_classes
+from gen_lib.metrics import Row
+from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
+from gen_lib.models import MODELS
+from gen_lib.models.base import Model, Samples, Translates, in_batches
+from gen_lib.training import History, fit
+from gen_lib.training.checkpoints import (
+    RUN_FILE,
+    check_writable,
+    load_any,
+    read_card,
+    save,
+    weights_file,
+    write_whole,
+)
+from gen_lib.training.distributed import team
+from gen_lib.training.hardware import machine
+from gen_lib.training.resume import RunCheckpoints
+
+CHECKPOINTS = "checkpoints"
+
+
+def train(
+    model: str,
+    data: str = "fashion_mnist",
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    batch_size: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    keep_every: float = 60.0,
+    command: str = "",
+    show_bar: bool = True,
+) -> Model:
+    """Train a model and return it, in eval mode on the CPU.
+
+    Args:
+        model: a name in ``gen_lib.models.MODELS``, such as "vae".
+        data: the name of a data set or of two domains, or the path of a folder of pictures.
+        steps: the budget in training steps ...
+        minutes: ... or in minutes of wall time. Exactly one of the two is given.
+        seed: of the initial weights, the shuffling and the model's noise.
+        batch_size: images a step; what suits the model unless given.
+        settings: arguments of the model, such as ``{"latent_size": 2}``.
+        out: a new folder for weights, card and history; nothing is written unless given.
+        resume: continue from the newest checkpoint in ``out``, or start where there is none.
+        keep_every: seconds between checkpoints.
+        command: what to name in the card as the command of this run.
+        show_bar: show a progress bar.
+
+    Raises:
+        InputError: an argument is not usable, or ``out`` holds something else.
+        NonFiniteLoss: training diverged.
+    """
+    kind, first = _kind(model), team().rank == 0
+    folder = None if out is None else Path(out)
+    if folder and resume and (folder / "history.csv").is_file():
+        if first:
+            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
+            print(f"{folder} is done: there is nothing to go on with.")
+        return load_any(str(folder), Model)
+    if folder and first:
+        _check_place(folder, resume)
+    images = load_data(kind, data)
+    torch.manual_seed(seed)
+    trained = build(model, images, settings or {})
+    size = kind.batch_size if batch_size is None else batch_size
+    budget = {"steps": steps, "minutes": minutes, "seed": seed, "batch_size": size}
+    extra: dict[str, Any] = {"show_bar": show_bar and first}
+    if folder:
+        run = {"model": trained.name, "config": trained.config, "data": images.name, **budget}
+        checkpoints = RunCheckpoints(folder / CHECKPOINTS, run, keep_every)
+        extra["resume"] = checkpoints.newest() if resume else None
+        if first:
+            extra["keep"] = checkpoints
+    history = fit(trained, images.train, **budget, **extra)
+    if folder and first:
+        _finish(trained, history, folder, data=images.name, command=command, seed=seed)
+    return trained
+
+
+def sample(model: str | Path | Model, n: int = 64, seed: int = 0) -> Float[Tensor, "n c h w"]:
+    """n new images in [-1, 1].
+
+    Args:
+        model: a trained model, a run's folder, a .safetensors file or a shipped name.
+        n: number of images.
+        seed: of the noise.
+
+    Raises:
+        InputError: there is no such model, or it does not sample.
+    """
+    found = _loaded(model)
+    if not isinstance(found, Samples):
+        raise InputError(
+            f"{_title(model)} is a {found.name!r}, which has no distribution to sample from: "
+            "choose a generative model (chapter 01 shows what happens if you try all the same)."
+        )
+    return found.sample(n, torch.Generator().manual_seed(seed))
+
+
+class Translation(NamedTuple):
+    """Pictures, their translations, and their true partners where there are pairs."""
+
+    source: Domain
+    translated: Float[Tensor, "n c h w"]
+    """About [-1, 1]."""
+    target: Domain | None
+
+
+def translate(
+    model: str | Path | Model,
+    to: Literal["A", "B"],
+    data: str | None = None,
+    split: Literal["train", "test"] = "test",
+) -> Translation:
+    """Translate the pictures of one domain into the other.
+
+    Args:
+        model: a trained model, a run's folder, a .safetensors file or a shipped name.
+        to: the domain to reach.
+        data: domains by name or a folder; those that the model was trained on unless given.
+        split: which half of the data.
+
+    Raises:
+        InputError: there is no such model or data, or the model does not translate.
+    """
+    found = _loaded(model)
+    if not isinstance(found, Translates):
+        raise InputError(f"{_title(model)} is a {found.name!r}, which translates nothing.")
+    size = found.config["image_shape"][1]
+    half = getattr(load_domains(data_of(model, data), size=size), split)
+    source, target = (half.b, half.a) if to == "A" else (half.a, half.b)
+    translated = in_batches(lambda x: found.translate(x, to=to), source.x)
+    return Translation(source, translated, target if half.paired else None)
+
+
+def evaluate(
+    model: str | Path | Model,
+    data: str | ImageSet | DomainSet | None = None,
+    n: int = N_FRECHET,
+) -> list[Row]:
+    """The figures that apply to a model, on test images, each beside its floor or baseline.
+
+    Args:
+        model: a trained model, a run's folder, a .safetensors file or a shipped name.
+        data: a data set or its name; what the model was trained on unless given.
+        n: number of samples to measure, at most as many as there are real test images.
+
+    Raises:
+        InputError: there is no such model or data, the model was made for images of another
+            shape, or n is too small.
+    """
+    found = _loaded(model)
+    if data is None or isinstance(data, str):
+        data = load_data(type(found), data_of(model, data), found.config.get("image_shape"))
+    check_shape(found, data)
+    return [*found.rows(data), *judged_rows(found, data, n)]
+
+
+def figures(rows: Sequence[Row]) -> dict[str, float]:
+    """The rows of ``evaluate`` as one flat mapping: ``mse``, ``mse_pca``, ..."""
+    flat: dict[str, float] = {}
+    for row in rows:
+        flat[row.name] = row.value
+        flat |= {f"{row.name}_{name}": value for name, value in row.beside.items()}
+    return flat
+
+
+def load_data(
+    kind: type[Model], name: str, image_shape: tuple[int, int, int] | None = None
+) -> ImageSet | DomainSet:
+    """Two domains for a model that translates, else a set of images with classes."""
+    if not issubclass(kind, Translates):
+        return load_classes(name)
+    if image_shape is None:
+        return load_domains(name, paired=kind.needs_pairs)
+    return load_domains(name, size=image_shape[1])
+
+
+def data_of(model: str | Path | Model, data: str | None) -> str:
+    """The data set that is asked for, else the one that the model's card names."""
+    if data is not None or isinstance(model, Model):
+        return data or "fashion_mnist"
+    return read_card(weights_file(str(model))).get("data", "fashion_mnist")
+
+
+def build(model: str, images: ImageSet | DomainSet, settings: Mapping[str, Any]) -> Model:
+    """A new model for images of this shape and number of classes.
+
+    Raises:
+        InputError: there is no such model or setting, or the values do not build one.
+    """
+    kind = _kind(model)
+    given = {name: _setting(name, value, model) for name, value in settings.items()}
+    if "classes" in inspect.signature(kind).parameters:
+        given["classes"] = len(images.classes)
+    try:
+        return kind(image_shape=images.image_shape, **given)
+    except (MemoryError, OverflowError, RuntimeError, TypeError, ZeroDivisionError) as error:
+        words = " ".join(f"{name}={value}" for name, value in settings.items())
+        raise InputError(
+            f"A {model!r} cannot be built with {words} "
+            f"({str(error).splitlines()[0]}): choose other values."
+        ) from error
+
+
+READERS: dict[type, Callable[[str], Any]] = {
+    bool: {"True": True, "False": False}.__getitem__,
+    int: int,
+    float: float,
+    str: str,
+}
+"""How a setting is read from a text, by the type of its default."""
+
+
+def _setting(name: str, value: Any, model: str) -> Any:
+    """The value of a setting; a text is read as the type of the setting's default."""
+    parameters = inspect.signature(MODELS[model]).parameters.values()
+    kinds = {p.name: type(p.default) for p in parameters if type(p.default) in READERS}
+    kinds.pop("classes", None)  # as many as the data have
+    if not isinstance(value, str) and name in inspect.signature(MODELS[model]).parameters:
+        return value
+    if name not in kinds:
+        raise InputError(f"The model {model!r} has no {name!r} to set: {', '.join(kinds)}.")
+    try:
+        return READERS[kinds[name]](value)
+    except (KeyError, ValueError):
+        raise InputError(
+            f"--set {name}={value}: {name} takes {kinds[name].__name__} values."
+        ) from None
+
+
+def _kind(model: str) -> type[Model]:
+    if model not in MODELS:
+        raise InputError(f"There is no model {model!r}: choose one of {', '.join(MODELS)}.")
+    return MODELS[model]
+
+
+def _loaded(model: str | Path | Model) -> Model:
+    return model if isinstance(model, Model) else load_any(str(model), Model)
+
+
+def _title(model: str | Path | Model) -> str:
+    return "The model" if isinstance(model, Model) else str(model)
+
+
+def _check_place(out: Path, resume: bool) -> None:
+    empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not empty and not (resume and (out / CHECKPOINTS).is_dir()):
+        raise InputError(
+            f"{out} exists and is not empty: choose another --out, remove it, or go on with what "
+            "was interrupted there by --resume."
+        )
+    check_writable(out)
+
+
+def _finish(model: Model, history: History, out: Path, **facts: Any) -> None:
+    minutes = round(history.seconds[-1] / 60, 2)
+    cost = {"steps": history.steps, "minutes": minutes, "machine": machine()}
+    save(model, out / RUN_FILE, **facts, **cost)
+    _write_history(history, out / "history.csv")
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    print(f"{history.steps} steps in {minutes} min. Next: python -m gen_lib evaluate {out}")
+
+
+def _write_history(history: History, path: Path) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["step", "seconds", *history.terms])
+    columns = zip(history.seconds, *history.terms.values(), strict=True)
+    for step, row in enumerate(columns, 1):
+        writer.writerow([step, *(f"{value:.6g}" for value in row)])
+    write_whole(path, text.getvalue().encode())

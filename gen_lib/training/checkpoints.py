@@ -1,0 +1,201 @@
+"""Save and load trained models.
+
+A model is two files. ``NAME.safetensors`` holds the weights and, in one entry of its header, the
+model's name and configuration; nothing in it can execute. ``NAME.json`` is its card: data, command,
+seed, minutes, figures, and the sha256 of the weights and of the judge that measured them.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from gen_lib import InputError
+from gen_lib.data import data_folder
+from gen_lib.models import MODELS
+from gen_lib.models.base import Model
+from gen_lib.models.judge import Judge
+
+M = TypeVar("M", bound=Model)
+RUN_FILE = "model.safetensors"
+MOST_TIMES = 10_000  # what a setting that sizes no weights, such as T, may be at most
+
+
+def save(model: Model, path: Path, **card: Any) -> None:
+    """Write the model's weights to ``path`` (.safetensors) and its card beside it (.json).
+
+    Each file appears whole or not at all: it is written under another name, synced and renamed.
+    """
+    header = {"model": f"{model.name} {json.dumps(model.config)}"}
+    write_whole(path, packed(model.state_dict(), header))
+    card = {"model": model.name, "config": model.config, "sha256": sha256(path)} | card
+    write_whole(path.with_suffix(".json"), f"{json.dumps(card, indent=2)}\n".encode())
+
+
+def load(path: Path, kind: type[M]) -> M:
+    """The model of a .safetensors file, in eval mode on the CPU.
+
+    Args:
+        path: the file.
+        kind: the class it must be (``Model`` for any).
+
+    Raises:
+        InputError: there is no such file, it is damaged, or holds another model.
+    """
+    if not path.is_file():
+        raise InputError(f"There are no weights at {path}: train them first, or check the path.")
+    header, state = unpacked(path)
+    name, _, config = header.get("model", "unknown").partition(" ")
+    found = MODELS.get(name)
+    if found is None or not issubclass(found, kind):
+        raise InputError(
+            f"The weights {path} are of the model {name!r}, not of "
+            f"{kind.name if hasattr(kind, 'name') else kind.__name__!r}: give a file of that model."
+        )
+    try:
+        settings = json.loads(config, object_hook=_tuples)
+        _check_shapes(found, settings, state)
+        with torch.random.fork_rng(devices=[]):  # for initial weights that nobody will see
+            model = found(**settings)
+        model.load_state_dict(state)
+    except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"The weights {path} do not fit the model {found.name!r} of this version of gen_lib: "
+            "train them again."
+        ) from error
+    return model.eval()
+
+
+def _check_shapes(kind: type[Model], settings: dict[str, Any], state: dict[str, Tensor]) -> None:
+    """Refuse settings of another size than the weights before any memory is taken for them."""
+    size = sum(value.numel() for value in state.values())
+    if any(isinstance(value, int) and value > max(size, MOST_TIMES) for value in settings.values()):
+        raise ValueError("a setting is larger than the number of weights")
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in kind(**settings).state_dict().items()}
+    if shapes != {name: value.shape for name, value in state.items()}:
+        raise ValueError("the weights have other shapes")
+
+
+def load_pretrained(name: str, kind: type[M]) -> M:
+    """A model shipped in ``data/pretrained``, its file checked against the sha256 of its card.
+
+    Raises:
+        InputError: there is no such model, or its file was altered.
+    """
+    path = pretrained_folder() / f"{name}.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"There are no shipped weights called {name!r}: "
+            f"choose one of {', '.join(pretrained_names())}."
+        )
+    if sha256(path) != read_card(path).get("sha256"):
+        raise InputError(
+            f"The weights {path} are not those of their card: "
+            "restore both with `git checkout -- data/pretrained`."
+        )
+    return load(path, kind)
+
+
+def load_judge() -> Judge:
+    """The frozen judge that every chapter measures with."""
+    return load_pretrained("judge", Judge)
+
+
+def load_any(run_or_name: str, kind: type[M]) -> M:
+    """The model of a run's folder, of a .safetensors file, or of a shipped name."""
+    path = weights_file(run_or_name)
+    shipped = path == pretrained_folder() / f"{run_or_name}.safetensors"
+    return load_pretrained(run_or_name, kind) if shipped else load(path, kind)
+
+
+def weights_file(run_or_name: str) -> Path:
+    """Where ``load_any`` finds the weights, the card being beside them."""
+    path = Path(run_or_name)
+    if path.suffix == ".safetensors":
+        return path
+    return path / RUN_FILE if path.is_dir() else pretrained_folder() / f"{run_or_name}.safetensors"
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The card beside a weights file.
+
+    Raises:
+        InputError: it is missing or no JSON.
+    """
+    card = path.with_suffix(".json")
+    try:
+        return dict(json.loads(card.read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(
+            f"The card {card} is missing or damaged: restore it with `git checkout -- {card}`."
+        ) from error
+
+
+def pretrained_folder() -> Path:
+    """The folder of the shipped weights."""
+    return data_folder() / "pretrained"
+
+
+def pretrained_names() -> list[str]:
+    """The names of all shipped models."""
+    return sorted(path.stem for path in pretrained_folder().glob("*.safetensors"))
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tuples(config: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+
+
+def packed(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
+    """Tensors and a header of texts, as the bytes of a safetensors file."""
+    return to_bytes({name: v.detach().contiguous() for name, v in tensors.items()}, header)
+
+
+def unpacked(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The header and the tensors of a safetensors file.
+
+    Raises:
+        InputError: the file is damaged or no safetensors file.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return file.metadata() or {}, tensors
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"The weights {path} are damaged or no safetensors file ({error}): restore the file, "
+            "or train the model again."
+        ) from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in its place whole or not at all: write it beside, sync it, rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written, before the work whose result would go there."""
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if (nearest != path and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
+        raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")

@@ -1,0 +1,62 @@
+"""Training in several processes: one alone, or as many as ``accelerate launch`` started.
+
+Every process draws batches and noise of its own. After each backward pass all of them take the mean
+of their gradients: where a loss is a mean over the batch, that is the gradient of the joined batch.
+They start from the same weights, so they hold the same weights after every step.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Team(NamedTuple):
+    """The number of this process, and how many there are."""
+
+    rank: int = 0
+    """0 for the one that writes files and talks."""
+    size: int = 1
+
+
+class ProcessLost(RuntimeError):
+    """Another process has ended before its work was done."""
+
+
+@cache
+def team() -> Team:
+    """Join the other processes, if any were launched with this one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Team()
+    from accelerate import PartialState
+
+    state = PartialState(cpu=not torch.accelerator.is_available())
+    return Team(state.process_index, state.num_processes)
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Put the mean over all processes into each tensor, by one exchange for all of them."""
+    if team().size == 1:
+        return
+    flat = torch.cat([value.flatten() for value in tensors])
+    try:
+        torch.distributed.all_reduce(flat)
+    except RuntimeError as error:
+        raise ProcessLost(
+            "Another process was lost: look at what it said, then --resume."
+        ) from error
+    parts = (flat / team().size).split([value.numel() for value in tensors])
+    for value, part in zip(tensors, parts, strict=True):
+        value.copy_(part.view_as(value))
+
+
+def agree(number: float) -> float:
+    """The mean of a number over all processes."""
+    if team().size == 1:
+        return number
+    device = torch.accelerator.current_accelerator(check_available=True)
+    average([shared := torch.tensor(number, dtype=torch.float64, device=device)])
+    return shared.item()

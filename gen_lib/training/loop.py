@@ -1,0 +1,306 @@
+"""The training loop, the same for every model of the course.
+
+In each step the loop asks the model for its turns (one for most models, two for a GAN). For each
+turn it differentiates the loss with respect to that player's parameters alone and lets AdamW update
+them (Kingma & Ba 2014, arXiv:1412.6980). Learning rate and averaging depend on the progress, the
+share of the budget that is spent, so a budget may be given in steps or in minutes:
+
+    lr(p)   = lr * min(1, p / 0.02) * (1 + cos(pi p)) / 2           for the progress p in [0, 1]
+    average = average + (1 - beta_t) (weights - average),   beta_t = (1 - 1/t)^(gamma + 1)
+
+The second line is the power-function average of Karras et al. 2023 (arXiv:2312.02696, eq. 2). With
+gamma = 16.97 its relative width is 0.05: it averages about the last twentieth of the run. A trained
+model holds the averaged weights.
+
+Batches and noise are functions of the seed and the step. So a run that is resumed from a
+``TrainState`` ends with the same bits as one that never stopped, and several processes
+(``distributed``) share a step by taking batches of different numbers.
+"""
+
+import math
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from gen_lib import InputError
+from gen_lib.data import Batch, PairBatch
+from gen_lib.models.base import Model, Player, Turn
+from gen_lib.training import distributed
+from gen_lib.training.hardware import best_device, has_bfloat16
+
+WARM_UP = 0.02
+GAMMA = 16.97
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+
+
+@runtime_checkable
+class TrainingData(Protocol):
+    """Anything with minibatches numbered 0, 1, 2, ..., such as ``load("fashion_mnist").train``."""
+
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
+        """The minibatch of a training step."""
+
+
+class NonFiniteLoss(RuntimeError):
+    """A loss or gradient became infinite or NaN; the model holds the last good averaged weights."""
+
+
+class Record(NamedTuple):
+    """What one training step did."""
+
+    step: int
+    """Steps done, counted from 1."""
+    progress: float
+    """Share of the budget spent, in (0, 1]."""
+    seconds: float
+    terms: dict[str, float]
+
+
+@dataclass
+class History:
+    """The recorded terms of a run, one entry for each step."""
+
+    seconds: list[float] = field(default_factory=list)
+    terms: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Append one step."""
+        self.seconds.append(record.seconds)
+        for name, value in record.terms.items():
+            self.terms.setdefault(name, []).append(value)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps done."""
+        return len(self.seconds)
+
+
+class TrainState:
+    """A model and everything else that its next training step depends on.
+
+    Batches and noise are functions of the seed and the step, so the state holds no random state.
+    """
+
+    def __init__(self, model: Model):
+        self.model, self.history = model, History()
+        self.optimisers = {name: _optimiser(player) for name, player in model.players().items()}
+        self.weights = [v for v in model.state_dict().values() if v.is_floating_point()]
+        self.average = [v.clone() for v in self.weights]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The whole state as named tensors."""
+        columns = {"seconds": self.history.seconds, **self.history.terms}
+        numbers = {k: torch.tensor(v, dtype=torch.float64) for k, v in columns.items()}
+        return self._live() | {f"history.{name}": column for name, column in numbers.items()}
+
+    @torch.no_grad()
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore the state saved by ``tensors()``.
+
+        Raises:
+            InputError: the tensors are of another model.
+        """
+        for name, value in self._live().items():
+            kept = tensors.get(name, value[None])  # a wrong shape, if there is none
+            if not value.numel():
+                value.resize_(kept.shape)  # a buffer that grows during training
+            if value.shape != kept.shape:
+                raise InputError(f"The checkpoint is not one of this model, as its {name!r} shows.")
+            value.copy_(kept)
+        columns = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith("history.")}
+        terms = {name: column.tolist() for name, column in columns.items()}
+        self.history = History(terms.pop("seconds", []), terms)
+
+    def _live(self) -> dict[str, Tensor]:
+        """Every tensor that a step changes: weights, buffers, averages, the optimisers' moments."""
+        weights = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
+        return {
+            **{f"model.{name}": value for name, value in weights.items()},
+            **{f"average.{i}": value for i, value in enumerate(self.average)},
+            **{
+                f"{player}.{i}.{name}": value
+                for player, optimiser in self.optimisers.items()
+                for i, moments in enumerate(optimiser.state.values())
+                for name, value in moments.items()
+            },
+        }
+
+
+def _optimiser(player: Player) -> torch.optim.AdamW:
+    optimiser = torch.optim.AdamW(
+        [{"params": player.parameters, "peak_lr": player.lr}],
+        lr=player.lr,
+        betas=player.betas,
+        weight_decay=player.weight_decay,
+        fused=True,
+    )
+    for p in player.parameters:  # the moments that AdamW would make before its first step
+        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+        optimiser.state[p] = {"step": torch.zeros((), device=p.device), **moments}
+    return optimiser
+
+
+def fit(
+    model: Model,
+    data: TrainingData,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+    show_bar: bool = True,
+    resume: Mapping[str, Tensor] | None = None,
+    keep: Callable[[TrainState], None] = lambda state: None,
+) -> History:
+    """Train a model in place, on the GPU where there is one, and return its history.
+
+    Args:
+        model: ends on the CPU, in eval mode, with its averaged weights; after an interrupt, too.
+        data: source of minibatches.
+        steps: the budget in steps; the same seed then gives the same bits on the same machine ...
+        minutes: ... or the budget in minutes of wall time. Exactly one of the two is given.
+        batch_size: images a step; all of the data where they are fewer.
+        seed: of the shuffling and of the model's noise (not of its initial weights).
+        show_bar: show a progress bar.
+        resume: the tensors of a ``TrainState`` of the same run, to continue from there.
+        keep: called after each step.
+
+    Raises:
+        InputError: the budget or the batch size is not positive.
+        NonFiniteLoss: training diverged.
+    """
+    from tqdm.auto import tqdm
+
+    _check_budget(steps, minutes, batch_size)
+    state = TrainState(model.to(best_device()).train())
+    if resume:
+        state.restore(resume)
+    records = _train(state, data, steps, minutes, batch_size, seed)
+    bar = tqdm(total=100, desc=model.name, bar_format=BAR, disable=not show_bar)
+    with closing(records), bar:
+        for record in records:
+            keep(state)
+            if int(100 * record.progress) > bar.n:
+                bar.set_postfix({k: f"{v:.4g}" for k, v in record.terms.items()}, refresh=False)
+                bar.update(int(100 * record.progress) - bar.n)
+    return state.history
+
+
+def training_steps(
+    model: Model,
+    data: TrainingData,
+    *,
+    steps: int | None = None,
+    minutes: float | None = None,
+    batch_size: int = 128,
+    seed: int = 0,
+) -> Generator[Record]:
+    """Train like ``fit``, and yield a record after each step, for code that draws in between.
+
+    Between two steps the model holds its raw weights; when the loop ends, or is closed, it holds
+    the averaged ones. Arguments and errors are those of ``fit``.
+    """
+    _check_budget(steps, minutes, batch_size)
+    state = TrainState(model.to(best_device()).train())
+    yield from _train(state, data, steps, minutes, batch_size, seed)
+
+
+def _train(
+    state: TrainState,
+    data: TrainingData,
+    steps: int | None,
+    minutes: float | None,
+    batch_size: int,
+    seed: int,
+) -> Generator[Record]:
+    """The loop: batch, loss, gradients, update, average, record."""
+    model, history, device = state.model, state.history, best_device()
+    rank, processes = distributed.team()
+    torch.set_flush_denormal(True)
+    seconds = history.seconds[-1] if history.seconds else 0.0
+    start = time.perf_counter() - seconds
+    progress = _spent(history.steps, seconds, steps, minutes)
+    try:
+        while progress < 1:
+            step = history.steps
+            number = step * processes + rank  # each process has batches and noise of its own
+            batch = data.batch(number, batch_size, seed)
+            batch = type(batch)(*(part.to(device) for part in batch))
+            rng = torch.Generator(device).manual_seed(seed * 1_000_003 + number)
+            terms: dict[str, float] = {}
+            for turn in _autocast(model.turns(batch, rng, progress), device):
+                _update(turn, state.optimisers[turn.player], learning_rate_scale(progress), step)
+                terms |= {name: value.item() for name, value in turn.terms.items()}
+            torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
+            seconds = distributed.agree(time.perf_counter() - start)
+            progress = _spent(step + 1, seconds, steps, minutes)
+            history.add(record := Record(step + 1, progress, seconds, terms))
+            yield record
+    finally:
+        torch._foreach_copy_(state.weights, state.average)
+        model.zero_grad()
+        model.eval().to("cpu")
+
+
+def _update(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -> None:
+    """One AdamW step of one player, at a share ``scale`` of its peak learning rate."""
+    (group,) = optimiser.param_groups
+    group["lr"] = scale * group["peak_lr"]
+    optimiser.zero_grad()
+    turn.loss.backward(inputs=group["params"])
+    gradients = [p.grad for p in group["params"] if p.grad is not None]
+    distributed.average(gradients)
+    size = torch.nn.utils.get_total_norm(gradients)
+    if not (torch.isfinite(turn.loss) and torch.isfinite(size)):
+        raise NonFiniteLoss(
+            f"The loss of {turn.player} at step {step + 1} is {turn.loss.item():.3g}, the norm of "
+            f"its gradient {size.item():.3g}: training diverged; the last good weights are kept. "
+            "Try a smaller learning rate."
+        )
+    optimiser.step()
+
+
+def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
+    """The same turns, computed in bfloat16 where ``has_bfloat16`` allows it."""
+    while True:
+        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+            turn = next(turns, None)
+        if turn is None:
+            return
+        yield turn
+
+
+def learning_rate_scale(progress: float) -> float:
+    """Share of the peak learning rate at a progress in [0, 1]: warm-up, then half a cosine.
+
+    >>> [round(learning_rate_scale(p), 3) for p in (0.0, 0.01, 0.5, 1.0)]
+    [0.001, 0.5, 0.5, 0.0]
+    """
+    return min(1.0, max(progress / WARM_UP, 1e-3)) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def average_decay(step: int) -> float:
+    """beta_t = (1 - 1/t)^(gamma + 1) for the step t = 1, 2, ...
+
+    >>> average_decay(1)
+    0.0
+    """
+    return (1 - 1 / step) ** (GAMMA + 1)
+
+
+def _spent(step: int, seconds: float, steps: int | None, minutes: float | None) -> float:
+    """The progress: the share of the budget that is spent."""
+    return min(step / steps if steps else seconds / (60 * (minutes or 1)), 1.0)
+
+
+def _check_budget(steps: int | None, minutes: float | None, batch_size: int) -> None:
+    if (steps is None) == (minutes is None):
+        raise InputError("A budget is needed: give either steps or minutes, and not both.")
+    for name, value in (("steps", steps), ("minutes", minutes), ("batch_size", batch_size)):
+        if value is not None and not 0 < value < math.inf:
+            raise InputError(f"{name} is {value}: it must be a positive number.")

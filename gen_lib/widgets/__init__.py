@@ -1,1 +1,0 @@
-"""What happens if I move this? One file per chapter; no mathematics here."""

@@ -1,0 +1,135 @@
+"""The families compared: figures by hand, scores in their order, rankings that follow weights."""
+
+import math
+
+import pytest
+import torch
+
+from gen_course.ch07_comparison.criteria import CRITERIA, USUAL, Reading, ranking, scores, summary
+from gen_lib import InputError
+from gen_lib.models.base import Reconstructs
+from gen_lib.models.mixture import CodeMixture
+
+
+def run(family, seed, **figures):
+    return {"family": family, "seed": str(seed)} | {k: str(v) for k, v in figures.items()}
+
+
+ROWS = [
+    run("slow", 0, frechet=1.0, precision=0.9, recall=0.6, seconds_1000=20.0),
+    run("slow", 1, frechet=1.1, precision=0.8, recall=0.8, seconds_1000=20.0),
+    run("fast", 0, frechet=2.0, precision=0.6, recall=0.5, seconds_1000=0.2),
+    run("fast", 1, frechet=4.0, precision=0.6, recall=0.4, seconds_1000=0.2),
+    run("real images", "", frechet=0.01, precision=1.0, recall=1.0, seconds_1000=""),
+]
+NOTHING = dict.fromkeys(CRITERIA, 0.0)
+
+
+def first(**weights):
+    return ranking(ROWS, NOTHING | weights)[0].family
+
+
+def test_a_figure_is_the_mean_or_the_spread_of_a_familys_runs():
+    assert summary(ROWS, Reading("recall")) == pytest.approx({"slow": 0.7, "fast": 0.45})
+    spread = summary(ROWS, Reading("frechet", spread=True))
+    assert spread == pytest.approx({"slow": 0.1 / 1.05, "fast": 2 / 3})
+
+
+def test_scores_run_from_the_worst_to_the_best_whichever_way_is_better():
+    figures = {"a": 0.2, "b": 0.5, "c": 0.8}
+    more = scores(figures, Reading("recall", more_is_better=True))
+    assert more == pytest.approx({"a": 0.0, "b": 0.5, "c": 1.0})
+    less = scores(figures, Reading("frechet"))
+    assert (less["a"], less["c"]) == (1.0, 0.0)
+    assert less["b"] == pytest.approx(math.log(0.8 / 0.5) / math.log(0.8 / 0.2))
+
+
+def test_the_unit_of_what_is_less_does_not_matter():
+    seconds = {"a": 0.1, "b": 0.7, "c": 30.0}
+    minutes = {family: value / 60 for family, value in seconds.items()}
+    reading = USUAL["speed"]
+    assert scores(minutes, reading) == pytest.approx(scores(seconds, reading))
+
+
+def test_equal_figures_and_a_spread_of_nothing_have_a_score():
+    assert scores({"a": 2.0, "b": 2.0}, Reading("frechet")) == {"a": 1.0, "b": 1.0}
+    best = scores({"a": 0.0, "b": 0.5}, Reading("frechet", spread=True))
+    assert best == {"a": 1.0, "b": 0.0}
+    assert summary([run("a", 0, rarest=0.0)], Reading("rarest", spread=True)) == {"a": 0.0}
+
+
+def test_a_ranking_follows_the_one_criterion_that_counts():
+    assert first(speed=1.0) == "fast"
+    assert {first(**{name: 0.3}) for name in ("quality", "stability", "diversity")} == {"slow"}
+
+
+def test_a_ranking_is_a_weighted_mean_and_says_what_adds_what():
+    places = ranking(ROWS, NOTHING | {"speed": 3.0, "quality": 1.0})
+    assert [place.family for place in places] == ["fast", "slow"]
+    assert [place.total for place in places] == pytest.approx([0.75, 0.25])
+    assert places[0].parts == {"quality": 0, "stability": 0, "speed": 0.75, "diversity": 0}
+    doubled = ranking(ROWS, NOTHING | {"speed": 6.0, "quality": 2.0})
+    assert doubled == places
+
+
+def test_without_a_weight_all_are_equal_in_the_tables_order():
+    places = ranking(ROWS, NOTHING)
+    assert [place.family for place in places] == ["slow", "fast"]
+    assert {place.total for place in places} == {0.0}
+
+
+def test_another_reading_may_turn_a_ranking_round():
+    rows = [run("a", 0, precision=0.9, frechet=3.0), run("b", 0, precision=0.8, frechet=1.0)]
+    by_share = ranking(rows, {"quality": 1.0}, {"quality": Reading("precision", True)})
+    by_distance = ranking(rows, {"quality": 1.0}, {"quality": Reading("frechet")})
+    assert (by_share[0].family, by_distance[0].family) == ("a", "b")
+
+
+# The plain baseline: a mixture of Gaussians on an autoencoder's codes
+
+
+class Same(Reconstructs):
+    """An autoencoder whose code is the image, three pixels of it."""
+
+    def encode(self, x):
+        return x.flatten(1)
+
+    def decode(self, z):
+        return z.reshape(-1, 1, 1, 3)
+
+
+def clusters(n, rng):
+    """Two of them: three quarters near (0.5, ...) with correlated pixels, the others near -0.5."""
+    which = torch.rand(n, 1, generator=rng) < 0.75
+    root = torch.tensor([[0.1, 0.0, 0.0], [0.08, 0.02, 0.0], [0.0, 0.0, 0.03]])
+    wide = 0.5 + torch.randn(n, 3, generator=rng) @ root.T
+    narrow = -0.5 + 0.02 * torch.randn(n, 3, generator=rng)
+    return torch.where(which, wide, narrow).reshape(n, 1, 1, 3)
+
+
+def test_a_mixture_of_codes_samples_the_clusters_and_their_shapes():
+    x = clusters(4_000, torch.Generator().manual_seed(0))
+    mixture = CodeMixture(Same(), x, components=2)
+    made = mixture.sample(20_000, torch.Generator().manual_seed(1)).flatten(1)
+    above = made[:, 0] > 0
+    assert above.float().mean() == pytest.approx(0.75, abs=0.02)
+    real = x.flatten(1)
+    torch.testing.assert_close(
+        made[above].T.cov(), real[real[:, 0] > 0].T.cov(), rtol=0.1, atol=2e-4
+    )
+    torch.testing.assert_close(made[~above].mean(0), torch.full((3,), -0.5), rtol=0, atol=0.01)
+
+
+def test_samples_of_a_mixture_repeat_and_stay_in_range():
+    x = 3 * clusters(200, torch.Generator().manual_seed(0))
+    mixture = CodeMixture(Same(), x, components=2)
+    drawn = [mixture.sample(50, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert drawn[0].abs().max() == 1
+    assert mixture.codes(50, torch.Generator().manual_seed(0)).abs().max() > 1
+
+
+def test_a_mixture_of_nothing_is_refused():
+    with pytest.raises(InputError, match="components is 0"):
+        CodeMixture(Same(), torch.zeros(9, 1, 1, 3), components=0)

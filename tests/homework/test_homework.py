@@ -1,0 +1,248 @@
+"""The homework, graded by nbgrader itself in temporary courses.
+
+``make test`` grades the first assignment, ``make test-homework`` all of them.
+"""
+
+import copy
+import csv
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from submissions import (
+    MISTAKES,
+    NAMES,
+    OTHER_STYLE,
+    Mistake,
+    grader,
+    points,
+    released,
+    solutions,
+)
+
+from gen_course.build import assignments
+
+FIRST, *OTHERS = NAMES
+if importlib.util.find_spec("nbgrader") is None and not os.environ.get("CI"):
+    pytest.skip("nbgrader, of the extra `instructor`, is missing", allow_module_level=True)
+pytestmark = pytest.mark.slow
+every_assignment = pytest.mark.parametrize(
+    "name", [FIRST, *(pytest.param(name, marks=pytest.mark.homework) for name in OTHERS)]
+)
+SCORES = """
+import json, sys
+from nbgrader.api import Gradebook
+with Gradebook("sqlite:///gradebook.db") as book:
+    print(json.dumps({
+        s.student_id: {g.name: g.score for n in s.notebooks for g in n.grades}
+        for s in book.assignment_submissions(sys.argv[1])
+    }))
+"""
+ANYTHING_GOES = """
+import warnings
+require = same = number = graded = None
+torch.set_grad_enabled(False)
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(123)
+"""
+
+
+class Report(NamedTuple):
+    """What nbgrader made of one submission."""
+
+    scores: dict[str, float]
+    """Points by grade_id."""
+    said: dict[str, str]
+    """The error in the output of each test cell that failed."""
+
+
+def submission(name: str, answers: dict[str, str], whole: bool = False) -> NotebookNode:
+    """The student's notebook with these answers; unless whole, without the cells that measure."""
+    notebook = released(name)
+    for cell in notebook.cells:
+        cell.source = answers.get(grader(cell, "grade_id"), cell.source)
+    if not whole:
+        first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+        notebook.cells = [c for c in notebook.cells if c is first or grader(c, "grade_id")]
+    return notebook
+
+
+def graded_mistakes(name: str) -> dict[str, Mistake]:
+    """The first two mistakes of each question, by student."""
+    by_question = {q: [m for m in MISTAKES[name] if m.question == q] for q in solutions(name)}
+    return {f"{q}-{k}": m for q, ms in by_question.items() for k, m in enumerate(ms[:2])}
+
+
+def cell_of(notebook: NotebookNode, grade_id: str) -> NotebookNode:
+    return next(cell for cell in notebook.cells if grader(cell, "grade_id") == grade_id)
+
+
+def submissions(name: str) -> dict[str, NotebookNode]:
+    """Everything that is handed in, by student."""
+    right, first = solutions(name), next(iter(solutions(name)))
+    found = {
+        "right": submission(name, right, whole=True),
+        "untouched": released(name),
+        "other-style": submission(name, OTHER_STYLE[name]),
+        "raises": submission(name, right | {first: f"def {first}(*a):\n    raise ValueError"}),
+        "no-python": submission(name, right | {first: "def oops(:"}),
+        "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
+        "dies": submission(name, right | {first: "import os\nos._exit(0)"}),
+    }
+    found["other-style"].cells.insert(1, nbformat.v4.new_code_cell(ANYTHING_GOES))
+    cheat = submission(name, right | {first: f"def {first}(*a):\n    return None"})
+    found["deletes"], found["edits"] = cheat, copy.deepcopy(cheat)
+    cheat.cells.remove(cell_of(cheat, f"test_{first}"))
+    test = cell_of(found["edits"], f"test_{first}")
+    test.source, test.metadata.nbgrader.points = "1000", 1000
+    mistakes = graded_mistakes(name).items()
+    return found | {who: submission(name, mistake.answers(name)) for who, mistake in mistakes}
+
+
+@contextmanager
+def graded_course(name: str, handed_in: dict[str, NotebookNode], *options: str) -> Iterator[Path]:
+    """A course of their own in which nbgrader has graded some submissions."""
+    with TemporaryDirectory(prefix="course-") as folder:
+        course = Path(folder)
+        assignments.make_course(course, {name: assignments.masters()[name]})
+        assignments.nbgrader(course, "generate_assignment", name, "--create")
+        for student, notebook in handed_in.items():
+            path = course / "submitted" / student / name / f"{name}.ipynb"
+            path.parent.mkdir(parents=True)
+            nbformat.write(notebook, path)
+        assignments.nbgrader(course, "autograde", name, *options, check=False)
+        yield course
+
+
+def grade(name: str, handed_in: dict[str, NotebookNode], *options: str) -> dict[str, Report]:
+    """What nbgrader makes of some submissions."""
+    with graded_course(name, handed_in, *options) as course:
+        scores = scores_in(course, name)
+        return {s: Report(scores.get(s, {}), said(course, s, name)) for s in handed_in}
+
+
+def scores_in(course: Path, name: str) -> dict[str, dict[str, float]]:
+    """The gradebook's points by student and grade_id, read in a process without our filters."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SCORES, name],
+        cwd=course,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def said(course: Path, student: str, name: str) -> dict[str, str]:
+    path = course / "autograded" / student / name / f"{name}.ipynb"
+    if not path.exists():
+        return {}
+    return {
+        grader(cell, "grade_id"): f"{output.ename}: {output.evalue}"
+        for cell in nbformat.read(path, as_version=4).cells
+        if grader(cell, "grade")
+        for output in cell.get("outputs", [])
+        if output.output_type == "error"
+    }
+
+
+@cache
+def reports(name: str) -> dict[str, Report]:
+    """Everything graded, by two processes."""
+    everything = list(submissions(name).items())
+    halves = [dict(everything[0::2]), dict(everything[1::2])]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda half: grade(name, half), halves)
+    return first | second
+
+
+def lost(name: str, report: Report) -> dict[str, float]:
+    """The autograded points that a submission did not get, by grade_id."""
+    assert report.scores, "it was not graded at all"
+    missing = {test: full - report.scores[test] for test, full in points(name).items()}
+    return {test: by for test, by in missing.items() if by}
+
+
+def test_the_release_is_what_nbgrader_makes_of_the_masters(tmp_path):
+    assignments.release(assignments.masters(), tmp_path)
+    made = {file.name: file.read_text() for file in tmp_path.glob("*.ipynb")}
+    kept = {file.name: file.read_text() for file in assignments.RELEASE.glob("*.ipynb")}
+    assert made == kept, "run `make homework`"
+
+
+@every_assignment
+def test_the_right_answers_earn_everything(name):
+    report = reports(name)["right"]
+    assert report.said == {}
+    assert lost(name, report) == {}
+
+
+@every_assignment
+def test_the_untouched_release_earns_nothing_and_finishes(name):
+    report = reports(name)["untouched"]
+    assert lost(name, report) == points(name)
+    assert {words.split(":")[0] for words in report.said.values()} == {"NotImplementedError"}
+
+
+@every_assignment
+def test_another_style_earns_everything_whatever_the_notebook_prints_or_sets(name):
+    report = reports(name)["other-style"]
+    assert report.said == {}
+    assert lost(name, report) == {}
+
+
+@every_assignment
+@pytest.mark.parametrize("student", ["raises", "no-python", "exits", "deletes", "edits"])
+def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(name, student):
+    test, full = next(iter(points(name).items()))
+    assert lost(name, reports(name)[student]) == {test: full}
+
+
+@every_assignment
+def test_every_mistake_costs_its_question_alone_and_is_named(name):
+    assert len(graded_mistakes(name)) >= 6
+    for student, mistake in graded_mistakes(name).items():
+        report, test = reports(name)[student], f"test_{mistake.question}"
+        assert lost(name, report) == {test: points(name)[test]}, mistake
+        assert list(report.said) == [test], mistake
+        assert re.match(f"Misconception: .*{mistake.message}", report.said[test]), mistake
+
+
+def test_an_endless_loop_ends_and_costs_its_question_alone():
+    first, test = next(iter(solutions(FIRST))), next(iter(points(FIRST)))
+    endless = f"def {first}(*a):\n    while True:\n        pass"
+    loop = submission(FIRST, solutions(FIRST) | {first: endless})
+    report = grade(FIRST, {"loop": loop}, "--Execute.timeout=40")["loop"]
+    assert lost(FIRST, report) == {test: points(FIRST)[test]}
+    assert "Timeout" in report.said[test]
+
+
+@every_assignment
+def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else(name):
+    assert not any(reports(name)["dies"].scores.values())
+    assert all(report.scores for student, report in reports(name).items() if student != "dies")
+
+
+def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():
+    mistake = MISTAKES[FIRST][0]
+    with graded_course(FIRST, {"wrong": submission(FIRST, mistake.answers(FIRST))}) as course:
+        assignments.nbgrader(course, "generate_feedback", FIRST)
+        assignments.nbgrader(course, "export")
+        page = (course / "feedback" / "wrong" / FIRST / f"{FIRST}.html").read_text()
+        (row,) = csv.DictReader((course / "grades.csv").read_text().splitlines())
+    assert re.search(mistake.message, page)
+    full = sum(points(FIRST).values()) - points(FIRST)[f"test_{mistake.question}"]
+    assert float(row["score"]) == full

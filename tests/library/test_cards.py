@@ -1,0 +1,159 @@
+"""The cards of the shipped models say what is measured today.
+
+Not every figure, and on fewer images than the cards where they would take minutes, which decides
+how far apart the two may be:
+
+- all held-out pairs of what is translated, and 2,000 samples, from which the cards take their
+  neighbour figures too: the same but for rounding, which may move a neighbour;
+- 2,000 samples for a Fréchet distance of 10,000: 10 %;
+- the first 1,000 test images of what is reconstructed or bounded: 5 %; of what is named: 0.02;
+- 200 samples of diffusion, whose 40 network calls are slow: 0.1, the precision and density only.
+
+Left out: the kernel distance, importance-weighted bounds, what stands beside a figure.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import NamedTuple
+
+import pytest
+import torch
+
+from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, pretrained_names, read_card
+from gen_lib.data import Split
+from gen_lib.data.domains import A, B, load_classes, load_pairs
+from gen_lib.metrics import (
+    SampleQuality,
+    density_coverage,
+    frechet_distance,
+    mse,
+    precision_recall,
+    psnr,
+    ssim,
+)
+from gen_lib.metrics.sample_quality import N_NEIGHBOURS
+from gen_lib.models import Diffusion, Judge
+from gen_lib.models.autoencoder import DenoisingAutoencoder, add_noise
+from gen_lib.models.base import (
+    Classifies,
+    Model,
+    Reconstructs,
+    Samples,
+    Translates,
+    in_batches,
+)
+from gen_lib.models.vae import BoundsLikelihood, likelihood_bounds
+from gen_lib.models.masked import MaskedAutoencoder, masked_loss
+from gen_lib.metrics.translation import STYLE_JUDGE, l1, retrieval, style_share
+
+pytestmark = pytest.mark.slow
+FEW, FEWER = 1_000, 200
+
+
+class Found(NamedTuple):
+    """A figure measured today, and how far from the card's it may be."""
+
+    figure: str
+    value: float
+    relative: float = 0.0
+    absolute: float = 0.0
+
+
+@cache
+def held_out(data):
+    return load_classes(data).test[:FEW]
+
+
+@pytest.fixture(scope="session")
+def ruler(fashion):
+    real = fashion.test.images, fashion.test.labels
+    return SampleQuality(replace(fashion, test=Split(*(part[:N_NEIGHBOURS] for part in real))))
+
+
+def reconstructed(model, x) -> Iterator[Found]:
+    y = in_batches(model.reconstruct, x)
+    for figure in (mse, psnr, ssim):
+        yield Found(figure.__name__, figure(y, x), relative=0.05)
+
+
+def denoised(model, x) -> Iterator[Found]:
+    noised = add_noise(x, model.sigma, model.dropped, torch.Generator().manual_seed(0))
+    yield Found("denoised_psnr", psnr(in_batches(model.reconstruct, noised), x), relative=0.05)
+
+
+def filled(model, x) -> Iterator[Found]:
+    y, mask = model.fill(x, torch.Generator().manual_seed(0))
+    yield Found("masked_mse", masked_loss(y, x, mask).item(), relative=0.05)
+
+
+def bounded(model, x) -> Iterator[Found]:
+    yield Found("neg_elbo", likelihood_bounds(model, x, samples=1).neg_elbo, relative=0.05)
+
+
+def named(model, batch) -> Iterator[Found]:
+    right = in_batches(model.logits, batch.images).argmax(dim=1) == batch.labels
+    yield Found("accuracy", right.float().mean().item(), absolute=0.02)
+
+
+def sampled(model, ruler) -> Iterator[Found]:
+    generator, real = torch.Generator().manual_seed(0), ruler.reference
+    if isinstance(model, Diffusion):
+        fake = ruler.features(model.sample(FEWER, generator))
+        yield Found("precision", precision_recall(fake, real)[0], absolute=0.1)
+        yield Found("density", density_coverage(fake, real)[0], absolute=0.1)
+        return
+    x = torch.cat([model.sample(500, generator) for _ in range(N_NEIGHBOURS // 500)])
+    fake = ruler.features(x)
+    found = *precision_recall(fake, real), *density_coverage(fake, real)
+    for figure, value in zip(("precision", "recall", "density", "coverage"), found, strict=True):
+        yield Found(figure, value, absolute=0.01)
+    yield Found("frechet", frechet_distance(fake, real), relative=0.1)
+
+
+def translated(model, data) -> Iterator[Found]:
+    pairs = load_pairs(data)
+    for to, domain, source, target in (("B", B, pairs.a, pairs.b), ("A", A, pairs.b, pairs.a)):
+        y = in_batches(lambda v, to=to: model.translate(v, to=to), source.x).clamp(-1, 1)
+        end = f"_to_{to.lower()}"
+        for figure in (psnr, l1):
+            yield Found(figure.__name__ + end, figure(y, target.x), relative=0.01)
+        bases = source.bases
+        yield Found("retrieval" + end, retrieval(y[bases], target.x[bases]), absolute=0.02)
+        if data == "emoji":
+            share = style_share(load_pretrained(STYLE_JUDGE, Judge), y, domain)
+            yield Found("style" + end, share, absolute=0.02)
+
+
+def measured(model, data, ruler) -> Iterator[Found]:
+    """The figures that apply to a model."""
+    if isinstance(model, Translates):
+        yield from translated(model, data)
+        return
+    batch = held_out(data)
+    ways = {Reconstructs: reconstructed, DenoisingAutoencoder: denoised, MaskedAutoencoder: filled}
+    for kind, way in (ways | {BoundsLikelihood: bounded}).items():
+        if isinstance(model, kind):
+            yield from way(model, batch.images)
+    if isinstance(model, Classifies):
+        yield from named(model, batch)
+    if isinstance(model, Samples):
+        yield from sampled(model, ruler)
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+@torch.no_grad()
+def test_a_card_says_what_is_measured_today(name, ruler):
+    card = read_card(pretrained_folder() / f"{name}.safetensors")
+    found = list(measured(load_pretrained(name, Model), card["data"], ruler))
+    assert found
+    for figure, value, relative, absolute in found:
+        close = pytest.approx(card["figures"][figure], rel=relative, abs=absolute)
+        assert value == close, figure
+
+
+def test_a_wrong_card_would_be_found(fashion):
+    x = fashion.test[:FEW].images
+    found = {f.figure: f for f in reconstructed(load_pretrained("deep-ae-2d", Model), x)}
+    card = read_card(pretrained_folder() / "deep-ae.safetensors")["figures"]
+    assert all(f.value != pytest.approx(card[k], rel=f.relative) for k, f in found.items())

@@ -1,0 +1,368 @@
+"""The loop: whose weights move when, how fast, what is averaged, and what ends a run."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from gen_lib import InputError, training
+from gen_lib.data import Split, to_float
+from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge
+from gen_lib.models.base import Model, Player, Turn
+from gen_lib.training import NonFiniteLoss, fit, training_steps
+from gen_lib.training.hardware import has_bfloat16
+from gen_lib.training.loop import GAMMA, average_decay, learning_rate_scale
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def on_the_cpu(monkeypatch):
+    monkeypatch.setattr(training, "best_device", lambda: CPU)
+
+
+def pixels(n: int = 40, d: int = 5) -> Split:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 1, 1, d), generator=generator, dtype=torch.uint8)
+    return Split(images, torch.zeros(n, dtype=torch.int64))
+
+
+class Quadratic(Model):
+    """One weight vector, E(w) = 1/2 mean_b ||w - x_b||^2, whose optimum is the mean of x."""
+
+    name = "quadratic"
+
+    def __init__(self, lr: float = 0.1, event=lambda step, loss: loss, weight_decay: float = 0.0):
+        super().__init__()
+        self.w, self.lr, self.event, self.step = nn.Parameter(torch.ones(5)), lr, event, 0
+        self.weight_decay = weight_decay
+
+    def players(self):
+        return {"model": Player([self.w], self.lr, weight_decay=self.weight_decay)}
+
+    def turns(self, batch, generator):
+        loss = 0.5 * (self.w - batch.images.flatten(1)).square().sum(dim=1).mean()
+        yield Turn("model", self.event(self.step, loss), {"E": loss})
+        self.step += 1
+
+
+class Game(Model):
+    """Two players; each turn's loss depends on the weights of both."""
+
+    name = "game"
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.tensor(3.0)), nn.Parameter(torch.tensor(-1.0))
+        self.seen: list[tuple[float, float]] = []
+
+    def players(self):
+        return {"first": Player([self.a], lr=0.1), "second": Player([self.b], lr=0.01)}
+
+    def look(self):
+        self.seen.append((self.a.item(), self.b.item()))
+
+    def turns(self, batch, generator):
+        self.look()
+        yield Turn("first", (self.a - self.b).square(), {"a": self.a.detach()})
+        self.look()
+        yield Turn("second", (self.a + self.b).square(), {"b": self.b.detach()})
+        self.look()
+
+
+def powers(steps: int) -> torch.Tensor:
+    """The average's weight of each step: the integral of t^gamma over it, normalised."""
+    ends = torch.arange(steps + 1, dtype=torch.float64) / steps
+    return ends.pow(GAMMA + 1).diff()
+
+
+# Optimisation
+
+
+def test_training_finds_the_optimum_known_in_closed_form():
+    model, data = Quadratic(), pixels()
+    history = fit(model, data, steps=400, batch_size=40, progress=False)
+    mean = to_float(data.images).flatten(1).mean(dim=0)
+    torch.testing.assert_close(model.w.detach(), mean, atol=1e-3, rtol=0)
+    spread = to_float(data.images).flatten(1).T.cov(correction=0).trace()
+    assert history.terms["E"][-1] == pytest.approx(0.5 * spread.item(), rel=1e-3)
+
+
+def test_minibatches_find_the_same_optimum():
+    model, data = Quadratic(), pixels()
+    fit(model, data, steps=1_000, batch_size=8, progress=False)
+    mean = to_float(data.images).flatten(1).mean(dim=0)
+    torch.testing.assert_close(model.w.detach(), mean, atol=0.05, rtol=0)
+
+
+def test_the_first_step_is_one_learning_rate_long_for_each_player():
+    game = Game()
+    next(iter(training_steps(game, pixels(), steps=10)))
+    scale = learning_rate_scale(0.0)
+    assert game.seen[-1][0] == pytest.approx(3.0 - 0.1 * scale, abs=1e-6)  # Adam: lr * sign
+    assert game.seen[-1][1] == pytest.approx(-1.0 - 0.01 * scale, abs=1e-6)
+
+
+def test_weight_decay_takes_its_share_of_the_learning_rate_off_every_step():
+    model = Quadratic(event=lambda step, loss: 0 * loss, weight_decay=0.5)
+    records = training_steps(model, pixels(), steps=10)
+    for _ in range(10):
+        next(records)  # not to the end, when the averaged weights take the place of these
+    kept = math.prod(1 - 0.5 * 0.1 * learning_rate_scale(step / 10) for step in range(10))
+    torch.testing.assert_close(model.w.detach(), torch.full((5,), kept))
+
+
+def test_each_turn_moves_its_player_alone_and_the_second_sees_the_first():
+    game = Game()
+    fit(game, pixels(), steps=6, progress=False)
+    for step in range(6):
+        start, between, end = game.seen[3 * step : 3 * step + 3]
+        assert between[0] != start[0]
+        assert between[1] == start[1]
+        assert end[0] == between[0]
+        assert end[1] != between[1]
+
+
+def test_no_gradient_is_left_behind():
+    game = Game()
+    fit(game, pixels(), steps=3, progress=False)
+    assert game.a.grad is None
+    assert game.b.grad is None
+
+
+# Repeats
+
+
+def trained(seed: int, few: Split, kind=DeepAutoencoder) -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    model = kind()
+    fit(model, few, steps=2, batch_size=8, seed=seed, progress=False)
+    return model.state_dict()
+
+
+@pytest.mark.parametrize("kind", [DeepAutoencoder, Judge])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(few, kind):
+    first, again, other = (trained(seed, few, kind) for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_training_leaves_the_global_random_state_alone(few):
+    model = DeepAutoencoder()
+    before = torch.get_rng_state()
+    fit(model, few, steps=2, progress=False)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_memory_layout_of_images_does_not_change_the_weights(few):
+    """Convolutions give gradients in their input's layout; the optimiser has to follow."""
+    weights = []
+    planes, channels_last = torch.empty(few.images.shape, dtype=torch.uint8), few.images
+    assert planes.stride() != channels_last.stride()
+    for images in (planes.copy_(few.images), channels_last):
+        torch.manual_seed(0)
+        model = ConvAutoencoder(width=8)
+        fit(model, Split(images, few.labels), steps=20, batch_size=16, progress=False)
+        weights.append(model.encoder[3].weight.detach())
+    torch.testing.assert_close(*weights, atol=2e-3, rtol=0)
+
+
+# Budgets
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_a_budget_in_steps_is_kept_exactly(steps):
+    records = list(training_steps(Quadratic(), pixels(), steps=steps))
+    assert [record.step for record in records] == list(range(1, steps + 1))
+    assert [record.fraction for record in records] == [s / steps for s in range(1, steps + 1)]
+    history = fit(Quadratic(), pixels(), steps=steps, progress=False)
+    assert history.steps == len(history.terms["E"]) == steps
+
+
+def test_a_budget_in_minutes_ends_with_the_first_step_past_it():
+    history = fit(Quadratic(), pixels(), minutes=0.005, progress=False)
+    assert history.seconds[-2] < 60 * 0.005 <= history.seconds[-1]
+    assert history.seconds == sorted(history.seconds)
+
+
+@pytest.mark.parametrize(
+    "budget",
+    [
+        {},
+        {"steps": 3, "minutes": 1.0},
+        {"steps": 0},
+        {"steps": -1},
+        {"minutes": 0.0},
+        {"minutes": -2.0},
+        {"minutes": math.nan},
+        {"minutes": math.inf},
+        {"steps": 3, "batch_size": 0},
+        {"steps": 3, "batch_size": -5},
+    ],
+    ids=str,
+)
+def test_a_senseless_budget_is_refused_before_anything_moves(budget):
+    model = Quadratic()
+    with pytest.raises(InputError, match=r"steps|minutes|batch_size"):
+        fit(model, pixels(), **budget, progress=False)
+    assert torch.equal(model.w.detach(), torch.ones(5))
+
+
+# Schedules
+
+
+def test_learning_rate_rises_from_almost_zero_to_its_peak_and_falls_to_zero():
+    scale = [learning_rate_scale(f / 1000) for f in range(1001)]
+    peak = scale.index(max(scale))
+    assert peak == 20
+    assert scale[peak] > 0.99
+    assert 0 < scale[0] < 0.01
+    assert scale[-1] == 0
+    assert all(a < b for a, b in pairwise(scale[1 : peak + 1]))
+    assert all(a > b for a, b in pairwise(scale[peak:]))
+
+
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.5, 0.9])
+def test_learning_rate_is_half_a_cosine_after_the_warm_up(fraction):
+    assert learning_rate_scale(fraction) == pytest.approx(math.cos(math.pi * fraction / 2) ** 2)
+
+
+# The running average
+
+
+def test_the_running_average_weighs_step_t_by_the_power_function():
+    weights = torch.zeros(500, dtype=torch.float64)
+    for t in range(1, 501):
+        weights *= average_decay(t)
+        weights[t - 1] += 1 - average_decay(t)
+    torch.testing.assert_close(weights, powers(500), atol=1e-12, rtol=1e-9)
+    by_density = torch.arange(1, 501, dtype=torch.float64) ** GAMMA  # its limit for large t
+    torch.testing.assert_close(
+        weights[400:], (by_density / by_density.sum())[400:], rtol=0.05, atol=0
+    )
+
+
+def test_the_running_average_has_a_relative_width_of_a_twentieth():
+    t, weights = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000, powers(20_000)
+    mean = (weights * t).sum()
+    assert mean == pytest.approx((GAMMA + 1) / (GAMMA + 2), abs=1e-4)
+    assert (weights * (t - mean) ** 2).sum().sqrt() == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_finished_model_holds_the_average_of_its_weights():
+    model = Quadratic()
+    raw = [model.w.detach().clone() for _ in training_steps(model, pixels(), steps=30)]
+    expected = (powers(30)[:, None] * torch.stack(raw)).sum(dim=0).float()
+    torch.testing.assert_close(model.w.detach(), expected, atol=1e-5, rtol=0)
+    assert not torch.allclose(model.w.detach(), raw[-1], atol=1e-4)
+
+
+def test_a_loop_closed_early_leaves_the_average_in_eval_mode():
+    model, raw = Quadratic(), []
+    records = training_steps(model, pixels(), steps=100)
+    for record in records:
+        raw.append(model.w.detach().clone())
+        assert model.training
+        if record.step == 10:
+            break
+    records.close()
+    expected = (powers(10)[:, None] * torch.stack(raw)).sum(dim=0).float()
+    torch.testing.assert_close(model.w.detach(), expected, atol=1e-5, rtol=0)
+    assert not model.training
+
+
+def test_an_interrupt_leaves_the_average_of_the_steps_done():
+    def interrupt(step, loss):
+        if step == 10:
+            raise KeyboardInterrupt
+        return loss
+
+    model, twin = Quadratic(event=interrupt), Quadratic()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, pixels(), steps=100, progress=False)
+    records = training_steps(twin, pixels(), steps=100)
+    for _ in range(10):
+        next(records)
+    records.close()
+    assert torch.equal(model.w, twin.w)
+    assert not model.training
+
+
+def test_batch_statistics_are_averaged_too_and_a_trained_model_is_in_eval_mode(few):
+    judge = Judge()
+    raw = []
+    for _ in training_steps(judge, few, steps=3, batch_size=4):
+        assert judge.training
+        raw.append(judge.body[1].running_mean.clone())
+    expected = (powers(3)[:, None] * torch.stack(raw)).sum(dim=0).float()
+    torch.testing.assert_close(judge.body[1].running_mean, expected, atol=1e-6, rtol=1e-4)
+    assert not any(module.training for module in judge.modules())
+
+
+# Divergence
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda step, loss: loss * math.nan if step == 4 else loss,
+        lambda step, loss: loss * math.inf if step == 4 else loss,
+        lambda step, loss: (loss - loss).sqrt() if step == 4 else loss,  # finite, its gradient not
+        lambda step, loss: loss * 1e30 * 1e30 if step == 4 else loss,
+    ],
+    ids=["nan", "inf", "gradient", "overflow"],
+)
+def test_divergence_is_named_and_the_last_good_weights_are_kept(event):
+    model, twin = Quadratic(event=event), Quadratic()
+    with pytest.raises(NonFiniteLoss, match="model at step 5"):
+        fit(model, pixels(), steps=50, progress=False)
+    records = training_steps(twin, pixels(), steps=50)
+    for _ in range(4):
+        next(records)
+    records.close()
+    assert torch.isfinite(model.w).all()
+    assert torch.equal(model.w, twin.w)
+
+
+def test_divergence_names_the_player():
+    class Bad(Game):
+        def turns(self, batch, generator):
+            yield Turn("first", self.a.square(), {})
+            yield Turn("second", self.b * math.nan, {})
+
+    with pytest.raises(NonFiniteLoss, match="second at step 1"):
+        fit(Bad(), pixels(), steps=5, progress=False)
+
+
+# bfloat16
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({}, False),
+        ({"avx512_f": True}, False),
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True}, True),
+    ],
+    ids=str,
+)
+def test_bfloat16_is_used_where_the_cpu_multiplies_it_and_inside_turns_only(
+    monkeypatch, capabilities, expected
+):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert has_bfloat16(CPU) == expected
+    inside = []
+
+    def look(step, loss):
+        inside.append(torch.is_autocast_enabled("cpu"))
+        return loss
+
+    outside = [
+        torch.is_autocast_enabled("cpu")
+        for _ in training_steps(Quadratic(event=look), pixels(), steps=3)
+    ]
+    assert inside == [expected] * 3
+    assert outside == [False] * 3

@@ -1,0 +1,210 @@
+"""Apply every classic bug alone, and name the test that catches it: ``make mutants``.
+
+``mutants.toml`` holds the bugs of the library, each with its test, and those of the chapters'
+solutions, which the check of their exercise must catch; ``tests/homework/submissions.py`` holds
+those of the homework. A bug that nothing catches is a missing test: this program then fails.
+"""
+
+import importlib
+import io
+import multiprocessing
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+REPORT = ROOT / "tests" / "mutants.md"
+SLOW_TO_IMPORT = ("beartype", "jaxtyping", "matplotlib.pyplot", "pytest", "sklearn.linear_model")
+SLOW_TO_IMPORT += ("sklearn.mixture", "scipy.linalg", "torch.optim", "torchmetrics", "torchvision")
+MOST_SECONDS = 300
+HEAD = """# Classic bugs, and what catches them
+
+Written by `make mutants`, which applies each of them alone. None survives.
+"""
+
+
+class Mutant(NamedTuple):
+    """A text of a file and the wrong one that takes its place."""
+
+    bug: str
+    file: str
+    old: str
+    new: str
+    test: str = ""
+    """What must catch it in the library; an exercise has its check."""
+
+    def applied(self) -> str:
+        """The whole file with the bug in it."""
+        text = (ROOT / self.file).read_text(encoding="utf-8")
+        assert text.count(self.old) == 1, f"{self.file} holds {self.old!r} {text.count(self.old)} x"
+        return text.replace(self.old, self.new)
+
+
+def mutants(kind: str) -> list[Mutant]:
+    """Those of the library, or those of an exercise."""
+    found = tomllib.loads((HERE / "mutants.toml").read_text(encoding="utf-8"))[kind]
+    return [Mutant(**entry) for entry in found]
+
+
+# The library: a test in a copy of the tree, in a process that has imported what is slow to import
+
+
+def work_in(folder: Path) -> None:
+    """Copy what is changed or imported to a folder, and link what is only read."""
+    skipped = shutil.ignore_patterns("__pycache__", "screenshots")
+    for name in ("gen_lib", "gen_course", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=skipped)
+    for name in ("benchmarks", "data", "notebooks", "pyproject.toml"):
+        (folder / name).symlink_to(ROOT / name)
+
+
+def _pytest(folder: Path, tests: tuple[str, ...]) -> None:
+    import pytest
+
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # and the time that plugins take
+    os.chdir(folder)
+    sys.path[:] = [str(folder), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests])
+    os._exit(int(code))
+
+
+def outcome(folder: Path, *tests: str) -> str:
+    """``passed``, ``failed``, or what else pytest made of some tests."""
+    process = multiprocessing.get_context("fork").Process(target=_pytest, args=(folder, tests))
+    process.start()
+    process.join(MOST_SECONDS)
+    if process.is_alive():
+        process.kill()
+        return "without an end"
+    return {0: "passed", 1: "failed"}.get(
+        process.exitcode, f"pytest's exit code {process.exitcode}"
+    )
+
+
+def library() -> Iterator[tuple[Mutant, str]]:
+    """Each mutant of the library with what its test said."""
+    for slow in SLOW_TO_IMPORT:
+        importlib.import_module(slow)
+    found = mutants("library")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary).resolve()
+        work_in(folder)
+        sound = outcome(folder, *sorted({mutant.test for mutant in found}))
+        assert sound == "passed", f"without any bug: {sound}"
+        for mutant in found:
+            path = folder / mutant.file
+            path.write_text(mutant.applied(), encoding="utf-8")
+            yield mutant, outcome(folder, mutant.test)
+            shutil.copy(ROOT / mutant.file, path)
+
+
+# Exercises and homework: the check itself, in this process
+
+
+@cache
+def solved(chapter: str) -> tuple[list[str], dict[str, Any]]:
+    """The code of a chapter's set-up and solved exercises, and what it defines."""
+    from gen_course.build import notebooks, places
+
+    notebook = notebooks.blank(places.master(chapter), solved=True)
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in cells:
+        exec(cell, namespace)
+    return cells, namespace
+
+
+def objections(mutant: Mutant) -> list[str]:
+    """What the checks of a chapter say when one solution is wrong."""
+    cells, namespace = solved(Path(mutant.file).parent.name.removeprefix("ch"))
+    (cell,) = [cell for cell in cells if mutant.old in cell]
+    wrong = dict(namespace)
+    exec(cell.replace(mutant.old, mutant.new), wrong)
+    said = []
+    for check in [cell for cell in cells if cell.startswith("check_")]:
+        try:
+            exec(check, wrong)
+        except AssertionError as objection:
+            said.append(str(objection))
+    return said
+
+
+def exercises() -> Iterator[tuple[Mutant, str]]:
+    """Each mutant of a solution with the one objection of its check."""
+    for mutant in mutants("exercise"):
+        mutant.applied()
+        said = objections(mutant)
+        yield mutant, said[0] if len(said) == 1 else f"SURVIVED: {len(said)} objections"
+
+
+def homework() -> Iterator[tuple[str, Any, str]]:
+    """Each mistake with the objection of its question's hidden test."""
+    from submissions import MISTAKES
+    from test_masters import failures
+
+    for name, mistakes in MISTAKES.items():
+        for mistake in mistakes:
+            said = failures(name, mistake.answers(name))
+            yield name, mistake, said.get(f"test_{mistake.question}", "")
+
+
+# The report
+
+
+def code(text: str) -> str:
+    """A piece of code in one cell of a table."""
+    return "`" + " ; ".join(line.strip() for line in text.strip().splitlines()) + "`"
+
+
+def row(bug: str, where: str, old: str, new: str, by: str) -> str:
+    """A line of the report."""
+    cells = bug, where, code(old), code(new) if new.strip() else "nothing", by
+    return "| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in cells) + " |\n"
+
+
+def head(title: str, by: str) -> str:
+    """A heading and the first lines of its table."""
+    return f"\n## {title}\n\n| Bug | Where | Right | Wrong | {by} |\n|---|---|---|---|---|\n"
+
+
+def main() -> int:
+    """Apply all, write the report, and return how many survived."""
+    report, survived, start = [HEAD], [], time.perf_counter()
+
+    def note(caught: bool, *cells: str) -> None:
+        report.append(row(*cells))
+        if not caught:
+            survived.append(row(*cells))
+        print("caught  " if caught else "SURVIVED", *cells[:2], "|", cells[4], flush=True)
+
+    report.append(head("The library", "The test that fails"))
+    for m, said in library():
+        caught = said == "failed"
+        note(caught, m.bug, m.file, m.old, m.new, f"`{m.test}`" if caught else said)
+    report.append(head("The solutions of the chapters' exercises", "What the check says"))
+    for m, said in exercises():
+        note(not said.startswith("SURVIVED"), m.bug, m.file, m.old, m.new, said)
+    report.append(head("The homework", "What the hidden test says"))
+    for name, m, said in homework():
+        caught = re.match(f"Misconception: .*{m.message}", said) is not None
+        note(caught, m.question, name, m.right, m.wrong, said.removeprefix("Misconception: "))
+    print(f"{len(survived)} survived, in {(time.perf_counter() - start) / 60:.1f} minutes")
+    if not survived:
+        REPORT.write_text("".join(report), encoding="utf-8")
+    return len(survived)
+
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "homework")]
+    sys.exit(bool(main()))
