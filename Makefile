@@ -6,6 +6,8 @@ PIP_ARGS ?=
 LAB_ARGS ?=
 BENCH_ARGS ?=
 BUILD_ARGS ?=
+# Tests run in this many processes of one thread each: two threads on two cores gain them nothing.
+JOBS ?= 2
 TORCH := torch==2.14.1 torchvision==0.29.1
 
 STAMP := .venv/.installed
@@ -18,7 +20,7 @@ LINTED := gen_lib gen_course tests benchmarks data
 BENCHMARKS := newcomer import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-unit test-notebooks test-browser test-sections test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -27,6 +29,11 @@ $(RUN) -m ruff format --check $(LINTED)
 $(RUN) -m mypy
 PATH="$(CURDIR)/.venv/bin:$$PATH" lint-imports --no-cache
 endef
+
+PYTEST := OMP_NUM_THREADS=1 $(RUN) -m pytest -n $(JOBS) --dist loadscope
+TEST_UNIT = $(PYTEST) -m "not browser and not fault and not homework"
+TEST_NOTEBOOKS = $(PYTEST) --nbval-lax --nbval-current-env notebooks/*.ipynb
+TEST_BROWSER = $(PYTEST) -m browser tests/browser
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -38,25 +45,39 @@ lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LA
 	$(RUN) -m jupyterlab --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb $$flags $(LAB_ARGS)
 
-test: $(INSTRUCTOR) ## run everything: unit tests, lint, types, every notebook, one assignment
-	$(RUN) -m pytest -m "not homework"
+test: $(INSTRUCTOR) ## run everything: unit tests, lint, types, every notebook, every widget
 	$(LINT)
-	$(RUN) -m pytest --nbval-lax --nbval-current-env notebooks/*.ipynb
+	$(TEST_UNIT)
+	$(TEST_NOTEBOOKS)
+	$(TEST_BROWSER)
 
 test-quick: $(STAMP) ## run the unit tests that take seconds, and lint (under 3 minutes)
-	$(RUN) -m pytest -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser and not fault"
 	$(LINT)
 
+test-unit: $(INSTRUCTOR) ## run the unit tests, slow ones too
+	$(TEST_UNIT)
+
+test-notebooks: $(STAMP) ## execute every chapter
+	$(TEST_NOTEBOOKS)
+
+test-browser: $(STAMP) ## drive every widget, page and slide in Chromium
+	$(TEST_BROWSER)
+
+test-sections: $(STAMP) ## run every section after its set-up cell alone (minutes; writes tests/sections.md)
+	$(RUN) tests/build/sections.py
+
 test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
-	$(RUN) -m pytest tests/homework/test_homework.py
+	$(RUN) -m pytest -p no:xdist tests/homework/test_homework.py
 
 test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproject.toml allows
 	$(VENV_PYTHON) -m venv --clear .venv/latest
 	.venv/latest/bin/python -m pip install $(PIP_ARGS) --upgrade --upgrade-strategy eager -e '.[slides,test]'
-	PATH="$(CURDIR)/.venv/latest/bin:$$PATH" python -m pytest -m "not slow and not browser"
+	PATH="$(CURDIR)/.venv/latest/bin:$$PATH" python -m pytest -n $(JOBS) --dist loadscope \
+		-m "not slow and not browser and not fault"
 
 reliability: $(STAMP) ## try every fault again and write tests/RELIABILITY.md (minutes)
-	$(RUN) -m pytest -m fault --reliability
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -m fault --reliability
 
 mutants: $(STAMP) ## apply every classic bug and see it caught (minutes; writes tests/mutants.md)
 	$(RUN) tests/mutants/mutants.py

@@ -17,11 +17,12 @@ import numpy as np
 from gen_lib import InputError, experiment
 from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
 from gen_lib.data.images import TORCHVISION_SETS
+from gen_lib.files import check_writable
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET
 from gen_lib.models import MODELS
 from gen_lib.training import NonFiniteLoss
-from gen_lib.training.checkpoints import check_writable, pretrained_names
+from gen_lib.training.checkpoints import pretrained_names
 from gen_lib.training.distributed import ProcessLost
 
 

@@ -27,20 +27,13 @@ from torch import Tensor
 from gen_lib import InputError
 from gen_lib.data import Domain, DomainSet, ImageSet, load_domains
 from gen_lib.data.domains import load_classes
+from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model, Samples, Translates, in_batches
 from gen_lib.training import History, fit
-from gen_lib.training.checkpoints import (
-    RUN_FILE,
-    check_writable,
-    load_any,
-    read_card,
-    save,
-    weights_file,
-    write_whole,
-)
+from gen_lib.training.checkpoints import RUN_FILE, load_any, read_card, save, weights_file
 from gen_lib.training.distributed import team
 from gen_lib.training.hardware import machine
 from gen_lib.training.resume import RunCheckpoints
@@ -96,7 +89,7 @@ def train(
     torch.manual_seed(seed)
     trained = build(model, images, settings or {})
     size = kind.batch_size if batch_size is None else batch_size
-    budget = {"steps": steps, "minutes": minutes, "seed": seed, "batch_size": size}
+    budget: dict[str, Any] = {"steps": steps, "minutes": minutes, "seed": seed, "batch_size": size}
     extra: dict[str, Any] = {"show_bar": show_bar and first}
     if folder:
         run = {"model": trained.name, "config": trained.config, "data": images.name, **budget}

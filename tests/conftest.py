@@ -1,12 +1,12 @@
 """Share what all tests use: shapes and types checked at run time, and data to test on."""
 
-import re
 import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+import stamp
 import torch
 from jaxtyping import install_import_hook
 from PIL import Image
@@ -56,6 +56,7 @@ def pictures(tmp_path_factory) -> Path:
 # tests/RELIABILITY.md: what was tried, and how it ended. Written by `pytest --reliability`.
 
 TABLE = Path(__file__).with_name("RELIABILITY.md")
+CODE = pytest.StashKey[str]()
 WORDS = """# What was tried, and how it ended
 
 Written by the tests themselves: `make reliability`. Zero lost, zero hung, zero executed.
@@ -85,6 +86,12 @@ def pytest_addoption(parser):
     parser.addoption("--reliability", action="store_true", help="write tests/RELIABILITY.md anew")
 
 
+def pytest_configure(config):
+    """Remember the code that the faults are tried on, as it is before the first test."""
+    if config.getoption("--reliability"):
+        config.stash[CODE] = stamp.digest(stamp.covered(stamp.RELIABILITY, ROOT), ROOT)
+
+
 @pytest.fixture
 def ended(request, record_property):
     """Say how the fault of this test's mark ended, for the table."""
@@ -95,22 +102,19 @@ def ended(request, record_property):
 def pytest_terminal_summary(terminalreporter, config):
     """One row for each fault: all its ends, with how many tests ended so where they differ.
 
-    The rows of faults that were not tried this time stay.
+    Nothing is written unless every fault was tried and every test passed.
     """
-    if not config.getoption("--reliability"):
+    incomplete = config.getoption("keyword") or terminalreporter.getreports("failed")
+    if not config.getoption("--reliability") or incomplete:
         return
     ends: dict[tuple[str, int], Counter[str]] = {}
     for report in terminalreporter.getreports("passed"):
         for fault, tried, end in dict(report.user_properties).values():
             ends.setdefault((fault, tried), Counter())[end] += 1
-    old = (
-        re.findall(r"^(\| (.+?) \| \d+ \| .+ \|)$", TABLE.read_text(), re.M)
-        if TABLE.exists()
-        else []
-    )
-    rows = {fault: row for row, fault in old}
+    rows: dict[str, str] = {}
     for (fault, tried), found in ends.items():
         alike = len(found) == 1
         words = "; ".join(end if alike else f"{end} ({n})" for end, n in found.most_common())
         rows[fault] = f"| {fault} | {tried} | {words} |"
-    TABLE.write_text(WORDS.format(rows="\n".join(rows[fault] for fault in sorted(rows))))
+    text = WORDS.format(rows="\n".join(rows[fault] for fault in sorted(rows)))
+    stamp.write(TABLE, text, config.stash[CODE])

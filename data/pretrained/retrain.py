@@ -8,10 +8,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from gen_lib import cli
-from gen_lib.training.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save, sha256
-from gen_lib.models.base import Model
 from gen_course.ch05_cyclegan.explorers import MIXED
+from gen_lib import cli, experiment
+from gen_lib.files import sha256
+from gen_lib.models.base import Model
+from gen_lib.training.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save
 
 RECIPES = {
     "judge": "judge --data fashion_mnist --steps 12000 --seed 0",
@@ -75,8 +76,8 @@ def keep(run: Path, name: str) -> None:
     if name != "judge":
         model.half()  # half the bytes; they are read back as float32, and measured so
     save(model, run / target.name)  # measured as it will be read back, but not yet in place
-    rows = cli.measure(load(run / target.name, Model), card["data"])
-    figures = {k: round(v, 5) for k, v in cli.figures(rows).items()}
+    rows = experiment.evaluate(load(run / target.name, Model), card["data"])
+    figures = {k: round(v, 5) for k, v in experiment.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
     judge = sha256(pretrained_folder() / "judge.safetensors")

@@ -123,7 +123,7 @@ def needs(chapter: str) -> dict[str, list[str]]:
 
 def sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
     """The headings of a chapter with the code under each; first, without one, the set-up cell."""
-    heading, codes = "", []
+    heading, codes = "", list[str]()
     for cell in _cells(chapter):
         start = re.search(r"^## (.+)$", cell.source, re.MULTILINE)
         if cell.cell_type == "markdown" and start:

@@ -17,7 +17,6 @@ import platform
 
 import matplotlib.pyplot as plt
 import torch
-from gen_lib.training.hardware import machine
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
 
@@ -26,6 +25,7 @@ from gen_course.common import plots, timing
 from gen_course.common.quiz import Quiz
 from gen_lib.data import data_folder, load, load_toy
 from gen_lib.metrics import nearest
+from gen_lib.training.hardware import machine
 
 plots.use_style()
 images = load("fashion_mnist")

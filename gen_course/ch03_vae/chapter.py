@@ -16,7 +16,6 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
-from gen_lib.nets.feedforward import conv_decoder, conv_encoder
 from matplotlib.patches import Ellipse
 from sklearn.mixture import GaussianMixture
 from torch import nn
@@ -32,6 +31,7 @@ from gen_lib.metrics.sample_quality import SampleQuality
 from gen_lib.models import BernoulliVAE, ConvAutoencoder, GaussianVAE
 from gen_lib.models.base import in_batches
 from gen_lib.models.vae import active_units, binarise, likelihood_bounds
+from gen_lib.nets.feedforward import conv_decoder, conv_encoder
 from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_judge, load_pretrained, pretrained_folder, read_card
 

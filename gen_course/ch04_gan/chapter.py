@@ -17,7 +17,6 @@ import math
 
 import matplotlib.pyplot as plt
 import torch
-from gen_lib.nets.feedforward import mlp
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch.distributions import Categorical, MixtureSameFamily, Normal
@@ -25,6 +24,7 @@ from torch.nn.functional import logsigmoid
 
 from gen_course.ch04_gan.checks import check_value
 from gen_course.ch04_gan.explorers import CollapseLab, LatentWalk, TrainingScrubber
+from gen_course.ch04_gan.scene import scene
 from gen_course.common import plots, timing
 from gen_course.common.quiz import Quiz
 from gen_course.common.studies import read_study
@@ -33,8 +33,9 @@ from gen_lib.metrics import nearest
 from gen_lib.metrics.sample_quality import SampleQuality, class_histogram
 from gen_lib.models import GAN
 from gen_lib.models.base import in_batches
-from gen_lib.models.gan import COLLAPSE, PlaneGAN, scene
+from gen_lib.models.gan import COLLAPSE, PlaneGAN
 from gen_lib.models.interpolation import between
+from gen_lib.nets.feedforward import mlp
 from gen_lib.training import training_steps
 from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, read_card
 

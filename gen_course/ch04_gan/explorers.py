@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from typing_extensions import override
 
+from gen_course.ch04_gan.scene import Scene, scene
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK
 from gen_course.common.explorer import Explorer, Size, choice, index_slider, slider, steps
@@ -21,7 +22,7 @@ from gen_course.common.plane import draw_curve, draw_field, draw_modes, draw_pul
 from gen_lib import InputError
 from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, Modes, modes
 from gen_lib.models.base import in_batches
-from gen_lib.models.gan import GAN, LOSSES, Adversarial, PlaneGAN, Scene, scene
+from gen_lib.models.gan import GAN, LOSSES, Adversarial, PlaneGAN
 from gen_lib.models.interpolation import between
 from gen_lib.training import NonFiniteLoss, training_steps
 from gen_lib.training.checkpoints import load_pretrained, pretrained_folder

@@ -13,9 +13,10 @@ from typing import Any
 
 import psutil
 import torch
-from gen_lib.training.hardware import machine
 from platformdirs import user_cache_path
 from torch import nn
+
+from gen_lib.training.hardware import machine
 
 MINUTES_FILE = Path(__file__).with_name("minutes.json")
 _start = time.perf_counter()

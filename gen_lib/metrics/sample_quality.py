@@ -23,7 +23,7 @@ from gen_lib.metrics.features import (
     precision_recall,
 )
 from gen_lib.metrics.images import Row
-from gen_lib.metrics.translation import Images, Outputs
+from gen_lib.metrics.translation import Images, Outputs, Side
 from gen_lib.models.base import Model, Samples, Translates, in_batches
 from gen_lib.models.judge import Judge
 from gen_lib.training.checkpoints import load_judge, load_pretrained
@@ -126,8 +126,9 @@ def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) ->
         InputError: n is too small for the neighbour figures.
     """
     if isinstance(data, DomainSet):
-        emoji = data.name == "emoji" and isinstance(model, Translates)
-        return _style_rows(model, data) if emoji else []
+        if isinstance(model, Translates) and data.name == "emoji":
+            return _style_rows(model, data)
+        return []
     n = min(n, len(data.train), len(data.test))
     judge = load_judge()
     if not isinstance(model, Samples) or data.image_shape != judge.config["image_shape"]:
@@ -154,7 +155,8 @@ def style_distance(judge: Judge, y: Images, target: Images) -> float:
 def _style_rows(model: Translates, domains: DomainSet) -> list[Row]:
     """Share and distance of each style, beside those of true pictures: held-out and seen ones."""
     judge, rows = load_pretrained(STYLE_JUDGE, Judge), []
-    for to, domain in (("B", B), ("A", A)):
+    sides: tuple[tuple[Side, int], ...] = (("B", B), ("A", A))
+    for to, domain in sides:
         outputs = Outputs(model.translate, domains, to)
         truth, seen = outputs.truth, outputs.seen.x
         order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))

@@ -55,7 +55,7 @@ class Autoencoder(Model, Reconstructs):
         return self.decoder(z)
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """E per image."""
         loss = reconstruction_loss(self.reconstruct(batch.images), batch.images)
         return Loss(loss, {"E": loss, "mse": 2 * loss / batch.images[0].numel()})
@@ -184,7 +184,7 @@ class SparseAutoencoder(Model, Reconstructs):
         return (z @ self.dictionary.T + self.bias).reshape(-1, *self.image_shape)
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """E + lambda sum_k |z_k|, both per image."""
         z = self.encode(batch.images)
         error = reconstruction_loss(self.decode(z), batch.images)
@@ -243,7 +243,7 @@ class DenoisingAutoencoder(Model, Reconstructs):
         return self.decoder(z)
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """The squared error between y(x~) and the clean x, per image."""
         noised = add_noise(batch.images, self.sigma, self.dropped, rng)
         loss = 2 * reconstruction_loss(self.reconstruct(noised), batch.images)

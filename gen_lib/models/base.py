@@ -13,7 +13,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen_lib import InputError
-from gen_lib.data import Batch, DomainSet, ImageSet, PairBatch
 from gen_lib.metrics.images import Row
 
 
@@ -64,11 +63,11 @@ class Model(nn.Module, ABC):
         self.config = config
 
     @abstractmethod
-    def loss(self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Any, rng: torch.Generator, progress: float) -> Loss:
         """The loss of a batch.
 
         Args:
-            batch: images in [-1, 1] with their labels.
+            batch: images in [-1, 1]: a ``Batch``, or a ``PairBatch`` of two domains.
             rng: source of all random numbers.
             progress: share of the training budget already spent, in [0, 1].
         """
@@ -77,14 +76,12 @@ class Model(nn.Module, ABC):
         """One player, ``model``, that owns all parameters."""
         return {"model": Player([*self.parameters()], self.lr, self.betas, self.weight_decay)}
 
-    def turns(
-        self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int
-    ) -> Iterator[Turn]:
+    def turns(self, batch: Any, rng: torch.Generator, progress: float) -> Iterator[Turn]:
         """The updates of one training step: here a single one, which minimises ``loss``."""
         yield Turn("model", *self.loss(batch, rng, progress))
 
-    def rows(self, data: ImageSet | DomainSet) -> list[Row]:
-        """The model's figures on test data, each beside a baseline."""
+    def rows(self, data: Any) -> list[Row]:
+        """The model's figures on test images (``ImageSet`` or ``DomainSet``); none by default."""
         return []
 
     def fitting(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
@@ -104,7 +101,7 @@ class Model(nn.Module, ABC):
 class Game(Model):
     """A model whose players minimise losses of their own, such as a GAN."""
 
-    def loss(self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Any, rng: torch.Generator, progress: float) -> Loss:
         """Not defined for a game, which has one loss for each player."""
         raise TypeError(f"A {self.name!r} has one loss for each player: use turns.")
 
@@ -113,9 +110,7 @@ class Game(Model):
         """The players by name, each with its own parameters."""
 
     @abstractmethod
-    def turns(
-        self, batch: Batch | PairBatch, rng: torch.Generator, progress: float | int
-    ) -> Iterator[Turn]:
+    def turns(self, batch: Any, rng: torch.Generator, progress: float) -> Iterator[Turn]:
         """The updates of one training step, in order.
 
         The loop differentiates each loss with respect to that player's parameters and updates them

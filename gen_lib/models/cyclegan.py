@@ -161,17 +161,13 @@ class CycleGAN(Game, Translates):
         }
 
     @override
-    def turns(
-        self, batch: PairBatch, rng: torch.Generator, progress: float | int
-    ) -> Iterator[Turn]:
+    def turns(self, batch: PairBatch, rng: torch.Generator, progress: float) -> Iterator[Turn]:
         """The generators' turn, then the discriminators' on the same translations or older ones."""
         t = Translations(batch.x, batch.y, self.g(batch.x), self.f(batch.y))
         yield self._generators_turn(t, rng, progress)
         yield self._discriminators_turn(t, rng)
 
-    def _generators_turn(
-        self, t: Translations, rng: torch.Generator, progress: float | int
-    ) -> Turn:
+    def _generators_turn(self, t: Translations, rng: torch.Generator, progress: float) -> Turn:
         adversarial = adversarial_loss(self.d_y(t.g_x)) + adversarial_loss(self.d_x(t.f_y))
         g_x, f_y = (self._noised(v, rng) for v in (t.g_x, t.f_y))
         cycle = distance(self.f(g_x), t.x) + distance(self.g(f_y), t.y)

@@ -187,7 +187,7 @@ class DenoisingDiffusion(Model, Samples):
         return torch.cat(parts)
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """The mean squared error of y, at a random time for each image."""
         x_0 = batch.images
         t = self.schedule.draw(len(x_0), rng)

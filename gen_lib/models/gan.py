@@ -157,7 +157,7 @@ class Adversarial(Game, Samples):
         }
 
     @override
-    def turns(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Iterator[Turn]:
+    def turns(self, batch: Batch, rng: torch.Generator, progress: float) -> Iterator[Turn]:
         """The discriminator's turns, then the generator's."""
         for _ in range(self.rules.turns_d):
             yield self._discriminate(batch.images, rng)
@@ -263,33 +263,6 @@ class _Precise(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x.float())
-
-
-class Scene(NamedTuple):
-    """A game in the plane at one moment."""
-
-    field: Float[Tensor, "n n"]
-    """D(x) on a grid over [-3, 3]^2, rows from below."""
-    samples: Float[Tensor, "m 2"]
-    """G(z) for given z."""
-    pull: Float[Tensor, "m 2"]
-    """Where G's loss sends each sample: minus its gradient there."""
-
-
-def scene(
-    model: Adversarial, z: Float[Tensor, "m latent"], x: Float[Tensor, "m 2"], n: int = 40
-) -> Scene:
-    """What the players do now: for the latent z, beside the real points x, the field n by n."""
-    ticks = torch.linspace(-3, 3, n)
-    grid = torch.cartesian_prod(ticks, ticks).flip(1)  # x changes fastest
-    with torch.no_grad():
-        field = model.logits(grid[:, :, None, None]).sigmoid().reshape(n, n)
-        real = model.logits(x[:, :, None, None])
-        samples = model.generate(z)
-    samples.requires_grad_()
-    loss = LOSSES[model.rules.loss].generator(real, model.logits(samples))
-    (slope,) = torch.autograd.grad(len(z) * loss, samples)
-    return Scene(field, samples.detach().flatten(1), -slope.flatten(1))
 
 
 def _check(rules: Rules) -> None:

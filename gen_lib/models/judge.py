@@ -79,7 +79,7 @@ class Judge(Model):
         return self.head(self.features(x))
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """Cross-entropy with smoothed labels, on images shifted and mirrored at random."""
         logits = self.logits(_jitter(batch.images, self.background, rng))
         loss = F.cross_entropy(logits, batch.labels, label_smoothing=0.1)

@@ -115,7 +115,7 @@ class MaskedAutoencoder(Model):
         return noise.argsort(dim=1).argsort(dim=1) < self.hidden
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """The mean squared error of the masked patches (of all, with ``all_patches``)."""
         mask = self.random_mask(len(batch.images), rng)
         y = self(batch.images, mask).y

@@ -56,7 +56,7 @@ class SupervisedTranslator(Model, Translates):
         return self.g(x) if to == "B" else self.f(x)
 
     @override
-    def loss(self, batch: PairBatch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: PairBatch, rng: torch.Generator, progress: float) -> Loss:
         """E |G(x) - y| + E |F(y) - x|, where the n-th x and the n-th y are a pair."""
         to_b, to_a = distance(self.g(batch.x), batch.y), distance(self.f(batch.y), batch.x)
         return Loss(to_a + to_b, {"to_a": to_a, "to_b": to_b})

@@ -183,7 +183,7 @@ class VariationalAutoencoder(Model, Reconstructs, Samples):
         return torch.stack(log_w).logsumexp(dim=0) - math.log(samples)
 
     @override
-    def loss(self, batch: Batch, rng: torch.Generator, progress: float | int) -> Loss:
+    def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """-E log p(x|z) + beta KL; a unit whose KL is below free_bits counts as free_bits."""
         beta = self.beta * min(1.0, progress / self.warm_up) if self.warm_up else self.beta
         x = self.observe(batch.images, rng)

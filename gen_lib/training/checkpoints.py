@@ -5,19 +5,16 @@ model's name and configuration; nothing in it can execute. ``NAME.json`` is its 
 seed, minutes, figures, and the sha256 of the weights and of the judge that measured them.
 """
 
-import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import data_folder
+from gen_lib.files import packed, sha256, unpacked, write_whole
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model
 from gen_lib.models.judge import Judge
@@ -148,54 +145,5 @@ def pretrained_names() -> list[str]:
     return sorted(path.stem for path in pretrained_folder().glob("*.safetensors"))
 
 
-def sha256(path: Path) -> str:
-    """The file's sha256, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _tuples(config: dict[str, Any]) -> dict[str, Any]:
     return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-
-
-def packed(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
-    """Tensors and a header of texts, as the bytes of a safetensors file."""
-    return to_bytes({name: v.detach().contiguous() for name, v in tensors.items()}, header)
-
-
-def unpacked(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The header and the tensors of a safetensors file.
-
-    Raises:
-        InputError: the file is damaged or no safetensors file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            return file.metadata() or {}, tensors
-    except (SafetensorError, OSError) as error:
-        raise InputError(
-            f"The weights {path} are damaged or no safetensors file ({error}): restore the file, "
-            "or train the model again."
-        ) from error
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place whole or not at all: write it beside, sync it, rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-
-
-def check_writable(path: Path) -> None:
-    """Refuse a path that cannot be written, before the work whose result would go there."""
-    nearest = next(place for place in (path, *path.parents) if place.exists())
-    if (nearest != path and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
-        raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")

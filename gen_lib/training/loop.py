@@ -83,7 +83,7 @@ class History:
 class TrainState:
     """A model and everything else that its next training step depends on.
 
-    Batches and noise are functions of the seed and the step, so the state holds no random state.
+    Batches and noise are functions of the seed and the step, so it holds no random state.
     """
 
     def __init__(self, model: Model):
@@ -91,44 +91,6 @@ class TrainState:
         self.optimisers = {name: _optimiser(player) for name, player in model.players().items()}
         self.weights = [v for v in model.state_dict().values() if v.is_floating_point()]
         self.average = [v.clone() for v in self.weights]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The whole state as named tensors."""
-        columns = {"seconds": self.history.seconds, **self.history.terms}
-        numbers = {k: torch.tensor(v, dtype=torch.float64) for k, v in columns.items()}
-        return self._live() | {f"history.{name}": column for name, column in numbers.items()}
-
-    @torch.no_grad()
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore the state saved by ``tensors()``.
-
-        Raises:
-            InputError: the tensors are of another model.
-        """
-        for name, value in self._live().items():
-            kept = tensors.get(name, value[None])  # a wrong shape, if there is none
-            if not value.numel():
-                value.resize_(kept.shape)  # a buffer that grows during training
-            if value.shape != kept.shape:
-                raise InputError(f"The checkpoint is not one of this model, as its {name!r} shows.")
-            value.copy_(kept)
-        columns = {k.partition(".")[2]: v for k, v in tensors.items() if k.startswith("history.")}
-        terms = {name: column.tolist() for name, column in columns.items()}
-        self.history = History(terms.pop("seconds", []), terms)
-
-    def _live(self) -> dict[str, Tensor]:
-        """Every tensor that a step changes: weights, buffers, averages, the optimisers' moments."""
-        weights = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
-        return {
-            **{f"model.{name}": value for name, value in weights.items()},
-            **{f"average.{i}": value for i, value in enumerate(self.average)},
-            **{
-                f"{player}.{i}.{name}": value
-                for player, optimiser in self.optimisers.items()
-                for i, moments in enumerate(optimiser.state.values())
-                for name, value in moments.items()
-            },
-        }
 
 
 def _optimiser(player: Player) -> torch.optim.AdamW:
@@ -167,7 +129,7 @@ def fit(
         batch_size: images a step; all of the data where they are fewer.
         seed: of the shuffling and of the model's noise (not of its initial weights).
         show_bar: show a progress bar.
-        resume: the tensors of a ``TrainState`` of the same run, to continue from there.
+        resume: the tensors of a checkpoint of the same run, to continue from there.
         keep: called after each step.
 
     Raises:
@@ -179,7 +141,9 @@ def fit(
     _check_budget(steps, minutes, batch_size)
     state = TrainState(model.to(best_device()).train())
     if resume:
-        state.restore(resume)
+        from gen_lib.training.resume import restore
+
+        restore(state, resume)
     records = _train(state, data, steps, minutes, batch_size, seed)
     bar = tqdm(total=100, desc=model.name, bar_format=BAR, disable=not show_bar)
     with closing(records), bar:

@@ -11,6 +11,7 @@ from lab import (
     PATIENCE,
     chromium,
     running_lab,
+    shut_down_kernels,
     write_notebooks,
 )
 from playwright.sync_api import expect
@@ -54,10 +55,17 @@ def lab_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def lab(browser_type_launch_args, lab_folder, tmp_path_factory):
+def lab_server(browser_type_launch_args, lab_folder, tmp_path_factory):
     """The address of a running JupyterLab, with a place for the notebook's name."""
     with running_lab(lab_folder, tmp_path_factory.mktemp("home")) as address:
         yield address
+
+
+@pytest.fixture
+def lab(lab_server):
+    """The server's address; afterwards no kernel is left, since each holds half a gigabyte."""
+    yield lab_server
+    shut_down_kernels(lab_server)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Drive a real JupyterLab: start its server, reduce notebooks to their widgets, move controls."""
 
+import json
 import os
 import secrets
 import shutil
@@ -117,6 +118,20 @@ def _wait_for(address: str, server: subprocess.Popen, log: str) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
     raise RuntimeError(f"JupyterLab does not answer:\n{Path(log).read_text()[-3000:]}")
+
+
+def shut_down_kernels(address: str) -> None:
+    """End every session of the server, and its kernel."""
+    base, _, token = address.partition("/lab/tree/{}?token=")
+    headers = {"Authorization": f"token {token.partition('&')[0]}"}
+
+    def ask(path: str, method: str) -> bytes:
+        request = urllib.request.Request(f"{base}{path}", headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.read()
+
+    for session in json.loads(ask("/api/sessions", "GET")):
+        ask(f"/api/sessions/{session['id']}", "DELETE")
 
 
 def write_notebooks(folder: Path, codes: Mapping[str, str]) -> None:

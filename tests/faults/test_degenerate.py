@@ -60,7 +60,7 @@ def test_degenerate_training_ends_in_a_sentence_or_a_sane_model(name, case, monk
         monkeypatch.setattr(model, "players", lambda: fast)
     said = ""
     try:
-        fit(model, data(case, name), steps=6, batch_size=BATCH, progress=False)
+        fit(model, data(case, name), steps=6, batch_size=BATCH, show_bar=False)
     except (InputError, NonFiniteLoss) as error:
         said = str(error)
     assert len(said.splitlines()) <= 1

@@ -14,7 +14,8 @@ import torch
 from safetensors.torch import load_file
 
 from gen_lib import InputError
-from gen_lib.training.checkpoints import Keeper, sha256
+from gen_lib.files import sha256
+from gen_lib.training.checkpoints import Keeper
 from gen_lib.cli import main
 from gen_lib.data import Batch
 from gen_lib.models import MODELS
@@ -38,8 +39,8 @@ class Noise:
     """Batches of noise with the labels of two classes, by number."""
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
-        generator = torch.Generator().manual_seed(step)
-        images = torch.rand(size, 3, 8, 8, generator=generator) * 2 - 1
+        rng = torch.Generator().manual_seed(step)
+        images = torch.rand(size, 3, 8, 8, generator=rng) * 2 - 1
         return Batch(images, torch.arange(size) * 2 // size)
 
 
@@ -68,7 +69,7 @@ def kept_at(step: int, name: str, steps: int) -> dict[str, torch.Tensor]:
             raise Killed
 
     with pytest.raises(Killed):
-        fit(made(name), Noise(), steps=steps, batch_size=4, keep=keep, progress=False)
+        fit(made(name), Noise(), steps=steps, batch_size=4, keep=keep, show_bar=False)
     return tensors
 
 
@@ -76,9 +77,9 @@ def kept_at(step: int, name: str, steps: int) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped(name, ended):
     whole, parts = made(name), made(name)
-    expected = fit(whole, Noise(), steps=7, batch_size=4, progress=False)
+    expected = fit(whole, Noise(), steps=7, batch_size=4, show_bar=False)
     kept = kept_at(4, name, steps=7)
-    history = fit(parts, Noise(), steps=7, batch_size=4, resume=kept, progress=False)
+    history = fit(parts, Noise(), steps=7, batch_size=4, resume=kept, show_bar=False)
     assert history.terms == expected.terms
     assert history.seconds == sorted(history.seconds)
     assert history.seconds[:4] == kept["history.seconds"].tolist()
@@ -88,9 +89,9 @@ def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped(name, e
 
 def test_a_run_resumed_after_its_last_step_is_done_at_once():
     whole, again = made("ae"), made("ae")
-    fit(whole, Noise(), steps=3, batch_size=4, progress=False)
+    fit(whole, Noise(), steps=3, batch_size=4, show_bar=False)
     kept = kept_at(3, "ae", steps=3)
-    history = fit(again, Noise(), steps=3, batch_size=4, resume=kept, progress=False)
+    history = fit(again, Noise(), steps=3, batch_size=4, resume=kept, show_bar=False)
     assert history.steps == 3
     assert same(whole, again)
 
@@ -99,7 +100,7 @@ def test_a_budget_of_minutes_counts_those_before_the_interruption():
     kept = kept_at(2, "ae", steps=9)
     kept["history.seconds"] = torch.tensor([1.0, 59.0], dtype=torch.float64)
     started = time.perf_counter()
-    history = fit(made("ae"), Noise(), minutes=1.001, batch_size=4, resume=kept, progress=False)
+    history = fit(made("ae"), Noise(), minutes=1.001, batch_size=4, resume=kept, show_bar=False)
     assert time.perf_counter() - started < 30
     assert history.seconds[2] > 59
     assert history.seconds[-2] < 60.06 <= history.seconds[-1]
@@ -108,7 +109,7 @@ def test_a_budget_of_minutes_counts_those_before_the_interruption():
 @pytest.mark.parametrize("name", ["deep-ae", "judge"])
 def test_a_checkpoint_of_another_model_is_refused(name):
     with pytest.raises(InputError, match="not one of this model"):
-        fit(made(name), Noise(), steps=9, resume=kept_at(2, "ae", steps=9), progress=False)
+        fit(made(name), Noise(), steps=9, resume=kept_at(2, "ae", steps=9), show_bar=False)
 
 
 # The keeper
@@ -314,7 +315,7 @@ def test_resume_refuses_a_folder_that_is_no_run(tmp_path, pictures, capsys):
 
 def test_training_steps_and_fit_are_one_loop():
     ours, theirs = made("ae"), made("ae")
-    fit(ours, Noise(), steps=3, batch_size=4, progress=False)
+    fit(ours, Noise(), steps=3, batch_size=4, show_bar=False)
     for _ in training_steps(theirs, Noise(), steps=3, batch_size=4):
         pass
     assert same(ours, theirs)

@@ -97,13 +97,13 @@ def named(model, batch) -> Iterator[Found]:
 
 
 def sampled(model, ruler) -> Iterator[Found]:
-    generator, real = torch.Generator().manual_seed(0), ruler.reference
+    rng, real = torch.Generator().manual_seed(0), ruler.reference
     if isinstance(model, Diffusion):
-        fake = ruler.features(model.sample(FEWER, generator))
+        fake = ruler.features(model.sample(FEWER, rng))
         yield Found("precision", precision_recall(fake, real)[0], absolute=0.1)
         yield Found("density", density_coverage(fake, real)[0], absolute=0.1)
         return
-    x = torch.cat([model.sample(500, generator) for _ in range(N_NEIGHBOURS // 500)])
+    x = torch.cat([model.sample(500, rng) for _ in range(N_NEIGHBOURS // 500)])
     fake = ruler.features(x)
     found = *precision_recall(fake, real), *density_coverage(fake, real)
     for figure, value in zip(("precision", "recall", "density", "coverage"), found, strict=True):

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from gen_lib import InputError, cli, runs
-from gen_lib.training.checkpoints import load, save, sha256
+from gen_lib.files import sha256
+from gen_lib.training.checkpoints import load, save
 from gen_lib.cli import main
 from gen_lib.data import load as load_data
 from gen_lib.data import load_domains, to_uint8
@@ -339,11 +340,11 @@ class Stub(Model, Samples):
     def players(self):
         return {}
 
-    def turns(self, batch, generator):
+    def turns(self, batch, rng):
         yield from ()
 
     def sample(self, n, generator=None):
-        return torch.rand(n, 3, 6, 5, generator=generator) * 4 - 2
+        return torch.rand(n, 3, 6, 5, generator=rng) * 4 - 2
 
 
 @pytest.fixture

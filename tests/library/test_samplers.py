@@ -100,7 +100,7 @@ def test_the_exact_denoiser_of_one_gaussian_is_the_closed_form():
 
 @every_path
 @pytest.mark.parametrize("share", [0.25, 0.5, 1.0])
-def test_the_exact_noise_of_a_mixture_is_the_slope_of_its_log_density(schedule, share, generator):
+def test_the_exact_noise_of_a_mixture_is_the_slope_of_its_log_density(schedule, share, rng):
     mixture, t = load_toy("grid"), at(share * schedule.last)
     signal, sigma = schedule.signal(t), schedule.sigma(t)
     noised = Mixture(
@@ -108,15 +108,15 @@ def test_the_exact_noise_of_a_mixture_is_the_slope_of_its_log_density(schedule, 
         (signal * mixture.means).double(),
         math.hypot(signal.item() * mixture.sigma, sigma.item()),
     )
-    x = 2 * torch.randn(50, 2, generator=generator, dtype=torch.float64)
+    x = 2 * torch.randn(50, 2, generator=rng, dtype=torch.float64)
     x.requires_grad_()
     (slope,) = torch.autograd.grad(noised.log_prob(x).sum(), x)
     eps = exact(mixture, schedule)(x.detach(), t).eps  # Tweedie: eps = -sigma grad log p(x_t)
     torch.testing.assert_close(eps, -sigma * slope, atol=1e-5, rtol=1e-5)
 
 
-def test_the_exact_denoiser_takes_images_and_points_and_a_time_for_each(generator):
-    x, t = torch.randn(6, 2, generator=generator), torch.linspace(0.1, 0.9, 6)
+def test_the_exact_denoiser_takes_images_and_points_and_a_time_for_each(rng):
+    x, t = torch.randn(6, 2, generator=rng), torch.linspace(0.1, 0.9, 6)
     denoise = exact(EIGHT_GAUSSIANS, Straight())
     each = denoise(x[:, :, None, None], t).x_0
     assert each.shape == (6, 2, 1, 1)
@@ -129,9 +129,9 @@ def test_the_exact_denoiser_takes_images_and_points_and_a_time_for_each(generato
 
 
 @pytest.mark.parametrize("t", [1, 2, 7, 20])
-def test_the_posterior_is_that_of_ho_et_al(t, generator):
+def test_the_posterior_is_that_of_ho_et_al(t, rng):
     table = linear(20)
-    x_t, x_0 = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
+    x_t, x_0 = torch.randn(2, 4, 3, generator=rng, dtype=torch.float64)
     mean, std = posterior(table, x_t, x_0, at(float(t)), at(t - 1.0))
     beta, alpha, bar, before = (
         table.beta[t],
@@ -158,9 +158,9 @@ def test_the_posterior_is_bayes_rule(schedule):
 
 
 @every_path
-def test_the_simple_loss_is_a_term_of_the_bound_but_for_its_weight(schedule, generator):
+def test_the_simple_loss_is_a_term_of_the_bound_but_for_its_weight(schedule, rng):
     t, s = schedule.times(8)[2:4]
-    x_t, x_0, guess = torch.randn(3, 5, 2, generator=generator, dtype=torch.float64)
+    x_t, x_0, guess = torch.randn(3, 5, 2, generator=rng, dtype=torch.float64)
     (right, std), (wrong, _) = (posterior(schedule, x_t, x, t, s) for x in (x_0, guess))
     kl = (right - wrong) ** 2 / (2 * std**2)
     gained = schedule.snr(s) - schedule.snr(t)
@@ -168,8 +168,8 @@ def test_the_simple_loss_is_a_term_of_the_bound_but_for_its_weight(schedule, gen
 
 
 @pytest.mark.parametrize("schedule", [f(100) for f in SCHEDULES.values()], ids=SCHEDULES)
-def test_the_ancestral_step_is_ddim_with_eta_1(schedule, generator):
-    x, z = torch.randn(2, 6, 3, generator=generator, dtype=torch.float64)
+def test_the_ancestral_step_is_ddim_with_eta_1(schedule, rng):
+    x, z = torch.randn(2, 6, 3, generator=rng, dtype=torch.float64)
     for t, s in pairwise(schedule.times(10)):
         x_0 = torch.tanh(x)
         now = State(t, x, Estimate(x_0, schedule.noise_in(x, t, x_0)), 1)
@@ -181,16 +181,16 @@ def test_the_ancestral_step_is_ddim_with_eta_1(schedule, generator):
 
 @every_path
 @every_sampler
-def test_whoever_knows_the_image_gets_it_whatever_the_sampler(make, schedule, generator):
-    x_0 = torch.randn(3, 2, generator=generator, dtype=torch.float64)
-    x = torch.randn(3, 2, generator=generator, dtype=torch.float64)
+def test_whoever_knows_the_image_gets_it_whatever_the_sampler(make, schedule, rng):
+    x_0 = torch.randn(3, 2, generator=rng, dtype=torch.float64)
+    x = torch.randn(3, 2, generator=rng, dtype=torch.float64)
     knows = lambda x_t, t: Estimate(x_0, schedule.noise_in(x_t, t, x_0))  # noqa: E731
-    *_, last = make(schedule).states(knows, x, schedule.times(8), generator)
+    *_, last = make(schedule).states(knows, x, schedule.times(8), rng)
     torch.testing.assert_close(last.x, x_0)
 
 
-def test_no_noise_is_added_at_the_last_step(generator):
-    schedule, z = linear(10), torch.randn(4, 2, generator=generator)
+def test_no_noise_is_added_at_the_last_step(rng):
+    schedule, z = linear(10), torch.randn(4, 2, generator=rng)
     now = State(at(1.0), z, Estimate(torch.tanh(z), z), 1)
     for make in SAMPLERS.values():
         ends = [make(schedule).step(now, at(0.0), noise, unasked) for noise in (z, -3 * z)]
@@ -241,18 +241,18 @@ def test_second_order_wins_at_the_same_number_of_network_calls(schedule):
     assert errors[Heun] < errors[DDIM] / 10
 
 
-def test_a_run_has_the_moments_that_were_computed(generator):
+def test_a_run_has_the_moments_that_were_computed(rng):
     schedule, sampler = Straight(), Ancestral(Straight())
-    x = torch.randn(200_000, 2, generator=generator, dtype=torch.float64)
-    *_, last = sampler.states(gaussian(schedule), x, schedule.times(10), generator)
+    x = torch.randn(200_000, 2, generator=rng, dtype=torch.float64)
+    *_, last = sampler.states(gaussian(schedule), x, schedule.times(10), rng)
     mean, covariance = moments(sampler, 10)
     torch.testing.assert_close(last.x.mean(dim=0), mean, atol=0.01, rtol=0)
     torch.testing.assert_close(last.x.T.cov(), covariance, atol=0.015, rtol=0)
 
 
-def test_a_schedule_that_ends_too_early_misses_the_mean(generator):
+def test_a_schedule_that_ends_too_early_misses_the_mean(rng):
     def mean_after(schedule):
-        x = torch.randn(4_000, 2, generator=generator, dtype=torch.float64)
+        x = torch.randn(4_000, 2, generator=rng, dtype=torch.float64)
         *_, last = DDIM(schedule).states(gaussian(schedule), x, schedule.times(100))
         return last.x.mean(dim=0)
 
@@ -261,11 +261,11 @@ def test_a_schedule_that_ends_too_early_misses_the_mean(generator):
 
 
 @pytest.mark.parametrize("make", [Heun, Ancestral])
-def test_exact_estimates_lead_to_the_eight_gaussians(make, generator):
+def test_exact_estimates_lead_to_the_eight_gaussians(make, rng):
     schedule = Straight()
-    x = torch.randn(2_000, 2, generator=generator)
+    x = torch.randn(2_000, 2, generator=rng)
     *_, last = make(schedule).states(
-        exact(EIGHT_GAUSSIANS, schedule), x, schedule.times(100), generator
+        exact(EIGHT_GAUSSIANS, schedule), x, schedule.times(100), rng
     )
     found = modes(last.x, EIGHT_GAUSSIANS)
     assert found.covered == 8
@@ -276,10 +276,10 @@ def test_exact_estimates_lead_to_the_eight_gaussians(make, generator):
 # The loop
 
 
-def test_every_state_is_yielded_with_what_is_seen_in_it(generator):
-    schedule, x = Straight(), torch.randn(3, 2, generator=generator, dtype=torch.float64)
+def test_every_state_is_yielded_with_what_is_seen_in_it(rng):
+    schedule, x = Straight(), torch.randn(3, 2, generator=rng, dtype=torch.float64)
     denoise = gaussian(schedule)
-    states = list(Heun(schedule).states(denoise, x, schedule.times(5), generator))
+    states = list(Heun(schedule).states(denoise, x, schedule.times(5), rng))
     assert [state.t.item() for state in states] == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.0])
     assert torch.equal(states[0].x, x)
     for state in states[:-1]:
@@ -291,12 +291,12 @@ def test_every_state_is_yielded_with_what_is_seen_in_it(generator):
     ("make", "calls"),
     [(Ancestral, [1, 2, 3, 4, 4]), (DDIM, [1, 2, 3, 4, 4]), (Heun, [1, 3, 5, 7, 7])],
 )
-def test_network_calls_are_counted(make, calls, generator):
+def test_network_calls_are_counted(make, calls, rng):
     schedule, made = Straight(), []
     denoise = gaussian(schedule)
     counting = lambda x, t: made.append(t) or denoise(x, t)  # noqa: E731
-    x = torch.randn(3, 2, generator=generator, dtype=torch.float64)
-    states = list(make(schedule).states(counting, x, schedule.times(4), generator))
+    x = torch.randn(3, 2, generator=rng, dtype=torch.float64)
+    states = list(make(schedule).states(counting, x, schedule.times(4), rng))
     assert [state.calls for state in states] == calls
     assert len(made) == calls[-1]
 
@@ -320,8 +320,8 @@ def test_a_run_repeats_itself(make):
     schedule, x = cosine(50), torch.ones(3, 2).double()
 
     def end(seed):
-        generator = torch.Generator().manual_seed(seed)
-        *_, last = make(schedule).states(gaussian(schedule), x, schedule.times(10), generator)
+        rng = torch.Generator().manual_seed(seed)
+        *_, last = make(schedule).states(gaussian(schedule), x, schedule.times(10), rng)
         return last.x
 
     assert torch.equal(end(0), end(0))
@@ -332,8 +332,8 @@ def test_where_times_rise_noise_is_added():
     schedule = Straight()
     x = torch.full((50_000, 2), 0.4).double()
     perfect = lambda x_t, t: Estimate(torch.zeros_like(x_t), x_t / t)  # noqa: E731
-    generator = torch.Generator().manual_seed(0)
-    first, second, _ = DDIM(schedule).states(perfect, x, at([0.4, 0.2, 0.6, 0.0]), generator)
+    rng = torch.Generator().manual_seed(0)
+    first, second, _ = DDIM(schedule).states(perfect, x, at([0.4, 0.2, 0.6, 0.0]), rng)
     assert (first.t, second.t) == (0.4, 0.6)
     ratio, std = schedule.transition(at(0.2), at(0.6))  # from x = 0.2, where DDIM has left it
     assert second.x.mean().item() == pytest.approx(0.2 * ratio.item(), abs=0.01)
@@ -359,15 +359,15 @@ def test_guidance_goes_away_from_what_is_seen_without_a_label():
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
-def test_known_values_end_as_they_are_and_unknown_ones_agree_with_them(repeats, generator):
+def test_known_values_end_as_they_are_and_unknown_ones_agree_with_them(repeats, rng):
     """Given the first coordinate, the second of N(MU, SIGMA) has a mean and variance of its own."""
     schedule, n = Straight(), 4_000
     known = torch.tensor([1.5, 99.0], dtype=torch.float64).expand(n, 2)
     mask = torch.tensor([False, True]).expand(n, 2)
-    x = torch.randn(n, 2, generator=generator, dtype=torch.float64)
+    x = torch.randn(n, 2, generator=rng, dtype=torch.float64)
     times = with_returns(schedule.times(30), repeats)
     *_, last = Ancestral(schedule).states(
-        gaussian(schedule), x, times, generator, keep_known(schedule, known, mask, generator)
+        gaussian(schedule), x, times, rng, keep_known(schedule, known, mask, rng)
     )
     assert (last.x[:, 0] == 1.5).all()
     expected = MU[1] + SIGMA[0, 1] / SIGMA[0, 0] * (1.5 - MU[0])
@@ -376,9 +376,9 @@ def test_known_values_end_as_they_are_and_unknown_ones_agree_with_them(repeats, 
 
 
 @every_path
-def test_known_values_have_the_noise_of_their_time_on_the_way(schedule, generator):
+def test_known_values_have_the_noise_of_their_time_on_the_way(schedule, rng):
     x, t = torch.full((4_000, 1), 3.0, dtype=torch.float64), schedule.times(2)[1]
-    keep = keep_known(schedule, x, torch.zeros_like(x).bool(), generator)
+    keep = keep_known(schedule, x, torch.zeros_like(x).bool(), rng)
     got = keep(torch.zeros_like(x), t)
     assert got.mean().item() == pytest.approx(3 * schedule.signal(t).item(), abs=0.1)
     assert got.std().item() == pytest.approx(schedule.sigma(t).item(), rel=0.1)

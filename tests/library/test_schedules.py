@@ -117,14 +117,14 @@ def test_one_step_takes_the_roots_of_alpha_and_beta(make):
 
 
 @every_table
-def test_noising_step_by_step_has_the_moments_of_the_closed_form(make, generator):
+def test_noising_step_by_step_has_the_moments_of_the_closed_form(make, rng):
     table, n = make(20), 40_000
     x = x_0 = torch.tensor([[-0.8], [0.3], [1.0]]).expand(3, n).clone()
     for t in range(1, 13):
         beta = table.beta[t].item()
-        eps = torch.randn(3, n, generator=generator)
+        eps = torch.randn(3, n, generator=rng)
         x = math.sqrt(1 - beta) * x + math.sqrt(beta) * eps
-    closed = table.noised(x_0, at(12.0)[0], torch.randn(3, n, generator=generator))
+    closed = table.noised(x_0, at(12.0)[0], torch.randn(3, n, generator=rng))
     signal, sigma = table.signal(at(12.0)).item(), table.sigma(at(12.0)).item()
     for found in (x, closed):
         error = 5 * sigma / math.sqrt(n)
@@ -135,8 +135,8 @@ def test_noising_step_by_step_has_the_moments_of_the_closed_form(make, generator
 
 
 @every_schedule
-def test_the_noise_is_found_again(schedule, generator):
-    x_0, eps = (torch.randn(9, 2, 3, generator=generator, dtype=torch.float64) for _ in range(2))
+def test_the_noise_is_found_again(schedule, rng):
+    x_0, eps = (torch.randn(9, 2, 3, generator=rng, dtype=torch.float64) for _ in range(2))
     t = inner(schedule)
     torch.testing.assert_close(schedule.noise_in(schedule.noised(x_0, t, eps), t, x_0), eps)
 
@@ -166,8 +166,8 @@ def test_a_table_has_no_more_steps_than_times():
 
 
 @pytest.mark.parametrize("steps", [5, 1000])
-def test_training_times_are_all_of_the_table_and_equally_likely(steps, generator):
-    t = linear(steps).draw(100_000, generator)
+def test_training_times_are_all_of_the_table_and_equally_likely(steps, rng):
+    t = linear(steps).draw(100_000, rng)
     counts = t.long().bincount(minlength=steps + 1)
     assert counts[0] == 0
     assert len(counts) == steps + 1
@@ -175,8 +175,8 @@ def test_training_times_are_all_of_the_table_and_equally_likely(steps, generator
     assert ((counts[1:] - expected).abs() < 5 * math.sqrt(expected)).all()
 
 
-def test_training_times_of_the_straight_path_are_uniform(generator):
-    t = Straight().draw(100_000, generator)
+def test_training_times_of_the_straight_path_are_uniform(rng):
+    t = Straight().draw(100_000, rng)
     assert ((t >= 0) & (t < 1)).all()
     assert t.mean().item() == pytest.approx(0.5, abs=0.005)
     assert t.var().item() == pytest.approx(1 / 12, abs=0.002)

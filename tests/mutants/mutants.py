@@ -180,7 +180,10 @@ def head(title: str, by: str) -> str:
 
 def main() -> int:
     """Apply all, write the report, and return how many survived."""
+    import stamp
+
     report, survived, start = [HEAD], [], time.perf_counter()
+    covered = stamp.digest(stamp.covered(stamp.MUTANTS, ROOT), ROOT)
 
     def note(caught: bool, *cells: str) -> None:
         report.append(row(*cells))
@@ -201,10 +204,10 @@ def main() -> int:
         note(caught, m.question, name, m.right, m.wrong, said.removeprefix("Misconception: "))
     print(f"{len(survived)} survived, in {(time.perf_counter() - start) / 60:.1f} minutes")
     if not survived:
-        REPORT.write_text("".join(report), encoding="utf-8")
+        stamp.write(REPORT, "".join(report), covered)
     return len(survived)
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "homework")]
+    sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("homework", "build"))]
     sys.exit(bool(main()))

@@ -10,7 +10,6 @@ import csv
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 
 from gen_lib.data import load
 from gen_lib.metrics import mse
@@ -18,6 +17,7 @@ from gen_lib.models.autoencoder import PCA, DeepAutoencoder
 from gen_lib.models.base import in_batches
 from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_judge
+from gen_lib.training.hardware import machine
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 STEPS = 2_000

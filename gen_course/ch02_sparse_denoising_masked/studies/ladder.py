@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from gen_lib.training.hardware import machine
 from torch import Tensor
 
 from gen_lib.data import Split, load
@@ -31,6 +30,7 @@ from gen_lib.models import (
 from gen_lib.models.autoencoder import PCA
 from gen_lib.models.base import Model, Reconstructs, in_batches
 from gen_lib.training import fit
+from gen_lib.training.hardware import machine
 
 MINUTES = 2.0
 KINDS = {

@@ -11,13 +11,13 @@ import csv
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 
 from gen_course.ch02_sparse_denoising_masked.studies.ladder import probes
 from gen_lib.data import load
 from gen_lib.models import MaskedAutoencoder
 from gen_lib.models.masked import masked_loss
 from gen_lib.training import fit
+from gen_lib.training.hardware import machine
 
 RATIOS = (0.2, 0.5, 0.75, 0.8, 0.95)
 STEPS = 1_000

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gen_lib.training.hardware import machine
 
+from gen_course.ch04_gan.scene import scene
 from gen_lib.data import load_toy, modes
-from gen_lib.models.gan import COLLAPSE, PlaneGAN, scene
+from gen_lib.models.gan import COLLAPSE, PlaneGAN
 from gen_lib.training import training_steps
 from gen_lib.training.checkpoints import pretrained_folder
+from gen_lib.training.hardware import machine
 
 BATCH, FRAMES = 256, 30
 PLAIN = {"penalty": 0.0, "loss": "non-saturating"}

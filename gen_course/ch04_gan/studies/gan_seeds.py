@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 from torch import nn
 
 from gen_lib.data import load
 from gen_lib.metrics.sample_quality import SampleQuality, class_histogram
 from gen_lib.models.gan import GAN, Adversarial, Rules
 from gen_lib.training import fit
+from gen_lib.training.hardware import machine
 
 HEADER = ["recipe", "seed", "steps", "seconds", "frechet", "floor", "rarest", "recall", "machine"]
 

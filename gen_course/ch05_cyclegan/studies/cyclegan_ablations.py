@@ -12,7 +12,6 @@ import csv
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 
 from gen_course.ch05_cyclegan.explorers import MIXED
 from gen_lib.data import load_domains
@@ -21,6 +20,7 @@ from gen_lib.models import CycleGAN
 from gen_lib.models.base import in_batches
 from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, read_card
+from gen_lib.training.hardware import machine
 
 FULL, BATCH = (3.0, 1.0), 8  # as in the recipes of the shipped ones
 NAMES = {

@@ -13,13 +13,13 @@ import csv
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 
 from gen_lib.data import load
 from gen_lib.metrics.sample_quality import SampleQuality
 from gen_lib.models import Diffusion
 from gen_lib.models.base import in_batches
 from gen_lib.training.checkpoints import load_pretrained
+from gen_lib.training.hardware import machine
 
 N, CALLS = 1_000, 38
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 
 from gen_lib.data import load
 from gen_lib.metrics.sample_quality import SampleQuality
 from gen_lib.models import Diffusion
 from gen_lib.samplers import DDIM, Ancestral, Heun
 from gen_lib.training.checkpoints import load_pretrained
+from gen_lib.training.hardware import machine
 
 N = 500
 CALLS = (5, 10, 20, 50, 250)

@@ -14,12 +14,12 @@ import time
 from pathlib import Path
 
 import torch
-from gen_lib.training.hardware import machine
 
 from gen_lib.data import load
 from gen_lib.metrics.sample_quality import SampleQuality, class_histogram
 from gen_lib.models import GAN, Diffusion
 from gen_lib.training import History, NonFiniteLoss, fit
+from gen_lib.training.hardware import machine
 
 FACTORS = (0.125, 0.5, 1.0, 2.0, 8.0)
 SEEDS = (0, 1)

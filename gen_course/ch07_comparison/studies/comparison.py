@@ -18,7 +18,6 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import torch
-from gen_lib.training.hardware import machine
 from torch import Tensor, nn
 
 from gen_lib.data import ImageSet, load
@@ -28,6 +27,7 @@ from gen_lib.models import GAN, BernoulliVAE, ConvAutoencoder, Diffusion, Model
 from gen_lib.models.base import Samples
 from gen_lib.models.mixture import CodeMixture
 from gen_lib.training import fit
+from gen_lib.training.hardware import machine
 
 SECONDS, SEEDS, N = 200.0, 3, 10_000
 CODES = 10_000  # training images to whose codes the mixture is fitted

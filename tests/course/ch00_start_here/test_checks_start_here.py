@@ -145,12 +145,12 @@ def steps(x_1, x_next):
     return sample
 
 
-def first(p, n, g):
-    return p.multinomial(n, replacement=True, generator=g)
+def first(p, n, rng):
+    return p.multinomial(n, replacement=True, generator=rng)
 
 
-def draw(p, g):
-    return p.multinomial(1, generator=g)[:, 0]
+def draw(p, rng):
+    return p.multinomial(1, generator=rng)[:, 0]
 
 
 def skips_x_1(p_first, p_next, length, n, rng):
@@ -168,33 +168,33 @@ def test_right_chains_pass_in_any_style(sample):
 
 WRONG_CHAINS = {
     "no condition": (
-        steps(first, lambda p, q, x, g: first(p, len(x[0]), g)),
+        steps(first, lambda p, q, x, rng: first(p, len(x[0]), rng)),
         "depends on the one before",
     ),
-    "columns": (steps(first, lambda p, q, x, g: draw(q.T[x[-1]] + 1e-9, g)), "by columns"),
-    "always x_1": (steps(first, lambda p, q, x, g: draw(q[x[0]], g)), "depends on x_1"),
+    "columns": (steps(first, lambda p, q, x, rng: draw(q.T[x[-1]] + 1e-9, rng)), "by columns"),
+    "always x_1": (steps(first, lambda p, q, x, rng: draw(q[x[0]], rng)), "depends on x_1"),
     "x_1 missing": (skips_x_1, "x_1 is missing"),
     "transposed": (lambda *a: chain(*a).T, r"\(n, length\)"),
     "floats": (lambda *a: chain(*a).float(), "whole numbers"),
     "likeliest": (
-        steps(lambda p, n, g: p.argmax().expand(n), lambda p, q, x, g: q[x[-1]].argmax(dim=1)),
+        steps(lambda p, n, rng: p.argmax().expand(n), lambda p, q, x, rng: q[x[-1]].argmax(dim=1)),
         "do not take the likeliest",
     ),
     "likeliest after the first": (
-        steps(first, lambda p, q, x, g: q[x[-1]].argmax(dim=1)),
+        steps(first, lambda p, q, x, rng: q[x[-1]].argmax(dim=1)),
         "x_2 given x_1 does not follow",
     ),
     "one draw a state": (steps(first, one_draw_a_state), "draw it for each sequence"),
-    "no rng": (lambda p, q, length, n, g: chain(p, q, length, n, None), "The same seed"),
+    "no rng": (lambda p, q, length, n, rng: chain(p, q, length, n, None), "The same seed"),
     "a seed of its own": (
-        lambda p, q, length, n, g: chain(p, q, length, n, torch.Generator().manual_seed(0)),
+        lambda p, q, length, n, rng: chain(p, q, length, n, torch.Generator().manual_seed(0)),
         "Another seed",
     ),
     "uniform start": (
-        lambda p, q, length, n, g: chain((p > 0).float(), q, length, n, g),
+        lambda p, q, length, n, rng: chain((p > 0).float(), q, length, n, rng),
         "x_1 does not follow p_first",
     ),
-    "stays": (steps(first, lambda p, q, x, g: (x[-1] + len(x)) % 3), "the sequence is"),
+    "stays": (steps(first, lambda p, q, x, rng: (x[-1] + len(x)) % 3), "the sequence is"),
 }
 
 

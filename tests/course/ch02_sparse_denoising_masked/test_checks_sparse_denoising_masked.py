@@ -91,13 +91,13 @@ def denoising(noise, loss=error, target=lambda x, x_noised: x):
 
 RIGHT_DENOISING = {
     "by hand": denoising(noised),
-    "the library's noise": denoising(lambda x, sigma, g: add_noise(x, sigma, 0.0, g)),
+    "the library's noise": denoising(lambda x, sigma, rng: add_noise(x, sigma, 0.0, rng)),
     "twice E": denoising(noised, lambda y, x: 2 * reconstruction_loss(y, x)),
     "normal": denoising(
-        lambda x, sigma, g: x + torch.normal(0.0, 1.0, x.shape, generator=g) * sigma
+        lambda x, sigma, rng: x + torch.normal(0.0, 1.0, x.shape, generator=rng) * sigma
     ),
     "in place": denoising(
-        lambda x, sigma, g: x.clone().add_(torch.randn(x.shape, generator=g), alpha=sigma)
+        lambda x, sigma, rng: x.clone().add_(torch.randn(x.shape, generator=rng), alpha=sigma)
     ),
 }
 
@@ -117,34 +117,34 @@ WRONG_DENOISING = {
         denoising(noised, F.mse_loss, lambda x, x_noised: x_noised),
         "clean x",
     ),
-    "clean input": (denoising(lambda x, sigma, g: x), "sees the clean images"),
+    "clean input": (denoising(lambda x, sigma, rng: x), "sees the clean images"),
     "clipped": (denoising(lambda *a: noised(*a).clamp(-1, 1)), "clipped"),
     "uniform": (
-        denoising(lambda x, sigma, g: x + sigma * torch.rand(x.shape, generator=g)),
+        denoising(lambda x, sigma, rng: x + sigma * torch.rand(x.shape, generator=rng)),
         "not rand",
     ),
-    "variance": (denoising(lambda x, sigma, g: noised(x, sigma**2, g)), r"sigma\^2"),
-    "root": (denoising(lambda x, sigma, g: noised(x, sigma**0.5, g)), "sqrt"),
-    "sigma unused": (denoising(lambda x, sigma, g: noised(x, 1.0, g)), "multiply the noise"),
+    "variance": (denoising(lambda x, sigma, rng: noised(x, sigma**2, rng)), r"sigma\^2"),
+    "root": (denoising(lambda x, sigma, rng: noised(x, sigma**0.5, rng)), "sqrt"),
+    "sigma unused": (denoising(lambda x, sigma, rng: noised(x, 1.0, rng)), "multiply the noise"),
     "centred uniform": (
-        denoising(lambda x, s, g: x + s * (2 * torch.rand(x.shape, generator=g) - 1)),
+        denoising(lambda x, s, rng: x + s * (2 * torch.rand(x.shape, generator=rng) - 1)),
         "is it randn",
     ),
     "one noise": (
-        denoising(lambda x, s, g: x + s * torch.randn(x.shape[1:], generator=g)),
+        denoising(lambda x, s, rng: x + s * torch.randn(x.shape[1:], generator=rng)),
         "same noise",
     ),
     "half": (denoising(noised, reconstruction_loss), "without the 1/2"),
     "per pixel": (denoising(noised, F.mse_loss), "averaged over the pixels"),
     "sum": (denoising(noised, lambda y, x: (y - x).square().sum()), "summed over the batch"),
-    "no rng": (denoising(lambda x, s, g: x + s * torch.randn_like(x)), "The same seed"),
+    "no rng": (denoising(lambda x, s, rng: x + s * torch.randn_like(x)), "The same seed"),
     "own seed": (
-        denoising(lambda x, s, g: noised(x, s, torch.Generator().manual_seed(0))),
+        denoising(lambda x, s, rng: noised(x, s, torch.Generator().manual_seed(0))),
         "Another seed",
     ),
     "detached": (denoising(noised, lambda y, x: error(y.detach(), x)), "do not detach"),
     "twice": (
-        lambda model, x, s, g: (model(x), denoising(noised)(model, x, s, g))[1],
+        lambda model, x, s, rng: (model(x), denoising(noised)(model, x, s, rng))[1],
         "called 2 times",
     ),
 }
@@ -237,12 +237,12 @@ def by_scatter(n, patches, ratio, rng):
 
 
 RIGHT_MASKS = {
-    "the library's": lambda n, patches, ratio, g: MaskedAutoencoder(
+    "the library's": lambda n, patches, ratio, rng: MaskedAutoencoder(
         mask_ratio=ratio, width=8, depth=1
-    ).random_mask(n, g),
+    ).random_mask(n, rng),
     "ranks": ranked,
-    "one argsort": lambda n, P, r, g: (
-        torch.rand(n, P, generator=g).argsort(dim=1) < count_hidden(r, P)
+    "one argsort": lambda n, P, r, rng: (
+        torch.rand(n, P, generator=rng).argsort(dim=1) < count_hidden(r, P)
     ),
     "randperm": by_randperm,
     "threshold": by_threshold,
@@ -256,25 +256,25 @@ def test_right_masks_pass_in_any_style(draw):
 
 
 WRONG_MASKS = {
-    "coin": (lambda n, P, r, g: torch.rand(n, P, generator=g) < r, "a coin per patch"),
+    "coin": (lambda n, P, r, rng: torch.rand(n, P, generator=rng) < r, "a coin per patch"),
     "visible": (lambda *a: ~ranked(*a), "True must mean hidden"),
-    "cut off": (lambda n, P, r, g: ranked(n, P, int(r * P) / P, g), "do not cut off"),
-    "half hidden": (lambda n, P, r, g: ranked(n, P, 0.5, g), "must be hidden at 0.75"),
-    "one mask": (lambda n, P, r, g: ranked(1, P, r, g).expand(n, -1), "the same patches"),
+    "cut off": (lambda n, P, r, rng: ranked(n, P, int(r * P) / P, rng), "do not cut off"),
+    "half hidden": (lambda n, P, r, rng: ranked(n, P, 0.5, rng), "must be hidden at 0.75"),
+    "one mask": (lambda n, P, r, rng: ranked(1, P, r, rng).expand(n, -1), "the same patches"),
     "always the corner": (
-        lambda n, P, r, g: torch.cat(
-            [ranked(n, P - 7, (round(r * P) - 7) / (P - 7), g), torch.ones(n, 7).bool()], dim=1
+        lambda n, P, r, rng: torch.cat(
+            [ranked(n, P - 7, (round(r * P) - 7) / (P - 7), rng), torch.ones(n, 7).bool()], dim=1
         ),
         "equally likely",
     ),
     "numbers": (lambda *a: ranked(*a).float(), "True or False"),
-    "no rng": (lambda n, P, r, g: ranked(n, P, r, None), "The same seed"),
+    "no rng": (lambda n, P, r, rng: ranked(n, P, r, None), "The same seed"),
     "own seed": (
-        lambda n, P, r, g: ranked(n, P, r, torch.Generator().manual_seed(0)),
+        lambda n, P, r, rng: ranked(n, P, r, torch.Generator().manual_seed(0)),
         "Another seed",
     ),
-    "transposed": (lambda n, P, r, g: ranked(P, n, r, g), r"\(n, patches\)"),
-    "ceiling": (lambda n, P, r, g: ranked(n, P, -(-r * P // 1) / P, g), r"round\(0.8"),
+    "transposed": (lambda n, P, r, rng: ranked(P, n, r, rng), r"\(n, patches\)"),
+    "ceiling": (lambda n, P, r, rng: ranked(n, P, -(-r * P // 1) / P, rng), r"round\(0.8"),
 }
 
 

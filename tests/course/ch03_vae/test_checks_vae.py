@@ -19,52 +19,55 @@ from gen_lib.models.vae import Posterior
 # Reparameterisation
 
 
-def eps(mu, g):
-    return torch.randn(mu.shape, generator=g)
+def eps(mu, rng):
+    return torch.randn(mu.shape, generator=rng)
 
 
 RIGHT_DRAWS = {
-    "exp of half": lambda mu, v, g: mu + (v / 2).exp() * eps(mu, g),
-    "root of exp": lambda mu, v, g: mu + v.exp().sqrt() * eps(mu, g),
-    "addcmul": lambda mu, v, g: torch.addcmul(mu, torch.exp(0.5 * v), eps(mu, g)),
-    "normal for eps": lambda mu, v, g: (
-        mu + (v / 2).exp() * torch.normal(0, 1, mu.shape, generator=g)
+    "exp of half": lambda mu, v, rng: mu + (v / 2).exp() * eps(mu, rng),
+    "root of exp": lambda mu, v, rng: mu + v.exp().sqrt() * eps(mu, rng),
+    "addcmul": lambda mu, v, rng: torch.addcmul(mu, torch.exp(0.5 * v), eps(mu, rng)),
+    "normal for eps": lambda mu, v, rng: (
+        mu + (v / 2).exp() * torch.normal(0, 1, mu.shape, generator=rng)
     ),
-    "the library": lambda mu, v, g: Posterior(mu, v).draw(g),
+    "the library": lambda mu, v, rng: Posterior(mu, v).draw(rng),
 }
 WRONG_DRAWS = {
-    "mu alone": (lambda mu, v, g: mu + 0 * v, "nothing is drawn"),
-    "variance": (lambda mu, v, g: mu + v.exp() * eps(mu, g), "the variance"),
-    "double": (lambda mu, v, g: mu + (2 * v).exp() * eps(mu, g), "sigma\\^4"),
-    "quarter": (lambda mu, v, g: mu + (v / 4).exp() * eps(mu, g), "halve log_var once"),
-    "log variance": (lambda mu, v, g: mu + v * eps(mu, g), "log sigma\\^2"),
-    "log sigma": (lambda mu, v, g: mu + v / 2 * eps(mu, g), "log sigma"),
-    "sigma unused": (lambda mu, v, g: mu + eps(mu, g), "sigma is not used"),
+    "mu alone": (lambda mu, v, rng: mu + 0 * v, "nothing is drawn"),
+    "variance": (lambda mu, v, rng: mu + v.exp() * eps(mu, rng), "the variance"),
+    "double": (lambda mu, v, rng: mu + (2 * v).exp() * eps(mu, rng), "sigma\\^4"),
+    "quarter": (lambda mu, v, rng: mu + (v / 4).exp() * eps(mu, rng), "halve log_var once"),
+    "log variance": (lambda mu, v, rng: mu + v * eps(mu, rng), "log sigma\\^2"),
+    "log sigma": (lambda mu, v, rng: mu + v / 2 * eps(mu, rng), "log sigma"),
+    "sigma unused": (lambda mu, v, rng: mu + eps(mu, rng), "sigma is not used"),
     "shared over the batch": (
-        lambda mu, v, g: mu + (v / 2).exp() * torch.randn(mu.shape[1], generator=g),
+        lambda mu, v, rng: mu + (v / 2).exp() * torch.randn(mu.shape[1], generator=rng),
         "shared over the batch",
     ),
     "shared over the units": (
-        lambda mu, v, g: mu + (v / 2).exp() * torch.randn(len(mu), 1, generator=g),
+        lambda mu, v, rng: mu + (v / 2).exp() * torch.randn(len(mu), 1, generator=rng),
         "shared over the units",
     ),
     "uniform": (
-        lambda mu, v, g: mu + (v / 2).exp() * torch.rand(mu.shape, generator=g),
+        lambda mu, v, rng: mu + (v / 2).exp() * torch.rand(mu.shape, generator=rng),
         "not rand",
     ),
     "normal": (
-        lambda mu, v, g: torch.normal(mu.detach(), (v / 2).exp().detach(), generator=g),
+        lambda mu, v, rng: torch.normal(mu.detach(), (v / 2).exp().detach(), generator=rng),
         "cuts it",
     ),
-    "sample": (lambda mu, v, g: Normal(mu, (v / 2).exp()).sample(), "cuts it"),
-    "mu detached": (lambda mu, v, g: mu.detach() + (v / 2).exp() * eps(mu, g), "through mu"),
-    "sigma detached": (lambda mu, v, g: mu + (v / 2).exp().detach() * eps(mu, g), "through sigma"),
-    "no rng": (lambda mu, v, g: mu + (v / 2).exp() * torch.randn_like(mu), "The same seed"),
+    "sample": (lambda mu, v, rng: Normal(mu, (v / 2).exp()).sample(), "cuts it"),
+    "mu detached": (lambda mu, v, rng: mu.detach() + (v / 2).exp() * eps(mu, rng), "through mu"),
+    "sigma detached": (
+        lambda mu, v, rng: mu + (v / 2).exp().detach() * eps(mu, rng),
+        "through sigma",
+    ),
+    "no rng": (lambda mu, v, rng: mu + (v / 2).exp() * torch.randn_like(mu), "The same seed"),
     "fixed seed": (
-        lambda mu, v, g: mu + (v / 2).exp() * eps(mu, torch.Generator().manual_seed(7)),
+        lambda mu, v, rng: mu + (v / 2).exp() * eps(mu, torch.Generator().manual_seed(7)),
         "Another seed",
     ),
-    "one image": (lambda mu, v, g: (mu + (v / 2).exp() * eps(mu, g))[0], "tensor of shape"),
+    "one image": (lambda mu, v, rng: (mu + (v / 2).exp() * eps(mu, rng))[0], "tensor of shape"),
 }
 
 

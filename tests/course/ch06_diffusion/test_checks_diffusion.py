@@ -362,11 +362,11 @@ def test_wrong_ddim_steps_are_told_their_mistake(function, words):
 
 
 def learner(
-    draw=lambda n, last, g: torch.randint(1, last + 1, (n,), generator=g),
+    draw=lambda n, last, rng: torch.randint(1, last + 1, (n,), generator=rng),
     told=lambda t: t,
     shift=0,
-    noise=lambda x, g: torch.randn(x.shape, generator=g),
-    hide=lambda labels, g: torch.where(torch.rand(labels.shape, generator=g) < 0.1, 10, labels),
+    noise=lambda x, rng: torch.randn(x.shape, generator=rng),
+    hide=lambda labels, rng: torch.where(torch.rand(labels.shape, generator=rng) < 0.1, 10, labels),
     aim=lambda x_0, x_t, eps: eps,
     reduce=lambda error: error.square().mean(),
 ):
@@ -385,7 +385,7 @@ def learner(
 FIXED = torch.Generator
 
 
-def fixed_noise(x, g):
+def fixed_noise(x, rng):
     return torch.randn(x.shape, generator=FIXED().manual_seed(5))
 
 
@@ -397,40 +397,42 @@ RIGHT_LOSSES = {
 WRONG_LOSSES = {
     "time not passed": (learner(told=lambda t: 0 * t), "time is not passed on"),
     "one time": (
-        learner(draw=lambda n, last, g: torch.randint(1, last + 1, (1,), generator=g).expand(n)),
+        learner(
+            draw=lambda n, last, rng: torch.randint(1, last + 1, (1,), generator=rng).expand(n)
+        ),
         "one for all images",
     ),
     "a scalar": (learner(told=lambda t: t[0]), "one for all images"),
     "a share": (learner(told=lambda t: t / 10), "t itself"),
     "from 0": (
-        learner(draw=lambda n, last, g: torch.randint(0, last + 1, (n,), generator=g)),
+        learner(draw=lambda n, last, rng: torch.randint(0, last + 1, (n,), generator=rng)),
         "t = 0 is drawn",
     ),
     "not to T": (
-        learner(draw=lambda n, last, g: torch.randint(1, last, (n,), generator=g)),
+        learner(draw=lambda n, last, rng: torch.randint(1, last, (n,), generator=rng)),
         "never drawn",
     ),
     "alpha_bar off by one": (learner(shift=-1), "not what its t says"),
     "another time": (learner(told=lambda t: t.flip(0)), "not what its t says"),
-    "uniform noise": (learner(noise=lambda x, g: torch.rand(x.shape, generator=g)), "not what"),
+    "uniform noise": (learner(noise=lambda x, rng: torch.rand(x.shape, generator=rng)), "not what"),
     "shared noise": (
-        learner(noise=lambda x, g: torch.randn(x.shape[1:], generator=g).expand(x.shape)),
+        learner(noise=lambda x, rng: torch.randn(x.shape[1:], generator=rng).expand(x.shape)),
         "not what its t says|same noise",
     ),
-    "no dropout": (learner(hide=lambda labels, g: labels), "Label dropout is missing"),
-    "no labels": (learner(hide=lambda labels, g: None), "All labels are hidden"),
+    "no dropout": (learner(hide=lambda labels, rng: labels), "Label dropout is missing"),
+    "no labels": (learner(hide=lambda labels, rng: None), "All labels are hidden"),
     "too many": (
         learner(
-            hide=lambda labels, g: torch.where(
-                torch.rand(labels.shape, generator=g) < 0.5, 10, labels
+            hide=lambda labels, rng: torch.where(
+                torch.rand(labels.shape, generator=rng) < 0.5, 10, labels
             )
         ),
         "of the labels are hidden in place of 10%",
     ),
     "shuffled": (
         learner(
-            hide=lambda labels, g: torch.where(
-                torch.rand(labels.shape, generator=g) < 0.1, 10, labels.flip(0)
+            hide=lambda labels, rng: torch.where(
+                torch.rand(labels.shape, generator=rng) < 0.1, 10, labels.flip(0)
             )
         ),
         "mixed up",
@@ -450,11 +452,11 @@ WRONG_LOSSES = {
     "absolute": (learner(reduce=lambda e: e.abs().mean()), "Not the mean of"),
     "detached": (learner(reduce=lambda e: e.detach().square().mean()), "No gradient"),
     "each image": (learner(reduce=lambda e: e.square().flatten(1).mean(1)), "one number"),
-    "seedless noise": (learner(noise=lambda x, g: torch.randn(x.shape)), "hand rng"),
+    "seedless noise": (learner(noise=lambda x, rng: torch.randn(x.shape)), "hand rng"),
     "the same noise": (learner(noise=fixed_noise), "Another seed gives the same noise"),
     "the same labels hidden": (
         learner(
-            hide=lambda labels, g: torch.where(
+            hide=lambda labels, rng: torch.where(
                 torch.rand(labels.shape, generator=FIXED().manual_seed(3)) < 0.1, 10, labels
             )
         ),

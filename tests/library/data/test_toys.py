@@ -20,9 +20,9 @@ def cell_midpoints(low: float, high: float, n: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("name", MIXTURES)
-def test_samples_of_a_mixture_have_its_mean_and_covariance(name, generator):
+def test_samples_of_a_mixture_have_its_mean_and_covariance(name, rng):
     toy = load_toy(name)
-    x = toy.sample(N, generator)
+    x = toy.sample(N, rng)
     covariance = toy.means.T @ toy.means / len(toy.means) + toy.sigma**2 * torch.eye(2)
     torch.testing.assert_close(x.mean(dim=0), torch.zeros(2), atol=0.03, rtol=0)
     torch.testing.assert_close(x.T.cov(), covariance, atol=0.03, rtol=0)
@@ -37,20 +37,20 @@ def test_eight_gaussians_stand_on_a_circle_of_radius_two_and_grid_in_rows_of_fiv
 
 
 @pytest.mark.parametrize("name", MIXTURES)
-def test_every_mode_is_sampled_alike(name, generator):
+def test_every_mode_is_sampled_alike(name, rng):
     toy = load_toy(name)
-    modes = torch.cdist(toy.sample(N, generator), toy.means).argmin(dim=1).bincount()
+    modes = torch.cdist(toy.sample(N, rng), toy.means).argmin(dim=1).bincount()
     share = modes / N
     three_errors = 4 * math.sqrt(1 / len(toy.means) / N)
     assert (share - 1 / len(toy.means)).abs().max() < three_errors
 
 
 @pytest.mark.parametrize("name", MIXTURES)
-def test_log_prob_of_a_mixture_is_that_of_torch_distributions(name, generator):
+def test_log_prob_of_a_mixture_is_that_of_torch_distributions(name, rng):
     toy = load_toy(name)
     parts = Independent(Normal(toy.means, torch.tensor(toy.sigma)), 1)
     peer = MixtureSameFamily(Categorical(torch.ones(len(toy.means))), parts)
-    x = torch.cat([toy.sample(200, generator), 3 * torch.randn(200, 2, generator=generator)])
+    x = torch.cat([toy.sample(200, rng), 3 * torch.randn(200, 2, generator=rng)])
     torch.testing.assert_close(toy.log_prob(x), peer.log_prob(x))
 
 
@@ -76,16 +76,16 @@ def test_checkerboard_integrates_to_one_exactly():
         ("checkerboard", math.log(8)),
     ],
 )
-def test_minus_log_prob_of_samples_averages_to_the_entropy(name, entropy, generator):
+def test_minus_log_prob_of_samples_averages_to_the_entropy(name, entropy, rng):
     toy = load_toy(name)
     assert isinstance(toy, DensityToy)
-    estimate = -toy.log_prob(toy.sample(N, generator)).mean().item()
+    estimate = -toy.log_prob(toy.sample(N, rng)).mean().item()
     assert estimate == pytest.approx(entropy, abs=4 / math.sqrt(N) + 1e-6)
 
 
-def test_checkerboard_fills_eight_squares_alike_and_leaves_the_others_empty(generator):
+def test_checkerboard_fills_eight_squares_alike_and_leaves_the_others_empty(rng):
     toy = load_toy("checkerboard")
-    x = toy.sample(N, generator)
+    x = toy.sample(N, rng)
     assert torch.isfinite(toy.log_prob(x)).all()
     cell = (x.floor().long() + 2) @ torch.tensor([4, 1])
     counts = cell.bincount(minlength=16)
@@ -115,21 +115,21 @@ def distance_to_roll(x: torch.Tensor) -> torch.Tensor:
     ("name", "distance", "sigma"),
     [("two_moons", distance_to_moons, 0.1), ("swiss_roll", distance_to_roll, 0.05)],
 )
-def test_samples_lie_on_the_curve_up_to_the_stated_noise(name, distance, sigma, generator):
-    away = distance(load_toy(name).sample(5_000, generator))
+def test_samples_lie_on_the_curve_up_to_the_stated_noise(name, distance, sigma, rng):
+    away = distance(load_toy(name).sample(5_000, rng))
     assert away.square().mean().sqrt() == pytest.approx(sigma, rel=0.05)
     assert away.max() < 5 * sigma
 
 
-def test_the_two_moons_are_mirror_images_and_equally_likely(generator):
-    x = load_toy("two_moons").sample(N, generator)
+def test_the_two_moons_are_mirror_images_and_equally_likely(rng):
+    x = load_toy("two_moons").sample(N, rng)
     torch.testing.assert_close(x.mean(dim=0), torch.zeros(2), atol=0.02, rtol=0)
     assert (x[:, 1] > 0).float().mean() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_points_lie_within_three(name, generator):
-    assert (load_toy(name).sample(N, generator).abs() < 3).float().mean() > 0.9999
+def test_points_lie_within_three(name, rng):
+    assert (load_toy(name).sample(N, rng).abs() < 3).float().mean() > 0.9999
 
 
 @pytest.mark.parametrize("name", TOYS)

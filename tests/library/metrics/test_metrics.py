@@ -36,10 +36,10 @@ def images(n: int, side: int = 16, seed: int = 0) -> torch.Tensor:
 
 
 def small_set(n_train: int = 60, n_test: int = 20, side: int = 16) -> ImageSet:
-    generator = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     halves = []
     for n in (n_train, n_test):
-        pixels = torch.randint(256, (n, 1, side, side), generator=generator, dtype=torch.uint8)
+        pixels = torch.randint(256, (n, 1, side, side), generator=rng, dtype=torch.uint8)
         halves.append(Split(pixels, torch.arange(n) % 4))
     return ImageSet("noise", *halves, ("a", "b", "c", "d"))
 
@@ -288,7 +288,7 @@ class Sampler(Model, Samples):
     def players(self):
         return {}
 
-    def turns(self, batch, generator):
+    def turns(self, batch, rng):
         yield from ()
 
     def sample(self, n, generator=None):

@@ -55,7 +55,7 @@ class Times(Model, Translates):
     def players(self):
         return {}
 
-    def turns(self, batch, generator):
+    def turns(self, batch, rng):
         yield from ()
 
     @override

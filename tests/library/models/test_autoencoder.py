@@ -18,9 +18,9 @@ def images(n: int, shape=(1, 28, 28), seed: int = 0) -> torch.Tensor:
 
 
 def correlated(n: int = 500, d: int = 12) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(0)
-    mixing = torch.randn(d, d, generator=generator)
-    return torch.randn(n, d, generator=generator) @ mixing + 3.0
+    rng = torch.Generator().manual_seed(0)
+    mixing = torch.randn(d, d, generator=rng)
+    return torch.randn(n, d, generator=rng) @ mixing + 3.0
 
 
 # E(w)

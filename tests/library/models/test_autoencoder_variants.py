@@ -33,7 +33,7 @@ def test_training_lowers_the_loss_and_the_configuration_builds_the_same_model(ki
     torch.manual_seed(0)
     model = kind()
     before = turn(model, few[:64]).loss.item()
-    fit(model, few, steps=30, batch_size=64, progress=False)
+    fit(model, few, steps=30, batch_size=64, show_bar=False)
     assert turn(model, few[:64]).loss.item() < 0.8 * before
     twin = kind(**model.config)
     shapes = {name: value.shape for name, value in twin.state_dict().items()}
@@ -67,7 +67,7 @@ def test_more_sparsity_leaves_fewer_active_units(few):
     for sparsity in (0.01, 3.0):
         torch.manual_seed(0)
         model = SparseAutoencoder(sparsity=sparsity)
-        history = fit(model, few, steps=60, batch_size=100, progress=False)
+        history = fit(model, few, steps=60, batch_size=100, show_bar=False)
         active.append(history.terms["active_units"][-1])
     assert active[1] < 0.5 * active[0]
 
@@ -80,15 +80,15 @@ def test_denoising_aims_at_the_clean_image_without_the_half(batch):
     torch.testing.assert_close(turn(model, batch, seed=3).loss, expected)
 
 
-def test_noise_has_the_standard_deviation_and_the_share_asked_for(generator):
+def test_noise_has_the_standard_deviation_and_the_share_asked_for(rng):
     x = torch.zeros(50, 1, 28, 28)
-    gaussian = add_noise(x, 0.5, 0.0, generator)
+    gaussian = add_noise(x, 0.5, 0.0, rng)
     assert gaussian.std().item() == pytest.approx(0.5, rel=0.02)
     assert gaussian.mean().item() == pytest.approx(0.0, abs=0.01)
-    masked = add_noise(x, 0.0, 0.3, generator)
+    masked = add_noise(x, 0.0, 0.3, rng)
     assert set(masked.unique().tolist()) == {-1.0, 0.0}
     assert (masked == -1).float().mean().item() == pytest.approx(0.3, abs=0.01)
-    assert torch.equal(add_noise(x, 0.0, 0.0, generator), x)
+    assert torch.equal(add_noise(x, 0.0, 0.0, rng), x)
 
 
 def test_denoising_features_are_the_means_of_each_channel_over_the_places(batch):
@@ -97,16 +97,16 @@ def test_denoising_features_are_the_means_of_each_channel_over_the_places(batch)
     torch.testing.assert_close(model.features(batch.images), channels.mean(dim=(2, 3)))
 
 
-def test_attention_is_that_of_torch(generator):
-    block, qkv = Block(width=24, heads=4), torch.randn(5, 7, 72, generator=generator)
+def test_attention_is_that_of_torch(rng):
+    block, qkv = Block(width=24, heads=4), torch.randn(5, 7, 72, generator=rng)
     heads = qkv.reshape(5, 7, 3, 4, 6).permute(2, 0, 3, 1, 4)
     theirs = torch.nn.functional.scaled_dot_product_attention(*heads)
     torch.testing.assert_close(block.attend(qkv), theirs.transpose(1, 2).reshape(5, 7, 24))
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (2, 8, 12)])
-def test_patches_are_squares_of_the_image_and_go_back(shape, generator):
-    x = torch.randn(3, *shape, generator=generator)
+def test_patches_are_squares_of_the_image_and_go_back(shape, rng):
+    x = torch.randn(3, *shape, generator=rng)
     patches = patchify(x, 4)
     torch.testing.assert_close(unpatchify(patches, shape), x, rtol=0, atol=0)
     second = x[1, :, 0:4, 4:8].flatten()
@@ -114,16 +114,16 @@ def test_patches_are_squares_of_the_image_and_go_back(shape, generator):
 
 
 @pytest.mark.parametrize(("ratio", "hidden"), [(0.8, 39), (0.75, 37), (0.001, 1), (0.999, 48)])
-def test_every_image_hides_equally_many_patches_in_places_of_its_own(ratio, hidden, generator):
-    mask = MaskedAutoencoder(mask_ratio=ratio).random_mask(200, generator)
+def test_every_image_hides_equally_many_patches_in_places_of_its_own(ratio, hidden, rng):
+    mask = MaskedAutoencoder(mask_ratio=ratio).random_mask(200, rng)
     assert mask.sum(dim=1).tolist() == [hidden] * 200
     assert mask.float().mean(dim=0).min() > 0.5 * hidden / 49 - 0.02
     assert len(mask.unique(dim=0)) > min(40, hidden)
 
 
-def test_what_is_hidden_cannot_reach_the_prediction(batch, generator):
+def test_what_is_hidden_cannot_reach_the_prediction(batch, rng):
     model = MaskedAutoencoder()
-    mask = model.random_mask(len(batch.images), generator)
+    mask = model.random_mask(len(batch.images), rng)
     patches = patchify(batch.images, 4)
     changed = unpatchify(torch.where(mask[:, :, None], -patches, patches), (1, 28, 28))
     before, after = (model(x, mask).y for x in (batch.images, changed))
@@ -152,9 +152,9 @@ def test_many_images_are_filled_in_as_one_by_one(few):
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 12)])
-def test_the_error_of_hidden_patches_ignores_the_others(shape, generator):
-    x, y = torch.randn(2, 4, *shape, generator=generator)
-    mask = torch.rand(4, shape[1] * shape[2] // 16, generator=generator) < 0.5
+def test_the_error_of_hidden_patches_ignores_the_others(shape, rng):
+    x, y = torch.randn(2, 4, *shape, generator=rng)
+    mask = torch.rand(4, shape[1] * shape[2] // 16, generator=rng) < 0.5
     patches = torch.where(mask[:, :, None], patchify(y, 4), 99.0)
     expected = ((patches - patchify(x, 4))[mask] ** 2).mean()
     torch.testing.assert_close(masked_loss(unpatchify(patches, shape), x, mask), expected)

@@ -235,21 +235,21 @@ def test_sides_that_are_no_multiples_of_four_are_refused():
 # The pool
 
 
-def test_until_it_is_full_the_pool_gives_back_what_goes_in(generator):
+def test_until_it_is_full_the_pool_gives_back_what_goes_in(rng):
     pool = ImagePool(6)
     for first in (0, 3):
         new = numbers(*range(first, first + 3))
-        assert torch.equal(pool.exchange(new, generator), new)
+        assert torch.equal(pool.exchange(new, rng), new)
     assert sorted(pool.images.flatten().tolist()) == [0, 1, 2, 3, 4, 5]
 
 
-def test_half_of_what_a_full_pool_gives_back_is_old(generator):
+def test_half_of_what_a_full_pool_gives_back_is_old(rng):
     pool, old = ImagePool(50), 0
-    pool.exchange(numbers(*range(50)), generator)
+    pool.exchange(numbers(*range(50)), rng)
     for step in range(100):
         new = numbers(*range(1_000 + 10 * step, 1_010 + 10 * step))
         kept = set(pool.images.flatten().tolist())
-        out = pool.exchange(new, generator).flatten().tolist()
+        out = pool.exchange(new, rng).flatten().tolist()
         assert set(out) <= kept | set(new.flatten().tolist())
         assert len(set(out)) == 10
         assert kept | set(new.flatten().tolist()) == set(pool.images.flatten().tolist()) | set(out)
@@ -257,16 +257,16 @@ def test_half_of_what_a_full_pool_gives_back_is_old(generator):
     assert old / 1_000 == pytest.approx(0.5, abs=0.05)
 
 
-def test_no_pool_gives_back_what_goes_in(generator):
+def test_no_pool_gives_back_what_goes_in(rng):
     pool, new = ImagePool(0), numbers(1.0, 2.0)
-    assert torch.equal(pool.exchange(new, generator), new)
-    assert torch.equal(pool.exchange(new + 1, generator), new + 1)
+    assert torch.equal(pool.exchange(new, rng), new)
+    assert torch.equal(pool.exchange(new + 1, rng), new + 1)
 
 
-def test_a_pool_smaller_than_a_batch_still_exchanges(generator):
+def test_a_pool_smaller_than_a_batch_still_exchanges(rng):
     pool = ImagePool(2)
-    pool.exchange(numbers(1.0, 2.0, 3.0), generator)
-    out = pool.exchange(numbers(4.0, 5.0, 6.0), generator)
+    pool.exchange(numbers(1.0, 2.0, 3.0), rng)
+    out = pool.exchange(numbers(4.0, 5.0, 6.0), rng)
     assert len(out) == 3
     everything = pool.images.flatten().tolist() + out.flatten().tolist()
     assert sorted(everything) == [1, 2, 4, 5, 6]
@@ -286,8 +286,8 @@ def test_the_pool_is_no_part_of_the_weights():
 @pytest.fixture
 def grey_and_bright() -> TwoDomains:
     """A: dark stripes, down or across; B: the same, 120 brighter."""
-    generator = torch.Generator().manual_seed(0)
-    stripes = torch.randint(60, (200, 1, 8, 1), generator=generator, dtype=torch.uint8)
+    rng = torch.Generator().manual_seed(0)
+    stripes = torch.randint(60, (200, 1, 8, 1), generator=rng, dtype=torch.uint8)
     pictures = stripes.expand(200, 1, 8, 8).clone()
     pictures[::2] = pictures[::2].transpose(2, 3)
     captions = tuple(Caption(str(n), str(n)) for n in range(100))
@@ -306,7 +306,7 @@ def test_the_loop_tells_the_model_how_much_of_the_budget_is_spent(grey_and_brigh
 def test_it_learns_to_brighten_without_pairs(grey_and_bright):
     torch.manual_seed(0)
     model = CycleGAN(SHAPE, width=8, blocks=1, width_d=8, cycle=1.0, identity=0.0, lr=3e-3)
-    fit(model, grey_and_bright, steps=200, batch_size=8, progress=False)
+    fit(model, grey_and_bright, steps=200, batch_size=8, show_bar=False)
     x, y = grey_and_bright.a.x, grey_and_bright.b.x
     true = x + 120 / 127.5
     with torch.no_grad():
@@ -316,15 +316,15 @@ def test_it_learns_to_brighten_without_pairs(grey_and_bright):
     assert distance(back, x) < distance(x, true) / 4
 
 
-def test_a_folder_of_pictures_of_any_size_trains_at_64_pixels(tmp_path, generator):
+def test_a_folder_of_pictures_of_any_size_trains_at_64_pixels(tmp_path, rng):
     for folder in ("trainA", "trainB", "testA", "testB"):
         (tmp_path / folder).mkdir()
         for n in range(3):
-            noise = torch.randint(256, (70, 90, 3), generator=generator, dtype=torch.uint8)
+            noise = torch.randint(256, (70, 90, 3), generator=rng, dtype=torch.uint8)
             Image.fromarray(noise.numpy()).save(tmp_path / folder / f"{n}.png")
     domains = load_domains(str(tmp_path), size=64)
     model = CycleGAN(domains.image_shape, width=4, blocks=1, width_d=4)
-    history = fit(model, domains.train, steps=3, batch_size=2, progress=False)
+    history = fit(model, domains.train, steps=3, batch_size=2, show_bar=False)
     assert history.steps == 3
     x = domains.test.a.x
     with torch.no_grad():
@@ -352,7 +352,7 @@ def test_the_ceiling_has_the_generators_of_the_cyclegan_and_learns_what_pairs_sa
     model = SupervisedTranslator(SHAPE, width=8, blocks=1)
     same = CycleGAN(SHAPE, width=8, blocks=1)
     assert [p.shape for p in model.g.parameters()] == [p.shape for p in same.g.parameters()]
-    fit(model, negatives, steps=200, batch_size=8, progress=False)
+    fit(model, negatives, steps=200, batch_size=8, show_bar=False)
     with torch.no_grad():
         g_x = model.translate(x.x, to="B")
     assert distance(g_x, -x.x) < distance(x.x, -x.x) / 4

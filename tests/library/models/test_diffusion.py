@@ -53,18 +53,18 @@ def small(**config) -> Diffusion:
 
 
 def batch(n: int = 64, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    return Batch(torch.rand(n, 1, 4, 4, generator=generator) * 2 - 1, torch.arange(n) % 10)
+    rng = torch.Generator().manual_seed(seed)
+    return Batch(torch.rand(n, 1, 4, 4, generator=rng) * 2 - 1, torch.arange(n) % 10)
 
 
 # One network up to a linear map
 
 
 @every_pair
-def test_each_target_gives_back_image_and_noise(schedule, target, generator):
+def test_each_target_gives_back_image_and_noise(schedule, target, rng):
     path = SCHEDULES[schedule](1000)
     t = path.times(8)[:-1]
-    x_0, eps = torch.randn(2, 8, 1, 4, 4, generator=generator, dtype=torch.float64)
+    x_0, eps = torch.randn(2, 8, 1, 4, 4, generator=rng, dtype=torch.float64)
     signal, sigma = path.scales(t, x_0)
     a, b = TARGETS[target](signal, sigma)
     found = solve(target, a * x_0 + b * eps, path.noised(x_0, t, eps), signal, sigma)
@@ -73,28 +73,28 @@ def test_each_target_gives_back_image_and_noise(schedule, target, generator):
         torch.testing.assert_close(found.eps, eps)
 
 
-def test_the_maps_of_v_are_those_of_salimans_and_ho(generator):
-    x_t, v = torch.randn(2, 6, 3, generator=generator)
+def test_the_maps_of_v_are_those_of_salimans_and_ho(rng):
+    x_t, v = torch.randn(2, 6, 3, generator=rng)
     signal, sigma = torch.tensor(0.8), torch.tensor(0.6)
     found = solve("v", v, x_t, signal, sigma)
     torch.testing.assert_close(found.x_0, signal * x_t - sigma * v)
     torch.testing.assert_close(found.eps, sigma * x_t + signal * v)
 
 
-def test_a_velocity_points_from_the_image_to_the_noise_along_a_line(generator):
+def test_a_velocity_points_from_the_image_to_the_noise_along_a_line(rng):
     path = SCHEDULES["straight"](1)
-    x_0, eps = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
+    x_0, eps = torch.randn(2, 5, 3, generator=rng, dtype=torch.float64)
     a, b = TARGETS["velocity"](0.7, 0.3)
     early, late = (path.noised(x_0, torch.tensor(t).double(), eps) for t in (0.3, 0.55))
     torch.testing.assert_close(late - early, 0.25 * (a * x_0 + b * eps))
 
 
 @pytest.mark.parametrize("other", [name for name in TARGETS if name != "v"])
-def test_a_network_for_one_target_is_one_for_another_with_other_weights(other, generator):
+def test_a_network_for_one_target_is_one_for_another_with_other_weights(other, rng):
     """What it sees is the same, and each loss weighs the same error by its own function of t."""
     path = SCHEDULES["cosine"](100)
     t = path.times(10)[1:-1]
-    x_0, eps, v = torch.randn(3, 9, 1, 2, 2, generator=generator, dtype=torch.float64)
+    x_0, eps, v = torch.randn(3, 9, 1, 2, 2, generator=rng, dtype=torch.float64)
     x_t, (signal, sigma) = path.noised(x_0, t, eps), path.scales(t, x_0)
     seen = solve("v", v, x_t, signal, sigma)
     a, b = TARGETS[other](signal, sigma)
@@ -247,10 +247,10 @@ def test_network_calls_are_counted_and_within_what_is_allowed(make, guidance):
         assert calls - 2 <= last.calls <= calls
 
 
-def test_a_sample_takes_39_network_calls_unless_told_otherwise(generator):
+def test_a_sample_takes_39_network_calls_unless_told_otherwise(rng):
     model, made = small(), []
     model.net.register_forward_hook(lambda net, told, y: made.append(y))
-    model.sample(2, generator)
+    model.sample(2, rng)
     assert len(made) == 39
 
 
@@ -292,13 +292,13 @@ def test_the_network_is_told_the_share_of_the_time():
         assert [t.tolist() for _, t, _ in net.told] == [[share] * 2 for share in shares]
 
 
-def test_known_pixels_stay_and_the_calls_are_within_what_is_allowed(generator):
+def test_known_pixels_stay_and_the_calls_are_within_what_is_allowed(rng):
     model, made = small(), []
     model.net.register_forward_hook(lambda net, told, y: made.append(y))
     x, mask = torch.rand(2, 1, 8, 8) * 2 - 1, torch.rand(2, 1, 8, 8) < 0.5
     for repeats in (1, 4):
         made.clear()
-        y = model.inpaint(x, mask, generator, calls=20, repeats=repeats)
+        y = model.inpaint(x, mask, rng, calls=20, repeats=repeats)
         assert torch.equal(y[~mask], x[~mask])
         assert not torch.isclose(y[mask], x[mask]).any()
         assert 20 - repeats < len(made) <= 20
@@ -310,12 +310,12 @@ def test_known_pixels_stay_and_the_calls_are_within_what_is_allowed(generator):
 # In the plane: learnt against exact
 
 
-def test_training_brings_the_field_near_the_exact_one(generator):
+def test_training_brings_the_field_near_the_exact_one(rng):
     torch.manual_seed(0)
     model, toy = PlaneDiffusion(width=64), load_toy("eight_gaussians")
     right = exact(EIGHT_GAUSSIANS, model.schedule)
-    x_0 = toy.sample(2_000, generator)[:, :, None, None]
-    eps, t = torch.randn(x_0.shape, generator=generator), torch.tensor(0.5)
+    x_0 = toy.sample(2_000, rng)[:, :, None, None]
+    eps, t = torch.randn(x_0.shape, generator=rng), torch.tensor(0.5)
     x_t = model.schedule.noised(x_0, t, eps)
 
     def error(estimate: Estimate) -> float:
@@ -323,12 +323,12 @@ def test_training_brings_the_field_near_the_exact_one(generator):
 
     with torch.no_grad():
         before = error(model.estimate(x_t, t))
-    fit(model, toy, steps=600, batch_size=256, progress=False)
+    fit(model, toy, steps=600, batch_size=256, show_bar=False)
     with torch.no_grad():
         after = error(model.estimate(x_t, t))
     floor = error(right(x_t, t))
     assert floor < after < floor + 0.5 * (before - floor)
-    distance = model.sample(500, generator)[:, :, 0, 0].norm(dim=1)  # the data lie at 2
+    distance = model.sample(500, rng)[:, :, 0, 0].norm(dim=1)  # the data lie at 2
     assert distance.mean().item() == pytest.approx(2, abs=0.4)
 
 

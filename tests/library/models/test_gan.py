@@ -10,16 +10,8 @@ from torch.nn import functional as F
 
 from gen_lib import InputError
 from gen_lib.data import load_toy, modes
-from gen_lib.models.gan import (
-    COLLAPSE,
-    GAN,
-    LOSSES,
-    PLANE,
-    PlaneGAN,
-    scene,
-    squared_slope,
-    value,
-)
+from gen_course.ch04_gan.scene import scene
+from gen_lib.models.gan import COLLAPSE, GAN, LOSSES, PLANE, PlaneGAN, squared_slope, value
 from gen_lib.training import fit
 
 EIGHT = load_toy("eight_gaussians")
@@ -71,10 +63,10 @@ def test_the_best_value_is_twice_the_jensen_shannon_divergence_less_log_4():
     assert value_of(torch.zeros_like(x), log_p, log_p, x).item() == pytest.approx(-math.log(4))
 
 
-def test_the_value_of_samples_estimates_that_of_densities(generator):
+def test_the_value_of_samples_estimates_that_of_densities(rng):
     x, log_p, log_q = densities()
-    real = torch.randn(200_000, generator=generator) - 1.0
-    fake = 1.5 + 0.7 * torch.randn(200_000, generator=generator)
+    real = torch.randn(200_000, generator=rng) - 1.0
+    fake = 1.5 + 0.7 * torch.randn(200_000, generator=rng)
 
     def f(at):
         return Normal(-1.0, 1.0).log_prob(at) - Normal(1.5, 0.7).log_prob(at)
@@ -83,8 +75,8 @@ def test_the_value_of_samples_estimates_that_of_densities(generator):
     assert value(f(real), f(fake)).item() == pytest.approx(exact, abs=0.01)
 
 
-def test_the_value_is_the_cross_entropy_of_labels(generator):
-    real, fake = torch.randn(2, 50, generator=generator)
+def test_the_value_is_the_cross_entropy_of_labels(rng):
+    real, fake = torch.randn(2, 50, generator=rng)
     entropy = F.binary_cross_entropy_with_logits
     right = entropy(real, torch.ones(50)) + entropy(fake, torch.zeros(50))
     assert torch.allclose(value(real, fake), -right)
@@ -126,14 +118,14 @@ def test_the_hinge_ignores_what_is_right_beyond_the_margin():
     assert loss == 0
 
 
-def test_the_relativistic_loss_sees_differences_only(generator):
-    real, fake = torch.randn(2, 20, generator=generator)
+def test_the_relativistic_loss_sees_differences_only(rng):
+    real, fake = torch.randn(2, 20, generator=rng)
     for loss in LOSSES["relativistic"]:
         assert torch.allclose(loss(real, fake), loss(real + 7, fake + 7), atol=1e-5)
 
 
-def test_the_squared_slope_of_a_quadratic(generator):
-    x = torch.randn(9, 1, 2, 3, generator=generator).requires_grad_()
+def test_the_squared_slope_of_a_quadratic(rng):
+    x = torch.randn(9, 1, 2, 3, generator=rng).requires_grad_()
     weight = torch.tensor(3.0, requires_grad=True)
     f = weight * x.square().flatten(1).sum(dim=1)  # slope 2 weight x
     slope = squared_slope(f, x)
@@ -202,7 +194,7 @@ def test_training_moves_both_and_repeats_itself(few):
         model = GAN(width=4, latent_size=8)
         weights = [p for p in model.parameters() if p.dim() > 1]  # biases may start in balance
         before = [p.detach().clone() for p in weights]
-        fit(model, few, steps=3, batch_size=16, progress=False)
+        fit(model, few, steps=3, batch_size=16, show_bar=False)
         assert all(not torch.equal(a, b) for a, b in zip(before, weights, strict=True))
         samples.append(model.sample(4, torch.Generator().manual_seed(0)))
     assert torch.equal(*samples)
@@ -301,8 +293,8 @@ def test_the_pull_lowers_the_loss_of_the_generator(plane):
 # Modes
 
 
-def test_exact_samples_cover_all_modes(generator):
-    found = modes(EIGHT.sample(10_000, generator), EIGHT)
+def test_exact_samples_cover_all_modes(rng):
+    found = modes(EIGHT.sample(10_000, rng), EIGHT)
     assert found.covered == 8
     assert found.near == pytest.approx(1 - math.exp(-4.5), abs=0.005)  # a Rayleigh distance
     assert found.shares.sum().item() == pytest.approx(found.near)
@@ -329,7 +321,7 @@ def test_the_default_covers_the_modes_that_bad_rules_lose():
     for name, rules, steps in (("default", {}, 1_500), ("collapse", COLLAPSE, 400)):
         torch.manual_seed(0)
         model = PlaneGAN(**rules)
-        fit(model, EIGHT, steps=steps, batch_size=256, progress=False)
+        fit(model, EIGHT, steps=steps, batch_size=256, show_bar=False)
         samples = model.sample(10_000, torch.Generator().manual_seed(0))
         found[name] = modes(samples.flatten(1), EIGHT).covered
     assert found["default"] >= 7

@@ -7,8 +7,8 @@ from torch import nn
 from gen_lib.models.interpolation import between, slerp
 
 
-def test_an_arc_keeps_to_the_sphere_and_ends_where_it_should(generator):
-    a, b = (5 * nn.functional.normalize(torch.randn(16, generator=generator), dim=0) for _ in "ab")
+def test_an_arc_keeps_to_the_sphere_and_ends_where_it_should(rng):
+    a, b = (5 * nn.functional.normalize(torch.randn(16, generator=rng), dim=0) for _ in "ab")
     torch.testing.assert_close(slerp(a, b, 0.0), a)
     torch.testing.assert_close(slerp(a, b, 1.0), b)
     way = torch.stack([slerp(a, b, t) for t in torch.linspace(0, 1, 9).tolist()])
@@ -25,8 +25,8 @@ def test_an_arc_from_or_to_nothing_is_the_line():
     assert torch.equal(slerp(torch.zeros(5), z, 0.25), 0.25 * z)
 
 
-def test_halfway_between_two_codes_is_as_typical_as_they_are(generator):
-    a, b = torch.randn(2, 50_000, 4, generator=generator)
+def test_halfway_between_two_codes_is_as_typical_as_they_are(rng):
+    a, b = torch.randn(2, 50_000, 4, generator=rng)
     for position in (0.0, 0.3, 0.5, 1.0):
         z = between(a, b, position)
         assert z.var().item() == pytest.approx(1, abs=0.02)

@@ -23,8 +23,8 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 
 @pytest.fixture
-def q(generator) -> Posterior:
-    return Posterior(*torch.randn(2, 50, 7, generator=generator))
+def q(rng) -> Posterior:
+    return Posterior(*torch.randn(2, 50, 7, generator=rng))
 
 
 # The terms
@@ -45,26 +45,26 @@ def test_the_kl_is_zero_for_the_prior_alone(q):
     assert (q.kl() > 0).all()
 
 
-def test_a_code_has_the_mean_and_deviation_of_its_posterior_and_a_noise_of_its_own(generator):
+def test_a_code_has_the_mean_and_deviation_of_its_posterior_and_a_noise_of_its_own(rng):
     mu, log_var = torch.tensor([[1.0, -2.0]]), torch.tensor([[0.0, math.log(0.25)]])
-    z = Posterior(mu.expand(20_000, 2), log_var.expand(20_000, 2)).draw(generator)
+    z = Posterior(mu.expand(20_000, 2), log_var.expand(20_000, 2)).draw(rng)
     torch.testing.assert_close(z.mean(dim=0), mu[0], atol=0.03, rtol=0)
     torch.testing.assert_close(z.std(dim=0), torch.tensor([1.0, 0.5]), atol=0.02, rtol=0)
     assert z.T.corrcoef()[0, 1].abs() < 0.03
     assert len(z[:, 0].unique()) > 19_000
 
 
-def test_the_gradient_of_an_expectation_goes_through_the_draw(generator):
+def test_the_gradient_of_an_expectation_goes_through_the_draw(rng):
     """E z^2 = mu^2 + sigma^2, so its derivatives are 2 mu and, for log sigma^2, sigma^2."""
     mu = torch.full((200_000, 1), 0.7).requires_grad_()
     log_var = torch.full((200_000, 1), math.log(0.3)).requires_grad_()
-    Posterior(mu, log_var).draw(generator).square().sum().backward()
+    Posterior(mu, log_var).draw(rng).square().sum().backward()
     assert mu.grad.mean().item() == pytest.approx(1.4, abs=0.02)
     assert log_var.grad.mean().item() == pytest.approx(0.3, abs=0.01)
 
 
-def test_log_normal_is_that_of_torch(q, generator):
-    z = torch.randn(50, 7, generator=generator)
+def test_log_normal_is_that_of_torch(q, rng):
+    z = torch.randn(50, 7, generator=rng)
     expected = Normal(q.mu, (0.5 * q.log_var).exp()).log_prob(z).sum(dim=1)
     torch.testing.assert_close(q.log_prob(z), expected)
     torch.testing.assert_close(
@@ -72,18 +72,18 @@ def test_log_normal_is_that_of_torch(q, generator):
     )
 
 
-def test_black_and_white_images_have_the_grey_one_as_their_mean(generator):
+def test_black_and_white_images_have_the_grey_one_as_their_mean(rng):
     x = torch.linspace(-1, 1, 16).reshape(1, 1, 4, 4)
-    drawn = binarise(x.expand(20_000, 1, 4, 4), generator)
+    drawn = binarise(x.expand(20_000, 1, 4, 4), rng)
     assert set(drawn.unique().tolist()) == {-1.0, 1.0}
     torch.testing.assert_close(drawn.mean(dim=0), x[0], atol=0.03, rtol=0)
     assert torch.equal(binarise(x, seeded(1)), binarise(x, seeded(1)))
     assert not torch.equal(binarise(x, seeded(1)), binarise(x, seeded(2)))
 
 
-def test_the_bernoulli_likelihood_is_that_of_torch(few, generator):
+def test_the_bernoulli_likelihood_is_that_of_torch(few, rng):
     model = BernoulliVAE(latent_size=3, width=4)
-    x, z = binarise(few.x[:9], generator), torch.randn(9, 3, generator=generator)
+    x, z = binarise(few.x[:9], rng), torch.randn(9, 3, generator=rng)
     white = (x + 1) / 2
     expected = Bernoulli(logits=model.decoder(z)).log_prob(white).flatten(1).sum(dim=1)
     torch.testing.assert_close(model.log_likelihood(x, z), expected)
@@ -119,9 +119,9 @@ def test_a_fixed_weight_of_the_squared_error_is_a_fixed_sigma(few):
 @every_kind
 def test_the_loss_is_a_sum_over_pixels_and_units_and_a_mean_over_images(kind, few):
     model, batch = kind(latent_size=5, width=4, beta=3.0, warm_up=0.5), few[:16]
-    x = model.observe(batch.images, generator := seeded(4))
+    x = model.observe(batch.images, rng := seeded(4))
     mu, log_var = model.encoder(x).chunk(2, dim=1)
-    z = mu + torch.exp(log_var / 2) * torch.randn(16, 5, generator=generator)
+    z = mu + torch.exp(log_var / 2) * torch.randn(16, 5, generator=rng)
     kl = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum() / 16
     distortion = -model.log_likelihood(x, z).sum() / 16
     for model.fraction, beta in ((0.0, 0.0), (0.25, 1.5), (0.5, 3.0), (1.0, 3.0)):
@@ -135,7 +135,7 @@ def test_the_loss_is_a_sum_over_pixels_and_units_and_a_mean_over_images(kind, fe
 def test_training_lowers_the_loss_and_the_configuration_builds_the_same_model(kind, few):
     torch.manual_seed(0)
     model = kind(latent_size=4, width=8, beta=0.5, free_bits=0.1, warm_up=0.0, weight_decay=0.5)
-    history = fit(model, few, steps=60, batch_size=100, progress=False)
+    history = fit(model, few, steps=60, batch_size=100, show_bar=False)
     terms = history.terms["neg_elbo"]
     assert terms[-1] < 0.8 * terms[0]
     twin = kind(**model.config)
@@ -149,7 +149,7 @@ def test_a_larger_beta_makes_cheaper_codes(few):
     for beta in (0.1, 10.0):
         torch.manual_seed(0)
         model = BernoulliVAE(latent_size=4, width=8, beta=beta)
-        rates.append(fit(model, few, steps=60, batch_size=100, progress=False).terms["kl"][-1])
+        rates.append(fit(model, few, steps=60, batch_size=100, show_bar=False).terms["kl"][-1])
     assert rates[1] < 0.5 * rates[0]
 
 
@@ -194,25 +194,25 @@ def test_a_bound_from_no_code_at_all_is_refused(linear):
         linear[0].importance_weighted(torch.zeros(2, 1, 4, 4), samples=0)
 
 
-def test_with_the_exact_posterior_both_bounds_are_the_likelihood(linear, generator):
+def test_with_the_exact_posterior_both_bounds_are_the_likelihood(linear, rng):
     model, p = linear
     with torch.no_grad():
         x = p.sample((50,)).reshape(-1, 1, 4, 4)
         exact = p.log_prob(x.flatten(1))
-        torch.testing.assert_close(model.importance_weighted(x, 1, generator), exact)
-        elbo = torch.stack([model.bound(x, generator) for _ in range(3_000)])
+        torch.testing.assert_close(model.importance_weighted(x, 1, rng), exact)
+        elbo = torch.stack([model.bound(x, rng) for _ in range(3_000)])
     error = elbo.std(dim=0) / math.sqrt(len(elbo))
     assert ((elbo.mean(dim=0) - exact).abs() < 5 * error).all()
 
 
-def test_with_a_wrong_posterior_more_codes_make_a_tighter_bound(linear, generator):
+def test_with_a_wrong_posterior_more_codes_make_a_tighter_bound(linear, rng):
     model, p = linear
     with torch.no_grad():
         model.encoder[1].bias[:2] += 0.5
         x = p.sample((400,)).reshape(-1, 1, 4, 4)
         exact = p.log_prob(x.flatten(1)).mean()
-        elbo = torch.stack([model.bound(x, generator) for _ in range(200)]).mean()
-        five, many = (model.importance_weighted(x, s, generator).mean() for s in (5, 2_000))
+        elbo = torch.stack([model.bound(x, rng) for _ in range(200)]).mean()
+        five, many = (model.importance_weighted(x, s, rng).mean() for s in (5, 2_000))
     assert elbo < five < many
     assert many.item() == pytest.approx(exact.item(), abs=0.05)
     assert elbo.item() < exact.item() - 0.3
@@ -260,7 +260,7 @@ def test_a_vae_is_evaluated_as_decoder_sampler_and_likelihood(fashion, monkeypat
     data = ImageSet("few", fashion.train.subset(300), fashion.test.subset(200), fashion.classes)
     torch.manual_seed(0)
     model = BernoulliVAE(width=4)
-    fit(model, data.train, steps=60, progress=False)
+    fit(model, data.train, steps=60, show_bar=False)
     rows = {row.name: row for row in evaluate(model, data, n=200)}
     assert {"mse", "neg_elbo", "frechet"} <= set(rows)
     assert rows["neg_elbo"].beside["importance_weighted"] < rows["neg_elbo"].value

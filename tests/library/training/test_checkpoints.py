@@ -11,17 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from gen_lib import InputError
-from gen_lib.training.checkpoints import (
-    load,
-    load_any,
-    load_judge,
-    load_pretrained,
-    pretrained_folder,
-    pretrained_names,
-    read_card,
-    save,
-    sha256,
-)
+from gen_lib.files import sha256
+from gen_lib.training.checkpoints import load, load_any, load_judge, load_pretrained, pretrained_folder, pretrained_names, read_card, save
 from gen_lib.metrics import evaluate
 from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoencoder
 from gen_lib.models.autoencoder import Autoencoder

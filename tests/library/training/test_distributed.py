@@ -53,8 +53,8 @@ class Noise:
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
         self.numbers.append(step)
-        generator = torch.Generator().manual_seed(step)
-        images = torch.empty(size, 3, 8, 8).uniform_(-1, 1, generator=generator)
+        rng = torch.Generator().manual_seed(step)
+        images = torch.empty(size, 3, 8, 8).uniform_(-1, 1, generator=rng)
         return Batch(images, torch.arange(size) % 2)
 
 
@@ -95,7 +95,7 @@ def gradients(name: str, data: Noise, size: int) -> dict[str, Tensor]:
                 }
             )
 
-    fit(made(name), data, steps=1, batch_size=size, seed=SEED, keep=keep, progress=False)
+    fit(made(name), data, steps=1, batch_size=size, seed=SEED, keep=keep, show_bar=False)
     return {key: value for key, value in found.items() if not key.endswith("_sq")}
 
 

@@ -24,8 +24,8 @@ def on_the_cpu(monkeypatch):
 
 
 def pixels(n: int = 40, d: int = 5) -> Split:
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randint(256, (n, 1, 1, d), generator=generator, dtype=torch.uint8)
+    rng = torch.Generator().manual_seed(0)
+    images = torch.randint(256, (n, 1, 1, d), generator=rng, dtype=torch.uint8)
     return Split(images, torch.zeros(n, dtype=torch.int64))
 
 
@@ -42,7 +42,7 @@ class Quadratic(Model):
     def players(self):
         return {"model": Player([self.w], self.lr, weight_decay=self.weight_decay)}
 
-    def turns(self, batch, generator):
+    def turns(self, batch, rng):
         loss = 0.5 * (self.w - batch.images.flatten(1)).square().sum(dim=1).mean()
         yield Turn("model", self.event(self.step, loss), {"E": loss})
         self.step += 1
@@ -64,7 +64,7 @@ class Game(Model):
     def look(self):
         self.seen.append((self.a.item(), self.b.item()))
 
-    def turns(self, batch, generator):
+    def turns(self, batch, rng):
         self.look()
         yield Turn("first", (self.a - self.b).square(), {"a": self.a.detach()})
         self.look()
@@ -83,7 +83,7 @@ def powers(steps: int) -> torch.Tensor:
 
 def test_training_finds_the_optimum_known_in_closed_form():
     model, data = Quadratic(), pixels()
-    history = fit(model, data, steps=400, batch_size=40, progress=False)
+    history = fit(model, data, steps=400, batch_size=40, show_bar=False)
     mean = to_float(data.images).flatten(1).mean(dim=0)
     torch.testing.assert_close(model.w.detach(), mean, atol=1e-3, rtol=0)
     spread = to_float(data.images).flatten(1).T.cov(correction=0).trace()
@@ -92,7 +92,7 @@ def test_training_finds_the_optimum_known_in_closed_form():
 
 def test_minibatches_find_the_same_optimum():
     model, data = Quadratic(), pixels()
-    fit(model, data, steps=1_000, batch_size=8, progress=False)
+    fit(model, data, steps=1_000, batch_size=8, show_bar=False)
     mean = to_float(data.images).flatten(1).mean(dim=0)
     torch.testing.assert_close(model.w.detach(), mean, atol=0.05, rtol=0)
 
@@ -116,7 +116,7 @@ def test_weight_decay_takes_its_share_of_the_learning_rate_off_every_step():
 
 def test_each_turn_moves_its_player_alone_and_the_second_sees_the_first():
     game = Game()
-    fit(game, pixels(), steps=6, progress=False)
+    fit(game, pixels(), steps=6, show_bar=False)
     for step in range(6):
         start, between, end = game.seen[3 * step : 3 * step + 3]
         assert between[0] != start[0]
@@ -127,7 +127,7 @@ def test_each_turn_moves_its_player_alone_and_the_second_sees_the_first():
 
 def test_no_gradient_is_left_behind():
     game = Game()
-    fit(game, pixels(), steps=3, progress=False)
+    fit(game, pixels(), steps=3, show_bar=False)
     assert game.a.grad is None
     assert game.b.grad is None
 
@@ -138,7 +138,7 @@ def test_no_gradient_is_left_behind():
 def trained(seed: int, few: Split, kind=DeepAutoencoder) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     model = kind()
-    fit(model, few, steps=2, batch_size=8, seed=seed, progress=False)
+    fit(model, few, steps=2, batch_size=8, seed=seed, show_bar=False)
     return model.state_dict()
 
 
@@ -152,7 +152,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(few, kind):
 def test_training_leaves_the_global_random_state_alone(few):
     model = DeepAutoencoder()
     before = torch.get_rng_state()
-    fit(model, few, steps=2, progress=False)
+    fit(model, few, steps=2, show_bar=False)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -164,7 +164,7 @@ def test_the_memory_layout_of_images_does_not_change_the_weights(few):
     for images in (planes.copy_(few.images), channels_last):
         torch.manual_seed(0)
         model = ConvAutoencoder(width=8)
-        fit(model, Split(images, few.labels), steps=20, batch_size=16, progress=False)
+        fit(model, Split(images, few.labels), steps=20, batch_size=16, show_bar=False)
         weights.append(model.encoder[3].weight.detach())
     torch.testing.assert_close(*weights, atol=2e-3, rtol=0)
 
@@ -177,12 +177,12 @@ def test_a_budget_in_steps_is_kept_exactly(steps):
     records = list(training_steps(Quadratic(), pixels(), steps=steps))
     assert [record.step for record in records] == list(range(1, steps + 1))
     assert [record.fraction for record in records] == [s / steps for s in range(1, steps + 1)]
-    history = fit(Quadratic(), pixels(), steps=steps, progress=False)
+    history = fit(Quadratic(), pixels(), steps=steps, show_bar=False)
     assert history.steps == len(history.terms["E"]) == steps
 
 
 def test_a_budget_in_minutes_ends_with_the_first_step_past_it():
-    history = fit(Quadratic(), pixels(), minutes=0.005, progress=False)
+    history = fit(Quadratic(), pixels(), minutes=0.005, show_bar=False)
     assert history.seconds[-2] < 60 * 0.005 <= history.seconds[-1]
     assert history.seconds == sorted(history.seconds)
 
@@ -206,7 +206,7 @@ def test_a_budget_in_minutes_ends_with_the_first_step_past_it():
 def test_a_senseless_budget_is_refused_before_anything_moves(budget):
     model = Quadratic()
     with pytest.raises(InputError, match=r"steps|minutes|batch_size"):
-        fit(model, pixels(), **budget, progress=False)
+        fit(model, pixels(), **budget, show_bar=False)
     assert torch.equal(model.w.detach(), torch.ones(5))
 
 
@@ -281,7 +281,7 @@ def test_an_interrupt_leaves_the_average_of_the_steps_done():
 
     model, twin = Quadratic(event=interrupt), Quadratic()
     with pytest.raises(KeyboardInterrupt):
-        fit(model, pixels(), steps=100, progress=False)
+        fit(model, pixels(), steps=100, show_bar=False)
     records = training_steps(twin, pixels(), steps=100)
     for _ in range(10):
         next(records)
@@ -317,7 +317,7 @@ def test_batch_statistics_are_averaged_too_and_a_trained_model_is_in_eval_mode(f
 def test_divergence_is_named_and_the_last_good_weights_are_kept(event):
     model, twin = Quadratic(event=event), Quadratic()
     with pytest.raises(NonFiniteLoss, match="model at step 5"):
-        fit(model, pixels(), steps=50, progress=False)
+        fit(model, pixels(), steps=50, show_bar=False)
     records = training_steps(twin, pixels(), steps=50)
     for _ in range(4):
         next(records)
@@ -328,12 +328,12 @@ def test_divergence_is_named_and_the_last_good_weights_are_kept(event):
 
 def test_divergence_names_the_player():
     class Bad(Game):
-        def turns(self, batch, generator):
+        def turns(self, batch, rng):
             yield Turn("first", self.a.square(), {})
             yield Turn("second", self.b * math.nan, {})
 
     with pytest.raises(NonFiniteLoss, match="second at step 1"):
-        fit(Bad(), pixels(), steps=5, progress=False)
+        fit(Bad(), pixels(), steps=5, show_bar=False)
 
 
 # bfloat16

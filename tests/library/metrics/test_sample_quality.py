@@ -1,0 +1,140 @@
+"""The quality of samples: what scores the floor, what scores far from it, what is refused."""
+
+import pytest
+import torch
+
+from gen_lib import InputError
+from gen_lib.data import ImageSet, Split
+from gen_lib.metrics import frechet_distance
+from gen_lib.metrics.sample_quality import (
+    Quality,
+    SampleQuality,
+    check_shape,
+    class_histogram,
+    judged_rows,
+    style_distance,
+    style_share,
+)
+from gen_lib.models import Judge, LinearAutoencoder
+from gen_lib.models.base import Model, Samples
+
+
+def noise(n: int, side: int = 28) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(0)
+    return torch.rand(n, 1, side, side, generator=rng) * 2 - 1
+
+
+def fewer(data: ImageSet) -> ImageSet:
+    """With 400 test images only."""
+    return ImageSet(data.name, data.train, data.test.subset(400), data.classes)
+
+
+class Sampler(Model, Samples):
+    """ "Samples" by a function of n, the number of images."""
+
+    name = "sampler"
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def loss(self, batch, rng, progress):
+        raise AssertionError("trained, not only measured")
+
+    def sample(self, n, rng=None):
+        return self.draw(n)
+
+
+@pytest.fixture
+def untrained_judge(monkeypatch):
+    torch.manual_seed(0)
+    judge = Judge().eval()
+    monkeypatch.setattr("gen_lib.metrics.sample_quality.load_judge", lambda: judge)
+    return judge
+
+
+# Classes
+
+
+class ByBrightness(Judge):
+    """Class 0 for dark images, 2 for bright ones, never 1."""
+
+    def features(self, x):
+        return x.flatten(1)
+
+    def logits(self, x):
+        mean = x.flatten(1).mean(dim=1)
+        return torch.stack([-mean, torch.full_like(mean, -9), mean], dim=1)
+
+
+def test_class_histogram_is_the_share_of_each_class_absent_ones_as_well():
+    x = torch.cat([torch.full((600, 1, 2, 2), 0.5), torch.full((200, 1, 2, 2), -0.5)])
+    torch.testing.assert_close(class_histogram(ByBrightness(classes=3), x), torch.tensor([0.25, 0, 0.75]))
+
+
+# Samples
+
+
+def test_a_sampler_that_is_the_floor_scores_the_floor(fashion, untrained_judge):
+    rows = judged_rows(Sampler(lambda n: fashion.train.subset(n).x), fewer(fashion), n=200)
+    assert [row.name for row in rows] == list(Quality._fields)
+    for row in rows:
+        assert row.value == pytest.approx(row.beside["floor"], rel=1e-5)
+
+
+def test_too_few_samples_are_refused_before_any_work(fashion, untrained_judge):
+    with pytest.raises(InputError, match="3 images are too few"):
+        judged_rows(Sampler(None), fewer(fashion), n=3)
+
+
+def test_samples_are_compared_with_as_many_real_images(fashion, untrained_judge):
+    data = fewer(fashion)
+    rows = judged_rows(Sampler(lambda n: fashion.train.subset(n).x), data, n=10**9)
+    assert rows[0].value == pytest.approx(SampleQuality(data).frechet_floor(400), rel=1e-4)
+
+
+def test_images_that_the_judge_does_not_know_get_no_figures_of_samples(untrained_judge):
+    class Large(Sampler):
+        def __init__(self):
+            super().__init__(None)
+            self.config = {"image_shape": (1, 32, 32)}
+
+    split = Split(torch.zeros(8, 1, 32, 32, dtype=torch.uint8), torch.zeros(8, dtype=torch.long))
+    assert judged_rows(Large(), ImageSet("large", split, split, ("one",))) == []
+
+
+def test_other_training_images_score_near_the_floor_and_noise_far_from_it(fashion, untrained_judge):
+    data = fewer(fashion)
+    real = judged_rows(Sampler(lambda n: fashion.train.subset(n, seed=1).x), data, n=200)
+    noise = judged_rows(Sampler(lambda n: noise(n)), data, n=200)
+    frechet, kernel, precision, recall, _, coverage = (row.value for row in real)
+    assert frechet < 4 * real[0].beside["floor"]
+    assert min(precision, recall, coverage) > 0.7
+    assert noise[0].value > 10 * frechet
+    assert noise[1].value > 10 * abs(kernel)
+    assert [row.value for row in noise[2:]] == [0, 0, 0, 0]
+
+
+def test_a_quality_compares_with_as_many_test_images(fashion, untrained_judge):
+    data = fewer(fashion)
+    quality, x = SampleQuality(data), fashion.train.subset(150, seed=5).x
+    with torch.no_grad():
+        fake, real = (untrained_judge.features(v) for v in (x, data.test.x[:150]))
+    assert quality.frechet(x) == pytest.approx(frechet_distance(fake, real), rel=1e-3)
+    assert quality.quality(x).frechet == pytest.approx(quality.frechet(x))
+    assert quality.frechet(data.test.x[:150]) == pytest.approx(0, abs=1e-3)
+    assert quality.floor(150).frechet == pytest.approx(quality.frechet_floor(150))
+
+
+def test_a_model_that_draws_no_samples_gets_no_figures_of_samples(fashion, untrained_judge):
+    assert judged_rows(LinearAutoencoder(latent_size=2), fewer(fashion), n=200) == []
+
+
+def test_a_model_made_for_other_images_is_named(fashion):
+    check_shape(LinearAutoencoder((1, 28, 28), latent_size=2), fashion)
+    check_shape(Sampler(None), fashion)  # made for any
+    with pytest.raises(InputError, match=r"made for images of shape \(3, 8, 8\), those of fashion"):
+        check_shape(LinearAutoencoder((3, 8, 8), latent_size=2), fashion)
+
+
+# Styles
