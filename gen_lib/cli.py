@@ -1,7 +1,7 @@
 """The command line: ``python -m gen_lib COMMAND``.
 
-The commands are train, sample, translate, evaluate and list. Each reads its options, calls the
-function of that name in ``experiment``, and writes the result.
+The commands are train, sample, translate, evaluate and list. All but the last call the function of
+that name in ``experiment`` and write its result.
 """
 
 import argparse
@@ -17,17 +17,19 @@ import numpy as np
 from gen_lib import InputError, experiment
 from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
 from gen_lib.data.images import TORCHVISION_SETS
-from gen_lib.files import check_writable
+from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET
-from gen_lib.models import MODELS
+from gen_lib.models import MODELS, Model
 from gen_lib.training import NonFiniteLoss
-from gen_lib.training.checkpoints import pretrained_names
+from gen_lib.training.checkpoints import load_any, pretrained_names
 from gen_lib.training.distributed import ProcessLost
+
+TRAINED = "a run's folder, a .safetensors file or a shipped name"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it worked, 2 with one sentence on stderr if the input was at fault."""
+    """Run one command; return 0, 2 after an error (one line on stderr), or 130 if interrupted."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(words)
     options.command = shlex.join(["python", "-m", "gen_lib", *words])
@@ -36,21 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InputError, NonFiniteLoss, ProcessLost) as error:
         print(f"gen_lib: {error}", file=sys.stderr)
         return 2
-    except OSError as error:  # such as a full disk; what was there before is still whole
+    except OSError as error:  # such as a full disk
         print(f"gen_lib: {error}: free some space or choose another place.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(
-            "gen_lib: interrupted; train --resume goes on from the last checkpoint.",
-            file=sys.stderr,
-        )
+        print("gen_lib: interrupted; --resume continues from the last checkpoint.", file=sys.stderr)
         return 130
     return 0
 
 
 def train(options: argparse.Namespace) -> None:
     """Train a model and write its weights, card and history to a new folder."""
-    settings = dict(_split_setting(text) for text in options.settings)
+    parts = (text.partition("=") for text in options.settings)
     experiment.train(
         options.model,
         options.data,
@@ -58,7 +57,7 @@ def train(options: argparse.Namespace) -> None:
         minutes=options.minutes,
         seed=options.seed,
         batch_size=options.batch_size,
-        settings=settings,
+        settings={name: value for name, _, value in parts},
         out=options.out or Path("runs") / options.model,
         resume=options.resume,
         keep_every=options.keep_every,
@@ -66,13 +65,8 @@ def train(options: argparse.Namespace) -> None:
     )
 
 
-def _split_setting(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name, value
-
-
 def sample(options: argparse.Namespace) -> None:
-    """Draw new images into an .npz file, or a grid of them into a .png."""
+    """Write new images to an .npz file, or a grid of them to a .png."""
     if options.out.suffix not in {".npz", ".png"}:
         raise InputError(f"--out {options.out} must end in .npz or .png.")
     check_writable(options.out)
@@ -87,7 +81,7 @@ def sample(options: argparse.Namespace) -> None:
 
 
 def translate(options: argparse.Namespace) -> None:
-    """Translate the images of one domain into the other, into an .npz file."""
+    """Translate the images of one domain to the other, and write them to an .npz file."""
     if options.out.suffix != ".npz":
         raise InputError(f"--out {options.out} must end in .npz.")
     check_writable(options.out)
@@ -108,13 +102,14 @@ def evaluate(options: argparse.Namespace) -> None:
     """Print the model's figures on test images beside their floors, and write them as JSON."""
     if options.json:
         check_writable(options.json)
+    model = load_any(options.model, Model)  # before its card, so that a wrong name is told first
     data = experiment.data_of(options.model, options.data)
-    rows = experiment.evaluate(options.model, data, options.n)
+    rows = experiment.evaluate(model, data, options.n)
     print(f"{options.model} on the test images of {data}")
     _print_table(rows)
     if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(experiment.figures(rows), indent=2) + "\n")
+        text = json.dumps(experiment.figures(rows), indent=2) + "\n"
+        write_whole(options.json, text.encode())
 
 
 def list_command(options: argparse.Namespace) -> None:
@@ -168,7 +163,7 @@ def _train_options(command: argparse.ArgumentParser) -> None:
     budget.add_argument("--minutes", type=float, help="budget of wall time")
     budget.add_argument("--steps", type=int, help="budget of training steps")
     command.add_argument("--seed", type=_seed, default=0)
-    command.add_argument("--batch-size", type=int, help="(default: what suits the model)")
+    command.add_argument("--batch-size", type=int, help="(default: that of the model)")
     command.add_argument(
         "--set",
         action="append",
@@ -183,32 +178,32 @@ def _train_options(command: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="time between checkpoints, of which the last two stay until the run is done",
+        help="time between checkpoints; the last two are kept until the run is done",
     )
     command.add_argument(
         "--resume",
         action="store_true",
-        help="go on from the newest checkpoint in --out, or start where there is none yet",
+        help="continue from the newest checkpoint in --out, or start if there is none",
     )
 
 
 def _sample_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
+    command.add_argument("model", help=TRAINED)
     command.add_argument("-n", type=_at_least_one, default=64, help="number of images")
     command.add_argument("--seed", type=_seed, default=0)
     command.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.png")
 
 
 def _translate_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
-    command.add_argument("--to", choices=("A", "B"), required=True, help="the domain to reach")
+    command.add_argument("model", help=TRAINED)
+    command.add_argument("--to", choices=("A", "B"), required=True, help="the domain of the result")
     command.add_argument("--split", choices=("train", "test"), default="test")
     command.add_argument("--data", help="domains by name or a folder (default: those trained on)")
     command.add_argument("--out", type=Path, required=True, help="FILE.npz")
 
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("model", help="a run's folder, a .safetensors file or a shipped name")
+    command.add_argument("model", help=TRAINED)
     command.add_argument("--data", help="a name or a folder (default: what it was trained on)")
     command.add_argument("-n", type=_at_least_one, default=N_FRECHET, help="number of samples")
     command.add_argument("--json", type=Path, help="write the figures to this file as well")

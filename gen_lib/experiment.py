@@ -1,8 +1,8 @@
 """Train, sample, translate and evaluate models: four functions with plain arguments.
 
-The command line (``python -m gen_lib``) calls them. A run is a folder: while it trains it holds
-``checkpoints``; at its end it holds the model's weights, its card, and ``history.csv``, which is
-written last, so a folder that has it holds a finished run.
+The command line (``python -m gen_lib``) calls them. A run is a folder. During training it holds
+``checkpoints``; at the end it holds the model's weights, its card, and ``history.csv``, which is
+written last: a folder with this file holds a finished run.
 
     from gen_lib import experiment
 
@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import Domain, DomainSet, ImageSet, load_domains
@@ -31,7 +29,7 @@ from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
 from gen_lib.models import MODELS
-from gen_lib.models.base import Model, Samples, Translates, in_batches
+from gen_lib.models.base import Images, Model, Samples, Translates, in_batches
 from gen_lib.training import History, fit
 from gen_lib.training.checkpoints import RUN_FILE, load_any, read_card, save, weights_file
 from gen_lib.training.distributed import team
@@ -64,16 +62,16 @@ def train(
         steps: the budget in training steps ...
         minutes: ... or in minutes of wall time. Exactly one of the two is given.
         seed: of the initial weights, the shuffling and the model's noise.
-        batch_size: images a step; what suits the model unless given.
+        batch_size: images in a step; the model's own default unless given.
         settings: arguments of the model, such as ``{"latent_size": 2}``.
         out: a new folder for weights, card and history; nothing is written unless given.
-        resume: continue from the newest checkpoint in ``out``, or start where there is none.
+        resume: continue from the newest checkpoint in ``out``, or start if there is none.
         keep_every: seconds between checkpoints.
-        command: what to name in the card as the command of this run.
+        command: the command of this run, for the card.
         show_bar: show a progress bar.
 
     Raises:
-        InputError: an argument is not usable, or ``out`` holds something else.
+        InputError: an argument is not usable, or ``out`` holds other files.
         NonFiniteLoss: training diverged.
     """
     kind, first = _kind(model), team().rank == 0
@@ -81,7 +79,7 @@ def train(
     if folder and resume and (folder / "history.csv").is_file():
         if first:
             shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            print(f"{folder} is done: there is nothing to go on with.")
+            print(f"{folder} is done: there is nothing left to train.")
         return load_any(str(folder), Model)
     if folder and first:
         _check_place(folder, resume)
@@ -103,7 +101,7 @@ def train(
     return trained
 
 
-def sample(model: str | Path | Model, n: int = 64, seed: int = 0) -> Float[Tensor, "n c h w"]:
+def sample(model: str | Path | Model, n: int = 64, seed: int = 0) -> Images:
     """n new images in [-1, 1].
 
     Args:
@@ -118,7 +116,7 @@ def sample(model: str | Path | Model, n: int = 64, seed: int = 0) -> Float[Tenso
     if not isinstance(found, Samples):
         raise InputError(
             f"{_title(model)} is a {found.name!r}, which has no distribution to sample from: "
-            "choose a generative model (chapter 01 shows what happens if you try all the same)."
+            "choose a generative model (chapter 01 shows what random codes give instead)."
         )
     return found.sample(n, torch.Generator().manual_seed(seed))
 
@@ -127,8 +125,7 @@ class Translation(NamedTuple):
     """Pictures, their translations, and their true partners where there are pairs."""
 
     source: Domain
-    translated: Float[Tensor, "n c h w"]
-    """About [-1, 1]."""
+    translated: Images  # about [-1, 1]
     target: Domain | None
 
 
@@ -141,8 +138,8 @@ def translate(
     """Translate the pictures of one domain into the other.
 
     Args:
-        model: a trained model, a run's folder, a .safetensors file or a shipped name.
-        to: the domain to reach.
+        model: as of ``sample``.
+        to: the domain of the translations.
         data: domains by name or a folder; those that the model was trained on unless given.
         split: which half of the data.
 
@@ -160,15 +157,13 @@ def translate(
 
 
 def evaluate(
-    model: str | Path | Model,
-    data: str | ImageSet | DomainSet | None = None,
-    n: int = N_FRECHET,
+    model: str | Path | Model, data: str | ImageSet | DomainSet | None = None, n: int = N_FRECHET
 ) -> list[Row]:
     """The figures that apply to a model, on test images, each beside its floor or baseline.
 
     Args:
-        model: a trained model, a run's folder, a .safetensors file or a shipped name.
-        data: a data set or its name; what the model was trained on unless given.
+        model: as of ``sample``.
+        data: a data set or its name; the one that the model was trained on unless given.
         n: number of samples to measure, at most as many as there are real test images.
 
     Raises:
@@ -179,7 +174,10 @@ def evaluate(
     if data is None or isinstance(data, str):
         data = load_data(type(found), data_of(model, data), found.config.get("image_shape"))
     check_shape(found, data)
-    return [*found.rows(data), *judged_rows(found, data, n)]
+    if isinstance(data, DomainSet) and not isinstance(found, Translates):
+        raise InputError(f"A {found.name!r} translates nothing: evaluate it on a set of images.")
+    judged = judged_rows(found, data, n)  # first, because it refuses an n that is too small
+    return [*found.rows(data), *judged]
 
 
 def figures(rows: Sequence[Row]) -> dict[str, float]:
@@ -210,11 +208,7 @@ def data_of(model: str | Path | Model, data: str | None) -> str:
 
 
 def build(model: str, images: ImageSet | DomainSet, settings: Mapping[str, Any]) -> Model:
-    """A new model for images of this shape and number of classes.
-
-    Raises:
-        InputError: there is no such model or setting, or the values do not build one.
-    """
+    """A new model for these images, or an InputError if the name or the settings do not fit."""
     kind = _kind(model)
     given = {name: _setting(name, value, model) for name, value in settings.items()}
     if "classes" in inspect.signature(kind).parameters:
@@ -223,28 +217,24 @@ def build(model: str, images: ImageSet | DomainSet, settings: Mapping[str, Any])
         return kind(image_shape=images.image_shape, **given)
     except (MemoryError, OverflowError, RuntimeError, TypeError, ZeroDivisionError) as error:
         words = " ".join(f"{name}={value}" for name, value in settings.items())
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"A {model!r} cannot be built with {words} "
-            f"({str(error).splitlines()[0]}): choose other values."
+            f"A {model!r} cannot be built with {words} ({reason}): choose other values."
         ) from error
 
 
-READERS: dict[type, Callable[[str], Any]] = {
-    bool: {"True": True, "False": False}.__getitem__,
-    int: int,
-    float: float,
-    str: str,
-}
-"""How a setting is read from a text, by the type of its default."""
+READERS: dict[type, Callable[[str], Any]] = {bool: {"True": True, "False": False}.__getitem__}
+READERS |= {kind: kind for kind in (int, float, str)}
+"""The function that reads a setting from a text, by the type of the setting's default."""
 
 
 def _setting(name: str, value: Any, model: str) -> Any:
     """The value of a setting; a text is read as the type of the setting's default."""
-    parameters = inspect.signature(MODELS[model]).parameters.values()
-    kinds = {p.name: type(p.default) for p in parameters if type(p.default) in READERS}
-    kinds.pop("classes", None)  # as many as the data have
-    if not isinstance(value, str) and name in inspect.signature(MODELS[model]).parameters:
+    parameters = inspect.signature(MODELS[model]).parameters
+    if not isinstance(value, str) and name in parameters:
         return value
+    kinds = {n: type(p.default) for n, p in parameters.items() if type(p.default) in READERS}
+    kinds.pop("classes", None)  # given by the data
     if name not in kinds:
         raise InputError(f"The model {model!r} has no {name!r} to set: {', '.join(kinds)}.")
     try:
@@ -273,8 +263,8 @@ def _check_place(out: Path, resume: bool) -> None:
     empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
     if not empty and not (resume and (out / CHECKPOINTS).is_dir()):
         raise InputError(
-            f"{out} exists and is not empty: choose another --out, remove it, or go on with what "
-            "was interrupted there by --resume."
+            f"{out} exists and is not empty: choose another --out, remove it, or continue an "
+            "interrupted run by --resume."
         )
     check_writable(out)
 

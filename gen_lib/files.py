@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and tensors as the bytes of a safetensors file."""
+"""Safetensors files, and files that are written as a whole or not at all."""
 
 import hashlib
 import os
@@ -12,29 +12,25 @@ from gen_lib import InputError
 
 
 def packed(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
-    """Tensors and a header of texts, as the bytes of a safetensors file."""
+    """The bytes of a safetensors file with these tensors and this header."""
     return to_bytes({name: v.detach().contiguous() for name, v in tensors.items()}, header)
 
 
 def unpacked(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """The header and the tensors of a safetensors file.
-
-    Raises:
-        InputError: the file is damaged or no safetensors file.
-    """
+    """The header and the tensors of a safetensors file; an InputError if it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return file.metadata() or {}, tensors
     except (SafetensorError, OSError) as error:
         raise InputError(
-            f"The weights {path} are damaged or no safetensors file ({error}): restore the file, "
-            "or train the model again."
+            f"The weights {path} are damaged or not a safetensors file ({error}): restore the "
+            "file, or train the model again."
         ) from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in its place whole or not at all: write it beside, sync it, rename it."""
+    """Write a file as a whole or not at all: write it under another name, sync it, rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     try:
@@ -49,7 +45,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def check_writable(path: Path) -> None:
-    """Refuse a path that cannot be written, before the work whose result would go there."""
+    """Raise an InputError if a path cannot be written, before the work for it begins."""
     nearest = next(place for place in (path, *path.parents) if place.exists())
     if (nearest != path and not nearest.is_dir()) or not os.access(nearest, os.W_OK):
         raise InputError(f"{path} cannot be written in {nearest}: choose another place for it.")

@@ -1,24 +1,24 @@
-r"""How does a reverse process step? From x_t to x_s at an earlier time s < t, down to x_0.
+"""Samplers: reverse processes, which step from x_t to x_s at an earlier time s < t, down to x_0.
 
-A denoiser looks at x_t and estimates x_0 and eps, where x_t = signal_t x_0 + sigma_t eps. What is
-left is arithmetic, and the same for a network as for an exact E[x_0 | x_t]:
+A denoiser estimates x_0 and eps from x_t = signal_t x_0 + sigma_t eps. It is a network, or the
+exact E[x_0 | x_t] of a known distribution. A step computes x_s from the estimate:
 
-- ancestral: draw x_s from the posterior, with the estimate in place of x_0 (Ho, Jain, Abbeel 2020,
+- ancestral: draw x_s from the posterior with the estimate in place of x_0 (Ho, Jain, Abbeel 2020,
   arXiv:2006.11239, eqs. 6 and 7 for s = t - 1; Kingma et al. 2021, arXiv:2107.00630, appendix A.2):
 
       q(x_s | x_t, x_0) = N(mu, c^2 I),   c^2 = sigma_s^2 std^2 / sigma_t^2
       mu = ratio sigma_s^2 / sigma_t^2  x_t  +  signal_s std^2 / sigma_t^2  x_0
 
   with ratio and std of q(x_t | x_s);
-- DDIM: keep a part of the estimated noise, draw the rest (Song, Meng, Ermon 2020, arXiv:2010.02502,
-  eqs. 12 and 16). eta = 0 draws nothing; eta = 1 is the ancestral step:
+- DDIM: keep a part of the estimated noise and draw the rest anew (Song, Meng, Ermon 2020,
+  arXiv:2010.02502, eqs. 12 and 16). eta = 0 draws no noise; eta = 1 is the ancestral step:
 
       x_s = signal_s x_0 + sqrt(sigma_s^2 - (eta c)^2) eps + eta c z
 
-- Heun: in the coordinates x / (signal + sigma) every schedule is the straight path at the time
-  tau = sigma / (signal + sigma), and x moves with the velocity eps - x_0. DDIM with eta = 0 is
-  Euler's method there. Heun's averages the velocities at both ends of the step, which makes the
-  error second order (Karras et al. 2022, arXiv:2206.00364, algorithm 1); the last step is Euler's.
+- Heun: divided by signal + sigma, x of any schedule is x of the straight path at the time
+  tau = sigma / (signal + sigma), where it moves with the velocity eps - x_0. DDIM with eta = 0 is
+  Euler's method there. Heun's method averages the velocities at both ends of the step, so its error
+  is of second order (Karras et al. 2022, arXiv:2206.00364, algorithm 1). Its last step is Euler's.
 """
 
 from abc import ABC, abstractmethod
@@ -34,59 +34,54 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data.toys import Mixture
-from gen_lib.schedules import Schedule, Table
+from gen_lib.schedules import Schedule, Table, Times
 
 Time = Float[Tensor, ""]
+Images = Float[Tensor, "n *shape"]
 
 
 class Estimate(NamedTuple):
-    """What a denoiser sees in x_t, and how many network calls that took."""
+    """A denoiser's estimates of x_0 and eps, and the number of network calls they took."""
 
-    x_0: Float[Tensor, "n *shape"]
-    eps: Float[Tensor, "n *shape"]
+    x_0: Images
+    eps: Images
     calls: int = 1
 
 
 Denoiser = Callable[[Tensor, Tensor], Estimate]
-"""x_t, and one time for all of it, to an estimate."""
+"""A function of x_t and one time t for all images."""
 
 
 class State(NamedTuple):
-    """A reverse process on its way."""
+    """The state of a reverse process at the time t."""
 
     t: Time
-    x: Float[Tensor, "n *shape"]
+    x: Images
     """x_t."""
     estimate: Estimate
-    """What the denoiser sees in x_t; at t = 0, x itself."""
+    """The estimate from x_t; at t = 0, x_0 = x and eps = 0."""
     calls: int
-    """Network calls so far, with the one of this estimate."""
+    """Network calls so far, including those of this estimate."""
 
 
 def posterior(
-    schedule: Schedule,
-    x_t: Float[Tensor, "n *shape"],
-    x_0: Float[Tensor, "n *shape"],
-    t: Time,
-    s: Time,
-) -> tuple[Float[Tensor, "n *shape"], Time]:
+    schedule: Schedule, x_t: Images, x_0: Images, t: Time, s: Time
+) -> tuple[Images, Time]:
     """Mean and standard deviation of q(x_s | x_t, x_0) for s < t."""
     ratio, std = schedule.transition(s, t)
-    share = (std / schedule.sigma(t)) ** 2  # 1 where x_t says nothing more about x_s than x_0 does
+    share = (std / schedule.sigma(t)) ** 2  # the part of sigma_t^2 that was added after s
     mean = ratio * (schedule.sigma(s) / schedule.sigma(t)) ** 2 * x_t
     return mean + schedule.signal(s) * share * x_0, schedule.sigma(s) * share.sqrt()
 
 
-def straightened(
-    schedule: Schedule, t: Float[Tensor, "*n"]
-) -> tuple[Float[Tensor, "*n"], Float[Tensor, "*n"]]:
-    """signal + sigma, and tau, the time of the straight path with the same SNR."""
+def straightened(schedule: Schedule, t: Times) -> tuple[Times, Times]:
+    """signal + sigma, and the time tau of the straight path that has the same SNR."""
     signal, sigma = schedule.signal(t), schedule.sigma(t)
     return signal + sigma, sigma / (signal + sigma)
 
 
 def even_in_tau(schedule: Schedule, steps: int) -> Float[Tensor, "m"]:
-    """From noise to 0 in steps that are even in tau, as far as the schedule has such times.
+    """Times from noise to 0 whose steps in tau are as equal as the schedule allows.
 
     >>> from gen_lib.schedules import linear
     >>> even_in_tau(linear(), 4)
@@ -100,54 +95,48 @@ def even_in_tau(schedule: Schedule, steps: int) -> Float[Tensor, "m"]:
 
 
 class Sampler(ABC):
-    """A way to step back; subclasses are the step, the loop is here.
-
-    ``order`` is how many network calls a step takes, and the power of 1 / steps that its error
-    falls with.
-    """
+    """The loop of a reverse process; a subclass defines one step."""
 
     order: ClassVar[int] = 1
+    """Network calls per step; the error falls like steps ** -order."""
 
     def __init__(self, schedule: Schedule):
         self.schedule = schedule
 
     @abstractmethod
-    def step(
-        self, now: State, s: Time, z: Float[Tensor, "n *shape"], denoise: Denoiser
-    ) -> Float[Tensor, "n *shape"]:
-        """x_s from the state at t > s; z is standard normal noise to use or to leave."""
+    def step(self, now: State, s: Time, z: Images, denoise: Denoiser) -> Images:
+        """Compute x_s from the state at t > s; z is standard normal noise, for use if needed."""
 
     def steps_within(self, calls: int) -> int:
-        """The most steps that the schedule has and that take at most so many network calls."""
-        steps = (calls + self.order - 1) // self.order  # the last one takes one call
+        """The largest number of steps with at most so many network calls, within the schedule."""
+        steps = (calls + self.order - 1) // self.order  # the last step takes one call
         return min(steps, int(self.schedule.last)) if isinstance(self.schedule, Table) else steps
 
     def times(self, steps: int) -> Float[Tensor, "m"]:
-        """Times for about so many steps: even in t, and for the second order even in tau.
+        """Times for about so many steps: equal in t for the first order, in tau for the second.
 
-        For tau grows like the root of t in a table, so that the last of the steps that are even in
-        t would leave an error of first order.
+        In a table tau grows like the square root of t near 0; with steps equal in t, the last one
+        would reduce Heun's method to first order.
         """
-        even = self.schedule.times(steps)
-        return even if self.order == 1 else even_in_tau(self.schedule, steps)
+        return self.schedule.times(steps) if self.order == 1 else even_in_tau(self.schedule, steps)
 
     @torch.no_grad()
     def states(
         self,
         denoise: Denoiser,
-        x: Float[Tensor, "n *shape"],
+        x: Images,
         times: Float[Tensor, "steps_plus_one"],
         rng: torch.Generator | None = None,
         constrain: Callable[[Tensor, Tensor], Tensor] = lambda x_s, s: x_s,
     ) -> Iterator[State]:
-        """Every state from x at the first time to the last time.
+        """Run the reverse process; yield its state before every denoising step and at the end.
 
         Args:
-            denoise: the estimates to follow.
-            x: noise, where ``times`` begins.
-            times: as of ``Schedule.times``. Where they rise, noise is added: q(x_s | x_t).
-            rng: of the noise.
-            constrain: what is to be done to x_s at s after every step.
+            denoise: the denoiser.
+            x: the noisy images at the first time.
+            times: such as ``self.times(steps)``. Where they rise, noise is added: q(x_s | x_t).
+            rng: random numbers for the noise.
+            constrain: a function of x_s and s, applied to x_s after every step.
         """
         calls = 0
 
@@ -170,24 +159,24 @@ class Sampler(ABC):
 
 
 def last(states: Iterator[State]) -> State:
-    """The last of the states; the others are let go as they come."""
+    """The last of the states; the others are not kept in memory."""
     return deque(states, maxlen=1).pop()
 
 
 class Ancestral(Sampler):
-    """Draw x_s from q(x_s | x_t, x_0) at the estimated x_0."""
+    """Draw x_s from q(x_s | x_t, x_0) with the estimate of x_0."""
 
     @override
-    def step(self, now: State, s: Time, z: Tensor, denoise: Denoiser) -> Tensor:
+    def step(self, now: State, s: Time, z: Images, denoise: Denoiser) -> Images:
         mean, std = posterior(self.schedule, now.x, now.estimate.x_0, now.t, s)
         return mean + std * z  # std is 0 at s = 0: no noise is added at the last step
 
 
 class DDIM(Sampler):
-    """Keep the estimated noise, up to a share eta of the ancestral step's fresh noise.
+    """Replace a part of the estimated noise by new noise, eta times that of the ancestral step.
 
     Args:
-        schedule: which noise belongs to which time.
+        schedule: the schedule of the noise.
         eta: 0 for a deterministic process, 1 for the ancestral one.
 
     Raises:
@@ -201,7 +190,7 @@ class DDIM(Sampler):
         self.eta = eta
 
     @override
-    def step(self, now: State, s: Time, z: Tensor, denoise: Denoiser) -> Tensor:
+    def step(self, now: State, s: Time, z: Images, denoise: Denoiser) -> Images:
         x_0, eps, _ = now.estimate
         std = self.eta * posterior(self.schedule, now.x, x_0, now.t, s)[1]
         kept = (self.schedule.sigma(s) ** 2 - std**2).clamp(min=0).sqrt()
@@ -209,12 +198,12 @@ class DDIM(Sampler):
 
 
 class Heun(Sampler):
-    """Second order: two network calls a step, one in the last."""
+    """Heun's method: second order, two network calls per step and one in the last."""
 
     order = 2
 
     @override
-    def step(self, now: State, s: Time, z: Tensor, denoise: Denoiser) -> Tensor:
+    def step(self, now: State, s: Time, z: Images, denoise: Denoiser) -> Images:
         signal, sigma = self.schedule.signal(s), self.schedule.sigma(s)
         x_s = signal * now.estimate.x_0 + sigma * now.estimate.eps  # Euler
         if s == 0:
@@ -227,11 +216,10 @@ class Heun(Sampler):
 
 
 def exact(mixture: Mixture, schedule: Schedule) -> Denoiser:
-    """The denoiser that no network can beat: E[x_0 | x_t] for x_0 of a mixture of Gaussians."""
+    """The denoiser with the least squared error: E[x_0 | x_t] for a mixture of Gaussians."""
 
     def denoise(x_t: Tensor, t: Tensor) -> Estimate:
-        scales = schedule.scales(t, x_t)
-        signal, sigma = (scale.reshape(-1, 1) for scale in scales)
+        signal, sigma = (scale.reshape(-1, 1) for scale in schedule.scales(t, x_t))
         x_0 = mixture.denoised(x_t.flatten(1), signal, sigma).reshape(x_t.shape)
         return Estimate(x_0, schedule.noise_in(x_t, t, x_0))
 
@@ -239,7 +227,7 @@ def exact(mixture: Mixture, schedule: Schedule) -> Denoiser:
 
 
 def guided(conditional: Denoiser, unconditional: Denoiser, weight: float | int) -> Denoiser:
-    """Away from what is seen without a label: (1 + w) conditional - w unconditional.
+    """Classifier-free guidance with weight w: (1 + w) conditional - w unconditional estimate.
 
     Ho & Salimans 2022 (arXiv:2207.12598, eq. 6); weight 0 is the conditional denoiser.
     """
@@ -257,13 +245,13 @@ def guided(conditional: Denoiser, unconditional: Denoiser, weight: float | int) 
 
 def keep_known(
     schedule: Schedule,
-    x: Float[Tensor, "n *shape"],
+    x: Images,
     mask: Bool[Tensor, "n *#shape"],
     rng: torch.Generator | None = None,
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """A constraint for inpainting: what is not masked is x, noised anew for each time.
+    """A constraint for inpainting: replace the known pixels of x_s by those of x, noised for s.
 
-    Lugmayr et al. 2022 (arXiv:2201.09865, eq. 8); mask is True where x is unknown.
+    Lugmayr et al. 2022 (arXiv:2201.09865, eq. 8); the mask is True where x is unknown.
     """
 
     def constrain(x_s: Tensor, s: Tensor) -> Tensor:
@@ -274,9 +262,10 @@ def keep_known(
 
 
 def with_returns(times: Float[Tensor, "n"], repeats: int) -> Float[Tensor, "m"]:
-    """Each step but the last done ``repeats`` times, with noise added back in between.
+    """Times that take every step but the last ``repeats`` times, returning by added noise.
 
-    So that known and unknown pixels can agree (Lugmayr et al. 2022, section 4.2).
+    In inpainting this lets the unknown pixels adapt to the known ones (Lugmayr et al. 2022,
+    arXiv:2201.09865, section 4.2).
 
     >>> with_returns(torch.tensor([3.0, 2.0, 0.0]), 2)
     tensor([3., 2., 3., 2., 0.])

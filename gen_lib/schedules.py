@@ -1,20 +1,21 @@
-r"""How noisy is x at time t? Schedules from clean (t = 0) to noise (t = last).
+"""Noise schedules: the strengths of signal and noise from clean (t = 0) to pure noise (t = last).
 
-All of them say the same with other numbers:
+A noisy image at time t and its signal-to-noise ratio are
 
     x_t = signal_t x_0 + sigma_t eps,   eps ~ N(0, I);   SNR_t = signal_t^2 / sigma_t^2
 
-The tables of Ho, Jain, Abbeel 2020 (arXiv:2006.11239) run over t = 1 ... T. A step adds a little
-noise (eq. 2), and all steps up to t add up to one (eq. 4):
+A schedule gives signal_t and sigma_t. That of Ho, Jain, Abbeel 2020 (arXiv:2006.11239) is a table
+over t = 1 ... T. Each step adds a little noise (eq. 2), and all steps up to t together are one
+Gaussian step (eq. 4):
 
     q(x_t | x_{t-1}) = N(sqrt(alpha_t) x_{t-1}, beta_t I),   alpha_t = 1 - beta_t
     q(x_t | x_0)     = N(sqrt(alpha_bar_t) x_0, (1 - alpha_bar_t) I),   alpha_bar_t = prod alpha_s
 
-so that signal_t = sqrt(alpha_bar_t) and sigma_t = sqrt(1 - alpha_bar_t). The straight path, of Liu,
-Gong, Liu 2022 (arXiv:2209.03003) and Lipman et al. 2022 (arXiv:2210.02747), where time runs the
+so signal_t = sqrt(alpha_bar_t) and sigma_t = sqrt(1 - alpha_bar_t). The straight path of Liu, Gong,
+Liu 2022 (arXiv:2209.03003) and Lipman et al. 2022 (arXiv:2210.02747), in whose papers time runs the
 other way, has signal_t = 1 - t and sigma_t = t for t in [0, 1].
 
-Between any two times s < t (Kingma, Salimans, Poole, Ho 2021, arXiv:2107.00630, appendix A.1):
+Between two times s < t (Kingma, Salimans, Poole, Ho 2021, arXiv:2107.00630, appendix A.1):
 
     q(x_t | x_s) = N(ratio x_s, std^2 I),   ratio = signal_t / signal_s,
                                             std^2 = sigma_t^2 - ratio^2 sigma_s^2
@@ -31,37 +32,44 @@ from typing_extensions import override
 
 from gen_lib import InputError
 
+Times = Float[Tensor, "*n"]  # one time, or one for each image
+Images = Float[Tensor, "b *shape"]
+
 
 class Scales(NamedTuple):
-    """What x and what the noise are multiplied by."""
+    """The factors of the signal and of the noise."""
 
-    signal: Float[Tensor, "*n"]
-    sigma: Float[Tensor, "*n"]
+    signal: Times
+    sigma: Times
 
 
 class Schedule(ABC):
-    """signal_t and sigma_t as functions of the time; times are floating-point tensors."""
+    """signal_t and sigma_t as functions of t; times are floating-point tensors."""
 
     last: float | int
     """The time of pure noise: T, or 1."""
 
     @abstractmethod
-    def signal(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """What x_0 is multiplied by at the times t."""
+    def signal(self, t: Times) -> Times:
+        """The factor of x_0 at the times t."""
 
     @abstractmethod
-    def sigma(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def sigma(self, t: Times) -> Times:
         """The standard deviation of the noise at the times t."""
 
     @abstractmethod
     def draw(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n"]:
-        """n times to train at, drawn uniformly."""
+        """Draw n times for training, uniformly."""
 
     @abstractmethod
     def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:
-        """From ``last`` down to 0 in equal steps: the times that a reverse process visits."""
+        """The times of a reverse process: from ``last`` down to 0 in equal steps.
 
-    def snr(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        Raises:
+            InputError: the schedule has no such number of steps.
+        """
+
+    def snr(self, t: Times) -> Times:
         """The signal-to-noise ratio signal_t^2 / sigma_t^2.
 
         >>> Straight().snr(torch.tensor([0.2, 0.5, 0.8]))
@@ -69,31 +77,27 @@ class Schedule(ABC):
         """
         return (self.signal(t) / self.sigma(t)) ** 2
 
-    def log_snr(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-        """log SNR_t: it falls from clean to noise, and is 0 where both are equally strong."""
+    def log_snr(self, t: Times) -> Times:
+        """log SNR_t, which falls with t and is 0 where signal and noise are equally strong."""
         return 2 * (self.signal(t).log() - self.sigma(t).log())
 
-    def scales(self, t: Float[Tensor, "*n"], x: Float[Tensor, "b *shape"]) -> Scales:
-        """signal_t and sigma_t, shaped to multiply x: one time for all of it, or one for each."""
+    def scales(self, t: Times, x: Images) -> Scales:
+        """signal_t and sigma_t, of shape (1 or b, 1, ..., 1) to multiply x."""
         shape = (-1, *[1] * (x.ndim - 1))
         return Scales(*(f(t).to(x.dtype).reshape(shape) for f in (self.signal, self.sigma)))
 
-    def noised(
-        self, x_0: Float[Tensor, "b *shape"], t: Float[Tensor, "*n"], eps: Float[Tensor, "b *shape"]
-    ) -> Float[Tensor, "b *shape"]:
-        """x_t of q(x_t | x_0), in closed form."""
+    def noised(self, x_0: Images, t: Times, eps: Images) -> Images:
+        """x_t = signal_t x_0 + sigma_t eps, a sample of q(x_t | x_0)."""
         signal, sigma = self.scales(t, x_0)
         return signal * x_0 + sigma * eps
 
-    def noise_in(
-        self, x_t: Float[Tensor, "b *shape"], t: Float[Tensor, "*n"], x_0: Float[Tensor, "b *shape"]
-    ) -> Float[Tensor, "b *shape"]:
-        """The eps that leads from x_0 to x_t; t > 0."""
+    def noise_in(self, x_t: Images, t: Times, x_0: Images) -> Images:
+        """eps = (x_t - signal_t x_0) / sigma_t, for t > 0."""
         signal, sigma = self.scales(t, x_t)
         return (x_t - signal * x_0) / sigma
 
-    def transition(self, s: Float[Tensor, "*n"], t: Float[Tensor, "*n"]) -> Scales:
-        """ratio and std of q(x_t | x_s) for s < t; for s = t - 1, the roots of alpha_t, beta_t.
+    def transition(self, s: Times, t: Times) -> Scales:
+        """ratio and std of q(x_t | x_s), s < t; for s = t - 1 they are sqrt(alpha_t), sqrt(beta_t).
 
         >>> ratio, std = Table(torch.tensor([0.1, 0.2])).transition(*torch.tensor([1.0, 2.0]))
         >>> round(float(ratio) ** 2, 4), round(float(std) ** 2, 4)
@@ -105,19 +109,19 @@ class Schedule(ABC):
 
 
 class Table(Schedule):
-    """The schedule of given beta_1 ... beta_T.
+    """The schedule with given beta_1 ... beta_T.
 
-    ``beta``, ``alpha`` and ``alpha_bar`` are float64 tables of T + 1 numbers: the entry t belongs
-    to the time t, and the entry 0 to the clean x_0 (beta_0 = 0, alpha_bar_0 = 1).
+    ``beta``, ``alpha`` and ``alpha_bar`` are float64 tables of T + 1 numbers: entry t belongs to
+    time t, and entry 0 to the clean x_0 (beta_0 = 0, alpha_bar_0 = 1).
 
     Raises:
-        InputError: there are none, or one is not between 0 and 1.
+        InputError: there is no beta, or one is not between 0 and 1.
     """
 
     def __init__(self, betas: Float[Tensor, "T"]):
         if not len(betas) or not bool(((betas > 0) & (betas < 1)).all()):
             raise InputError(
-                f"The {len(betas)} betas must be numbers between 0 and 1, and at least one."
+                f"betas holds {len(betas)} numbers: it must hold at least one, all between 0 and 1."
             )
         self.last = len(betas)
         self.beta = torch.cat([betas.new_zeros(1), betas]).double()  # (T + 1,)
@@ -125,18 +129,17 @@ class Table(Schedule):
         self.alpha_bar = self.alpha.cumprod(dim=0)
 
     @override
-    def signal(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def signal(self, t: Times) -> Times:
         return self.alpha_bar.sqrt().to(t.dtype).to(t.device)[t.long()]
 
     @override
-    def sigma(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def sigma(self, t: Times) -> Times:
         return (1 - self.alpha_bar).sqrt().to(t.dtype).to(t.device)[t.long()]
 
     @override
     def draw(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n"]:
         device = rng.device if rng else None
-        size = (n,)
-        return torch.randint(1, int(self.last) + 1, size, generator=rng, device=device) + 0.0
+        return torch.randint(1, int(self.last) + 1, (n,), generator=rng, device=device) + 0.0
 
     @override
     def times(self, steps: int) -> Float[Tensor, "steps_plus_one"]:
@@ -146,7 +149,7 @@ class Table(Schedule):
 
 
 class Straight(Schedule):
-    """signal_t = 1 - t, sigma_t = t for t in [0, 1]: x_t moves from x_0 to eps on a line.
+    """signal_t = 1 - t and sigma_t = t for t in [0, 1]: x_t moves on a line from x_0 to eps.
 
     >>> Straight().noised(torch.ones(1, 2), torch.tensor([0.25]), torch.zeros(1, 2))
     tensor([[0.7500, 0.7500]])
@@ -155,11 +158,11 @@ class Straight(Schedule):
     last = 1.0
 
     @override
-    def signal(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def signal(self, t: Times) -> Times:
         return 1 - t
 
     @override
-    def sigma(self, t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+    def sigma(self, t: Times) -> Times:
         return t
 
     @override
@@ -174,9 +177,9 @@ class Straight(Schedule):
 
 
 def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
-    """beta_t grows on a line, as in Ho et al. 2020, section 4 (there with T = 1000).
+    """beta_t grows linearly from beta_1 to beta_T (Ho et al. 2020, section 4, with T = 1000).
 
-    The ends do not follow T: a short table ends long before alpha_bar_T is near 0.
+    beta_1 and beta_T do not depend on T, so alpha_bar_T of a short table is far from 0.
 
     >>> linear().alpha_bar[-1].item() < 1e-4 < linear(100).alpha_bar[-1].item()
     True
@@ -185,9 +188,9 @@ def linear(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
 
 
 def cosine(T: int = 1000, offset: float = 0.008) -> Table:
-    """alpha_bar_t falls like a squared cosine (Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17).
+    """alpha_bar_t is a squared cosine (Nichol & Dhariwal 2021, arXiv:2102.09672, eq. 17).
 
-    As there, no beta_t is above 0.999, and the offset keeps the first ones from being too small.
+    As in that paper, no beta_t exceeds 0.999, and the offset keeps the first betas from being tiny.
 
     >>> [round(table.alpha_bar[500].item(), 2) for table in (linear(), cosine())]  # halfway
     [0.08, 0.49]
@@ -198,9 +201,10 @@ def cosine(T: int = 1000, offset: float = 0.008) -> Table:
 
 
 def sigmoid(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
-    """beta_t grows from beta_1 to beta_T on a sigmoid between -6 and 6, as in ``diffusers``.
+    """beta_t grows from beta_1 to beta_T like a sigmoid over [-6, 6].
 
-    Which names Xu et al. 2022 (arXiv:2203.02923) for it; others bend alpha_bar_t into a sigmoid.
+    This follows ``diffusers``, which cites Xu et al. 2022 (arXiv:2203.02923). Other authors call a
+    schedule "sigmoid" if alpha_bar_t has this shape.
     """
     share = torch.linspace(-6, 6, T, dtype=torch.float64, device="cpu").sigmoid()
     return Table(beta_1 + share * (beta_T - beta_1))
@@ -212,4 +216,4 @@ SCHEDULES: dict[str, Callable[[int], Schedule]] = {
     "sigmoid": sigmoid,
     "straight": lambda T: Straight(),
 }
-"""Schedules by name, as functions of T, which the straight path has no use for."""
+"""Schedules by name, as functions of T; the straight path ignores T."""

@@ -11,6 +11,7 @@ change of prose only replaces the text. The minutes that a chapter took go to ``
 
 import argparse
 import ast
+import asyncio
 import hashlib
 import json
 import os
@@ -170,7 +171,7 @@ def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) ->
     limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}})
     start = time.perf_counter()
-    client.execute(env=os.environ | limit)
+    asyncio.run(client.async_execute(env=os.environ | limit))  # closes its loop, in any thread
     minutes = (time.perf_counter() - start) / 60
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = LANGUAGE

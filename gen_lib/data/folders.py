@@ -1,4 +1,4 @@
-"""Folders of the reader's own pictures, as a data set or as two domains."""
+"""Folders of the reader's own pictures, as an image data set or as two domains."""
 
 import warnings
 from pathlib import Path
@@ -12,14 +12,14 @@ from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
 from gen_lib.data.images import ImageSet, Split
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # to decode others, such as EPS, starts a program
-MOST_PIXELS = 50_000_000  # a larger picture is refused before it is decoded
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")  # Pillow starts a program for some others (EPS)
+MOST_PIXELS = 50_000_000  # a picture with more is refused before it is decoded
 
 
 def folder_set(folder: Path, size: int) -> ImageSet:
-    """The pictures of a folder; its sub-folders, if it has any, are the classes.
+    """Load the pictures of a folder; its sub-folders, if it has any, are the classes.
 
-    Every tenth picture is held out for the test half.
+    Every tenth picture goes to the test half.
 
     Raises:
         InputError: there are fewer than two pictures, or one cannot be read.
@@ -40,28 +40,26 @@ def folder_set(folder: Path, size: int) -> ImageSet:
 
 
 def folder_domains(folder: Path, size: int, paired: bool) -> DomainSet:
-    """The pictures in ``trainA``, ``trainB``, ``testA`` and ``testB`` of a folder.
+    """Load the pictures in ``trainA``, ``trainB``, ``testA`` and ``testB``, as CycleGAN's data do.
+
+    Pictures of A and B with the same file name are pairs. The test pictures count as pairs if all
+    of them are; the training pictures, if ``paired`` asks for it.
 
     Raises:
-        InputError: one of them has no pictures, or pairs are asked for and there are none.
+        InputError: one of the four holds no pictures, or ``paired`` and the names differ.
     """
-    train, test = (
-        _half(*(_pictures(folder / f"{half}{domain}", size) for domain in "AB"))
-        for half in ("train", "test")
-    )
-    if paired and not train.paired:
+    places = ("trainA", "trainB", "testA", "testB")
+    a, b, test_a, test_b = (_domain(folder / place, size) for place in places)
+    if paired and a.captions != b.captions:
         raise InputError(
             f"The folders {folder}/trainA and trainB hold no pairs: the two pictures of a pair "
             "must have the same file name, and none may be left over."
         )
-    return DomainSet(str(folder), TwoDomains(train.a, train.b, paired), test, ("A", "B"))
+    test = TwoDomains(test_a, test_b, test_a.captions == test_b.captions)
+    return DomainSet(str(folder), TwoDomains(a, b, paired), test, ("A", "B"))
 
 
-def _half(a: Domain, b: Domain) -> TwoDomains:
-    return TwoDomains(a, b, paired=a.captions == b.captions)
-
-
-def _pictures(folder: Path, size: int) -> Domain:
+def _domain(folder: Path, size: int) -> Domain:
     files = picture_files(folder)
     if not files:
         raise InputError(
@@ -74,15 +72,15 @@ def _pictures(folder: Path, size: int) -> Domain:
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """All pictures in a folder and its sub-folders, sorted."""
+    """All picture files in a folder and its sub-folders, sorted."""
     return sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
 
 
 def read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
-    """A picture file as RGB on white, cropped and scaled to a square.
+    """Read a picture as RGB, cropped and scaled to a square; transparent pixels become white.
 
     Raises:
-        InputError: the file holds no picture, or one of too many pixels.
+        InputError: the file holds no picture, or one with too many pixels.
     """
     from PIL import Image, ImageOps
     from torchvision.transforms.functional import pil_to_tensor
@@ -96,7 +94,7 @@ def read_picture(file: Path, size: int) -> UInt8[Tensor, "3 size size"]:
                 upright = ImageOps.exif_transpose(picture).convert("RGBA")
                 opaque = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
                 return pil_to_tensor(ImageOps.fit(opaque.convert("RGB"), (size, size)))
-    except Exception as error:  # decoders raise errors of many types for bytes that are no picture
+    except Exception as error:  # Pillow raises many types of error for damaged files
         raise InputError(
             f"The picture {file} cannot be read ({error}): replace it or remove it."
         ) from error

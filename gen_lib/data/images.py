@@ -1,13 +1,10 @@
-"""Image data sets, each held whole in one uint8 tensor.
+"""Image data sets, each held in memory as one uint8 tensor.
 
-At 28 pixels the 60,000 training images of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017,
-arXiv:1708.07747) are 47 MB: a minibatch is a slice of that tensor, and no DataLoader is needed.
+The 60,000 training images of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747) take
+47 MB, so a minibatch is taken from that tensor by indexing, without a DataLoader.
 """
 
-import gzip
-import hashlib
 import os
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +25,7 @@ TORCHVISION_SETS = {
 
 
 def to_float(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Pictures 0 ... 255 to the model's range [-1, 1].
+    """Map pixels in 0 ... 255 to [-1, 1].
 
     >>> to_float(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([-1.,  1.])
@@ -37,7 +34,7 @@ def to_float(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def to_uint8(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
-    """The model's range [-1, 1] to pictures 0 ... 255; values outside are clipped.
+    """Map values in [-1, 1] to pixels in 0 ... 255; values outside are clipped.
 
     >>> to_uint8(torch.tensor([-1.0, 0.0, 3.0]))
     tensor([  0, 128, 255], dtype=torch.uint8)
@@ -46,7 +43,7 @@ def to_uint8(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 
 
 class Batch(NamedTuple):
-    """A minibatch as models see it: images in [-1, 1] and their class numbers."""
+    """A minibatch: images in [-1, 1] and their class indices."""
 
     images: Float[Tensor, "batch channels height width"]
     labels: Int64[Tensor, "batch"]
@@ -54,15 +51,14 @@ class Batch(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _order(n: int, seed: int, epoch: int) -> Int64[Tensor, "n"]:
-    rng = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-    return torch.randperm(n, generator=rng)
+    return torch.randperm(n, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
 
 
 def minibatch(n: int, step: int, size: int, seed: int) -> Int64[Tensor, "batch"]:
-    """Which of n images training step 0, 1, 2, ... sees: each once an epoch, newly shuffled.
+    """Indices, out of n images, of the minibatch of training step 0, 1, 2, ...
 
-    It depends on nothing but its arguments, so an interrupted run can go on where it was. The last
-    images of an epoch that do not fill a batch sit that epoch out.
+    Every epoch has a new random order; its last n % size images are left out. The result depends
+    on the arguments alone, so an interrupted run can continue at any step.
     """
     size = min(size, n)
     epoch, place = divmod(step, n // size)
@@ -71,7 +67,7 @@ def minibatch(n: int, step: int, size: int, seed: int) -> Int64[Tensor, "batch"]
 
 @dataclass(frozen=True)
 class Split:
-    """One half of a data set: uint8 images (N, C, H, W) and class numbers (N,)."""
+    """The training or the test half of a data set."""
 
     images: UInt8[Tensor, "n channels height width"]
     labels: Int64[Tensor, "n"]
@@ -79,31 +75,27 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
-    @property
-    def x(self) -> Float[Tensor, "n channels height width"]:
-        """All images as models see them, in [-1, 1]."""
-        return to_float(self.images)
-
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
-        """The images of a training step (see ``minibatch``)."""
-        return self[minibatch(len(self), step, size, seed)]
-
     def __getitem__(self, index: Int64[Tensor, "batch"] | slice) -> Batch:
         return Batch(to_float(self.images[index]), self.labels[index])
 
+    @property
+    def x(self) -> Float[Tensor, "n channels height width"]:
+        """All images, in [-1, 1]."""
+        return to_float(self.images)
+
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
+        """The minibatch of a training step (see ``minibatch``)."""
+        return self[minibatch(len(self), step, size, seed)]
+
     def subset(self, n: int, seed: int = 0) -> "Split":
-        """n images drawn without replacement (all of them, shuffled, where there are fewer)."""
+        """Draw n images without replacement; all of them, shuffled, if there are fewer."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
         return Split(self.images[order], self.labels[order])
-
-    def to(self, device: torch.device) -> "Split":
-        """The same images on another device."""
-        return Split(self.images.to(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set by name, its training and test halves and the names of its classes."""
+    """A data set: its name, its two halves, and the names of its classes."""
 
     name: str
     train: Split
@@ -117,33 +109,19 @@ class ImageSet:
         return channels, height, width
 
 
-def data_folder() -> Path:
-    """The folder of the shipped data: ``GEN_LIB_DATA`` if set, else ``data/`` of the checkout."""
-    override = os.environ.get("GEN_LIB_DATA")
-    folder = Path(override) if override else Path(__file__).resolve().parents[2] / "data"
-    if not folder.is_dir():
-        raise InputError(
-            f"There is no data folder at {folder}: set GEN_LIB_DATA to the data/ folder of a "
-            "clone of the course, or install the package from a clone with pip install -e ."
-        )
-    return folder
-
-
 def load(name: str, size: int = 32) -> ImageSet:
-    """A data set by name, or a folder of pictures by its path.
+    """Load a data set by name, or a folder of pictures by its path.
 
-    Args:
-        name: ``fashion_mnist`` (shipped), ``mnist``, ``kmnist``, ``cifar10`` (fetched by
-            torchvision on first use), or the path of a folder of pictures, whose sub-folders, if it
-            has any, are the classes and whose every tenth picture is held out for the test half;
-            what is transparent becomes white.
-        size: side in pixels to which the pictures of a folder are cropped and scaled.
+    ``fashion_mnist`` is shipped; torchvision downloads ``mnist``, ``kmnist`` and ``cifar10`` on
+    first use. The pictures of a folder are cropped and scaled to ``size`` x ``size`` pixels.
 
     Raises:
-        InputError: the name is unknown, or its files are missing, damaged or no pictures.
+        InputError: the name is unknown, or a file is missing, damaged or not a picture.
     """
     if name in TORCHVISION_SETS:
-        return _torchvision_set(name)
+        from gen_lib.data import sources
+
+        return sources.fashion_mnist() if name == "fashion_mnist" else sources.torchvision_set(name)
     if name and Path(name).is_dir():
         from gen_lib.data.folders import folder_set
 
@@ -154,49 +132,16 @@ def load(name: str, size: int = 32) -> ImageSet:
     )
 
 
-def _torchvision_set(name: str) -> ImageSet:
-    from torchvision import datasets  # here, because the import costs more than torch's own
+def data_folder() -> Path:
+    """The folder of the shipped data: ``GEN_LIB_DATA`` if set, else ``data/`` of the checkout.
 
-    kind, root = getattr(datasets, TORCHVISION_SETS[name]), data_folder()
-    if name == "fashion_mnist":
-        for archive, md5 in kind.resources:
-            _unpack(root / "FashionMNIST" / "raw" / archive, md5)
-    try:
-        train, test = (kind(root, train=train, download=True) for train in (True, False))
-    except (OSError, RuntimeError) as error:
+    Raises:
+        InputError: there is no such folder.
+    """
+    folder = Path(os.environ.get("GEN_LIB_DATA") or Path(__file__).resolve().parents[2] / "data")
+    if not folder.is_dir():
         raise InputError(
-            f"{name} is neither in {root} nor could it be downloaded there ({error}): connect to a "
-            "network for the first use, or take fashion_mnist, which is shipped."
-        ) from error
-    classes = tuple(label.split(" - ")[-1] for label in train.classes)
-    return ImageSet(name, _split(train), _split(test), classes)
-
-
-def _split(dataset) -> Split:
-    images = torch.as_tensor(dataset.data)
-    colour = images if images.dim() == 4 else images[..., None]  # (N, H, W, C)
-    return Split(colour.permute(0, 3, 1, 2).contiguous(), torch.as_tensor(dataset.targets))
-
-
-def _unpack(archive: Path, md5: str) -> None:
-    """Verify a shipped .gz file and put the unpacked copy that torchvision reads beside it."""
-    remedy = "restore it with `git checkout -- data`, or take data/ from a fresh clone"
-    if not archive.is_file():
-        raise InputError(f"The data file {archive} is missing: {remedy}.")
-    packed = archive.read_bytes()
-    if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
-        raise InputError(f"The data file {archive} is truncated or altered: {remedy}.")
-    unpacked = archive.with_suffix("")
-    checksum = int.from_bytes(packed[-8:-4], "little")  # a gzip file ends in the CRC32 of its text
-    if unpacked.is_file() and zlib.crc32(unpacked.read_bytes()) == checksum:
-        return
-    partial = unpacked.with_name(f"{unpacked.name}.{os.getpid()}")
-    try:
-        partial.write_bytes(gzip.decompress(packed))
-        partial.replace(unpacked)  # atomic: another process sees all of it or nothing
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise InputError(
-            f"{archive} could not be unpacked beside itself ({error.strerror}): make the folder "
-            "writable or free some disk space."
-        ) from error
+            f"There is no data folder at {folder}: set GEN_LIB_DATA to the data/ folder of a "
+            "clone of the course, or install the package from a clone with pip install -e ."
+        )
+    return folder

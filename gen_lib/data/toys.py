@@ -1,7 +1,4 @@
-"""Distributions in the plane, small enough to see and exact enough to score against.
-
-Every toy can be sampled exactly; those whose density has a closed form also give log p(x).
-"""
+"""Toy distributions in the plane: exact samples, and log p(x) where it has a closed form."""
 
 import math
 from abc import ABC, abstractmethod
@@ -17,17 +14,17 @@ from gen_lib.data.images import Batch
 
 
 class Toy(ABC):
-    """A distribution over points of the plane, within about [-3, 3] in both coordinates."""
+    """A distribution over points of the plane, nearly all of them in [-3, 3] x [-3, 3]."""
 
     name: str
 
     @abstractmethod
     def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
-        """n independent points."""
+        """Draw n independent points."""
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch:
-        """The minibatch of a training step: new points, as images of two channels, one pixel."""
-        # numbered from the other end than the model's noise of this step, which is independent
+        """The minibatch of a training step: new points, as images of shape (2, 1, 1)."""
+        # a negative seed, because the loop seeds the model's noise with non-negative ones
         points = self.sample(size, torch.Generator().manual_seed(-1 - seed * 1_000_003 - step))
         return Batch(points[:, :, None, None], torch.zeros(size, dtype=torch.long))
 
@@ -37,11 +34,11 @@ class DensityToy(Toy):
 
     @abstractmethod
     def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
-        """log p(x) in nats, at each point."""
+        """log p(x) at each point, in nats."""
 
 
 class Mixture(DensityToy):
-    """Equally likely isotropic Gaussians: p(x) = 1/M sum_m N(x; means_m, sigma^2 I)."""
+    """M equally likely Gaussians: p(x) = 1/M sum_m N(x; means_m, sigma^2 I)."""
 
     def __init__(self, name: str, means: Float[Tensor, "modes 2"], sigma: float):
         self.name, self.means, self.sigma = name, means, sigma
@@ -55,17 +52,17 @@ class Mixture(DensityToy):
     def log_prob(self, x: Float[Tensor, "n 2"]) -> Float[Tensor, "n"]:
         squared = ((x[:, None] - self.means) ** 2).sum(dim=2)  # (n, modes)
         log_normal = -squared / (2 * self.sigma**2) - math.log(2 * math.pi * self.sigma**2)
-        # exp is slow where it underflows; what is e^80 times smaller than the largest adds nothing
+        # terms below e^-80 of the largest add nothing, and exp is slow where it underflows
         log_normal = log_normal.clamp(min=log_normal.amax(dim=1, keepdim=True) - 80)
         return log_normal.logsumexp(dim=1) - math.log(len(self.means))
 
     def denoised(
         self, x: Float[Tensor, "n 2"], scale: Float[Tensor, "*n 1"], noise: Float[Tensor, "*n 1"]
     ) -> Float[Tensor, "n 2"]:
-        """E[x_0 | x] for x = scale x_0 + noise eps with x_0 of the mixture and eps ~ N(0, I).
+        """E[x_0 | x] for x = scale x_0 + noise eps, x_0 from the mixture and eps ~ N(0, I).
 
-        If x_0 came from the m-th Gaussian, its expectation is means_m + gain (x - scale means_m);
-        the weights are the probabilities of that, given x.
+        If x_0 comes from component m, the expectation is means_m + gain (x - scale means_m). It is
+        averaged over the components with the weights p(m | x).
         """
         means, variance = self.means.to(x.dtype), (scale * self.sigma) ** 2 + noise**2
         offset = x[:, None] - scale[..., None] * means  # (n, modes, 2)
@@ -75,18 +72,18 @@ class Mixture(DensityToy):
 
 
 class Modes(NamedTuple):
-    """Which modes of a mixture the samples reach."""
+    """How samples spread over the modes; a sample is near a mode within 3 sigma of its mean."""
 
     covered: int
-    """Number of modes that hold at least 1 % of all samples within 3 standard deviations."""
+    """Number of modes with at least 1 % of all samples near them."""
     near: float
-    """Share of the samples within 3 standard deviations of some mode, in [0, 1]."""
+    """Share of the samples that are near some mode, in [0, 1]."""
     shares: Float[Tensor, "modes"]
-    """Share of all samples within 3 standard deviations of each mode."""
+    """Share of the samples near each mode, in [0, 1]."""
 
 
 def modes(x: Float[Tensor, "n 2"], mixture: Mixture) -> Modes:
-    """How many modes of a mixture in the plane do the samples cover?
+    """Count the samples near each mode of a mixture.
 
     >>> two = Mixture("two", torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), sigma=0.1)
     >>> modes(torch.tensor([[1.1, 0.0], [0.5, 0.0]]), two)
@@ -99,7 +96,7 @@ def modes(x: Float[Tensor, "n 2"], mixture: Mixture) -> Modes:
 
 
 class Checkerboard(DensityToy):
-    """Uniform on the 8 dark squares, each of side 1, of a 4 x 4 board over [-2, 2]^2."""
+    """Uniform on the 8 dark unit squares of a 4 x 4 board over [-2, 2] x [-2, 2]."""
 
     name = "checkerboard"
 
@@ -118,7 +115,7 @@ class Checkerboard(DensityToy):
 
 
 class TwoMoons(Toy):
-    """Two interleaved half circles of radius 1.5 with Gaussian noise of 0.1."""
+    """Two interleaved half circles of radius 1.5, with Gaussian noise of standard deviation 0.1."""
 
     name = "two_moons"
 
@@ -126,14 +123,13 @@ class TwoMoons(Toy):
     def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n 2"]:
         angle = math.pi * torch.rand(n, generator=rng)
         upper = torch.stack([angle.cos() - 0.5, angle.sin() - 0.25], dim=1)
-        lower = -upper
-        moon = torch.rand(n, 1, generator=rng) < 0.5
+        is_upper = torch.rand(n, 1, generator=rng) < 0.5
         noise = 0.1 * torch.randn(n, 2, generator=rng)
-        return 1.5 * torch.where(moon, upper, lower) + noise
+        return 1.5 * torch.where(is_upper, upper, -upper) + noise
 
 
 class SwissRoll(Toy):
-    """A spiral of one and a half turns, r = angle / (2.25 pi), up to radius 2, noise of 0.05."""
+    """A spiral of 1.5 turns, radius = angle / (2.25 pi) <= 2, with noise of deviation 0.05."""
 
     name = "swiss_roll"
 
@@ -145,31 +141,19 @@ class SwissRoll(Toy):
         return angle[:, None] / (2.25 * math.pi) * direction + noise
 
 
-def _circle(modes: int, radius: float) -> Float[Tensor, "modes 2"]:
-    angle = 2 * math.pi * torch.arange(modes) / modes
-    return radius * torch.stack([angle.cos(), angle.sin()], dim=1)
-
-
-def _grid(side: int) -> Float[Tensor, "modes 2"]:
-    ticks = torch.linspace(-2, 2, side)
-    return torch.cartesian_prod(ticks, ticks)
-
-
-EIGHT_GAUSSIANS = Mixture("eight_gaussians", _circle(8, radius=2.0), sigma=0.05)
+_ANGLES = 2 * math.pi * torch.arange(8) / 8
+_TICKS = torch.linspace(-2, 2, 5)
+EIGHT_GAUSSIANS = Mixture(
+    "eight_gaussians", 2.0 * torch.stack([_ANGLES.cos(), _ANGLES.sin()], dim=1), sigma=0.05
+)
+GRID = Mixture("grid", torch.cartesian_prod(_TICKS, _TICKS), sigma=0.05)
 TOYS: dict[str, Toy] = {
-    toy.name: toy
-    for toy in (
-        EIGHT_GAUSSIANS,
-        Mixture("grid", _grid(5), sigma=0.05),
-        TwoMoons(),
-        SwissRoll(),
-        Checkerboard(),
-    )
+    toy.name: toy for toy in (EIGHT_GAUSSIANS, GRID, TwoMoons(), SwissRoll(), Checkerboard())
 }
 
 
 def load_toy(name: str) -> Toy:
-    """A toy by name: eight_gaussians, grid, two_moons, swiss_roll or checkerboard.
+    """Load a toy: eight_gaussians, grid, two_moons, swiss_roll or checkerboard.
 
     >>> load_toy("grid").sample(3).shape
     torch.Size([3, 2])

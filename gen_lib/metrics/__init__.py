@@ -1,7 +1,7 @@
-"""Measures of quality. Those exported here compare arrays and know no model.
+"""Measures of quality. This package exports functions of tensors; three modules hold the rest.
 
-``sample_quality`` measures samples in the features of the frozen judge, ``translation`` translated
-images against their true partners, ``linear_probe`` what a linear classifier reads from features.
+``sample_quality`` measures samples in the features of a frozen classifier, ``translation`` compares
+translations with their true partners, ``linear_probe`` tests features by a linear classifier.
 """
 
 from gen_lib.metrics.features import (

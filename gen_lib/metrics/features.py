@@ -1,17 +1,18 @@
-"""Distances between two sets of images, given the features of each image.
+"""Comparisons of two sets of images, given a feature vector of each image.
 
-- the Fréchet distance, Heusel et al. 2017 (arXiv:1706.08500), eq. 6;
-- the kernel distance, Bińkowski et al. 2018 (arXiv:1801.01401): an unbiased squared MMD with the
-  kernel (x.y / d + 1)^3;
-- precision and recall, Kynkäänniemi et al. 2019 (arXiv:1904.06991), k = 3;
-- density and coverage, Naeem et al. 2020 (arXiv:2002.09797), k = 5.
+- Fréchet distance: Heusel et al. 2017 (arXiv:1706.08500), eq. 6;
+- kernel distance: Bińkowski et al. 2018 (arXiv:1801.01401), an unbiased squared MMD (maximum mean
+  discrepancy) with the kernel (x.y / d + 1)^3 for d features;
+- precision and recall: Kynkäänniemi et al. 2019 (arXiv:1904.06991), k = 3;
+- density and coverage: Naeem et al. 2020 (arXiv:2002.09797), k = 5.
+
+The neighbourhood of a point is the ball around it whose radius is the distance to its k-th nearest
+neighbour in its own set.
 """
-
-import warnings
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 
 def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features"]) -> float:
@@ -24,7 +25,7 @@ def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m feature
     a, b = a.double(), b.double()
     mu_a, mu_b = a.mean(dim=0), b.mean(dim=0)
     S_a, S_b = torch.cov(a.T), torch.cov(b.T)
-    # the trace of a matrix root is the sum of the roots of the eigenvalues, here real and >= 0
+    # the trace of the root is the sum of the roots of the eigenvalues, which are real and >= 0
     trace_of_root = torch.linalg.eigvals(S_a @ S_b).sqrt().real.sum()
     difference = (mu_a - mu_b).square().sum()
     return (difference + S_a.trace() + S_b.trace() - 2 * trace_of_root).item()
@@ -33,67 +34,58 @@ def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m feature
 def kernel_distance(
     a: Float[Tensor, "n features"], b: Float[Tensor, "m features"], seed: int = 0
 ) -> float:
-    """Unbiased squared MMD with a cubic kernel, mean over 100 pairs of subsets of 1,000 at most.
+    """Unbiased squared MMD with a cubic kernel, averaged over 100 subsets of at most 1,000 images.
 
     >>> same, other = torch.randn(2, 500, 8, generator=torch.Generator().manual_seed(0))
     >>> abs(kernel_distance(same, other)) < 0.05 < kernel_distance(same, other + 1.0)
     True
     """
-    from torchmetrics.image.kid import KernelInceptionDistance
-
-    size = min(1_000, len(a), len(b))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that it keeps all features in memory
-        distance = KernelInceptionDistance(feature=_Features(a.shape[1]), subset_size=size)
-    distance.update(a, real=False)
-    distance.update(b, real=True)
-    with torch.random.fork_rng(devices=[]):  # torchmetrics draws the subsets from the global state
-        torch.default_generator.manual_seed(seed)
-        return distance.compute()[0].item()
+    rng, size = torch.Generator().manual_seed(seed), min(1_000, len(a), len(b))
+    distances = []
+    for _ in range(100):
+        y, x = (points[torch.randperm(len(points), generator=rng)[:size]] for points in (b, a))
+        k_yy, k_xx, k_yx = _cubic_kernel(y, y), _cubic_kernel(x, x), _cubic_kernel(y, x)
+        within = (k_yy.sum(dim=1) - k_yy.diag()).sum() + (k_xx.sum(dim=1) - k_xx.diag()).sum()
+        between = k_yx.sum(dim=0).sum()
+        distances.append(within / (size * (size - 1)) - 2 * between / size**2)
+    return torch.stack(distances).mean().item()
 
 
 def precision_recall(
     fake: Float[Tensor, "n features"], real: Float[Tensor, "m features"], k: int = 3
 ) -> tuple[float, float]:
-    """Share of fakes within reach of some real point, and of reals within reach of some fake.
-
-    A point's reach is the distance to its k-th nearest neighbour in its own set.
+    """Share of fakes in the neighbourhood of some real image; share of reals in that of some fake.
 
     >>> real = torch.arange(10.0)[:, None]
-    >>> fake = torch.tensor([[0.0], [0.5], [1.0], [1.5]])  # all of them good, on a part of the line
+    >>> fake = torch.tensor([[0.0], [0.5], [1.0], [1.5]])  # realistic, but only near 0 and 1
     >>> [round(share, 2) for share in precision_recall(fake, real, k=1)]
     [1.0, 0.3]
     """
     distance = torch.cdist(fake, real)  # (n, m)
-    precision = (distance <= _reach(real, k)).any(dim=1).float().mean()
-    recall = (distance <= _reach(fake, k)[:, None]).any(dim=0).float().mean()
+    precision = (distance <= _radius(real, k)).any(dim=1).float().mean()
+    recall = (distance <= _radius(fake, k)[:, None]).any(dim=0).float().mean()
     return precision.item(), recall.item()
 
 
 def density_coverage(
     fake: Float[Tensor, "n features"], real: Float[Tensor, "m features"], k: int = 5
 ) -> tuple[float, float]:
-    """Mean number of real reaches that a fake is in, over k; share of real reaches with a fake.
+    """Mean number of real neighbourhoods a fake lies in, over k; share that hold some fake.
 
     >>> real = torch.arange(10.0)[:, None]
-    >>> [round(share, 2) for share in density_coverage(real[:5] + 0.5, real, k=1)]  # in two each
+    >>> [round(share, 2) for share in density_coverage(real[:5] + 0.5, real, k=1)]
     [2.0, 0.6]
     """
-    inside = torch.cdist(fake, real) <= _reach(real, k)  # (n, m)
+    inside = torch.cdist(fake, real) <= _radius(real, k)  # (n, m)
     return inside.sum(dim=1).float().mean().item() / k, inside.any(dim=0).float().mean().item()
 
 
-class _Features(nn.Module):
-    """What torchmetrics calls a feature extractor, for features that are extracted already."""
-
-    def __init__(self, num_features: int):
-        super().__init__()
-        self.num_features = num_features
-
-    def forward(self, features: Tensor) -> Tensor:
-        return features
+def _cubic_kernel(
+    x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
+) -> Float[Tensor, "n m"]:
+    return (x @ y.T * (1.0 / x.shape[1]) + 1) ** 3
 
 
-def _reach(points: Float[Tensor, "n features"], k: int) -> Float[Tensor, "n"]:
-    """Distance of each point to its k-th nearest neighbour, itself not counted."""
+def _radius(points: Float[Tensor, "n features"], k: int) -> Float[Tensor, "n"]:
+    """Distance of each point to its k-th nearest neighbour; the point itself is not counted."""
     return torch.cdist(points, points).kthvalue(k + 1, dim=1).values

@@ -1,4 +1,4 @@
-"""Differences between images: for reconstructions, translations, and to find copies."""
+"""Differences between images, to measure reconstructions and translations and to find copies."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Row(NamedTuple):
-    """One figure of a table, and the figures to compare it with."""
+    """One figure of a model, and the same figure of its baselines, by name."""
 
     name: str
     value: float
@@ -19,9 +19,9 @@ class Row(NamedTuple):
 def compared(
     figure: Callable[[Tensor, Tensor], float], x: Tensor, outputs: dict[str, Tensor]
 ) -> Row:
-    """figure(output, x) for each output: the first is the row's value, the others its baselines."""
-    value, *others = (figure(y, x) for y in outputs.values())
-    return Row(figure.__name__, value, dict(zip(list(outputs)[1:], others, strict=True)))
+    """Compute figure(output, x) of each output; the first is the model's, the others baselines."""
+    (_, value), *baselines = ((name, figure(y, x)) for name, y in outputs.items())
+    return Row(figure.__name__, value, dict(baselines))
 
 
 def mse(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
@@ -34,7 +34,7 @@ def mse(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
 
 
 def l1(y: Float[Tensor, "*shape"], x: Float[Tensor, "*shape"]) -> float:
-    """Mean absolute difference, both images in [-1, 1].
+    """Mean absolute error per pixel, both images in [-1, 1].
 
     >>> l1(torch.ones(2, 1, 4, 4), torch.zeros(2, 1, 4, 4))
     1.0
@@ -53,27 +53,26 @@ def psnr(y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> float:
 
 
 def ssim(y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"]) -> float:
-    """Mean structural similarity in [-1, 1] of images in [-1, 1] (Wang et al. 2004); 1 if equal."""
+    """Mean structural similarity of images in [-1, 1] (Wang et al. 2004); equal images have 1."""
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     return torch.as_tensor(structural_similarity_index_measure(y, x, data_range=2.0)).item()
 
 
 class Nearest(NamedTuple):
-    """For each image the closest one of another set."""
+    """For each image, the index of the closest image of another set and the distance to it."""
 
     indices: Int64[Tensor, "n"]
     distance: Float[Tensor, "n"]
-    """Euclidean, over all values of the image."""
 
 
 def nearest(x: Float[Tensor, "n *shape"], pool: Float[Tensor, "m *shape"]) -> Nearest:
-    """The nearest neighbours of x in the pool: is what was sampled a copy of a training image?
+    """The nearest neighbours of x in the pool by Euclidean distance, for instance to find copies.
 
     >>> nearest(torch.tensor([[1.0, 1.0]]), torch.tensor([[0.0, 0.0], [1.0, 0.5]]))
     Nearest(indices=tensor([1]), distance=tensor([0.5000]))
     """
     parts = [torch.cdist(part.flatten(1), pool.flatten(1)).argmin(dim=1) for part in x.split(500)]
     indices = torch.cat(parts)
-    # cdist multiplies matrices, whose rounding would leave a copy at a distance above 0
+    # computed anew: the rounding of cdist would give a copy a distance above 0
     return Nearest(indices, (x - pool[indices]).flatten(1).norm(dim=1))

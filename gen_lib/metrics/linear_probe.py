@@ -1,7 +1,7 @@
-"""What can be read from features? A linear classifier tells.
+"""The linear probe: how well a linear classifier predicts the classes of images from features.
 
-Linear, since a deep classifier would do the missing work itself: Alain & Bengio 2016
-(arXiv:1610.01644).
+The classifier is linear because a deep one could learn the features that are missing (Alain &
+Bengio 2016, arXiv:1610.01644).
 """
 
 import warnings
@@ -12,17 +12,17 @@ from torch import Tensor
 
 
 class Labelled(NamedTuple):
-    """Features of images, one row each, and the classes of these images."""
+    """Features of images, one row per image, and their class indices."""
 
     features: Float[Tensor, "n features"]
     labels: Int64[Tensor, "n"]
 
 
 def linear_probe(train: Labelled, chosen_on: Labelled, test: Labelled) -> float:
-    """Test accuracy of a linear classifier of features.
+    """Test accuracy, in [0, 1], of logistic regression on standardised features.
 
-    Logistic regression on standardised features; the strength of its L2 penalty is the one with the
-    best accuracy on ``chosen_on``, images that are neither in ``train`` nor in ``test``.
+    The strength of its L2 penalty is the one with the best accuracy on ``chosen_on``, whose images
+    are neither in ``train`` nor in ``test``.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -33,7 +33,7 @@ def linear_probe(train: Labelled, chosen_on: Labelled, test: Labelled) -> float:
     )
     fits: dict[float, LogisticRegression] = {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early is a penalty as well
+        warnings.simplefilter("ignore", ConvergenceWarning)  # stopping early regularises, too
         for C in (0.001, 0.01, 0.1, 1.0):
             fit = LogisticRegression(C=C, max_iter=200).fit(x, train.labels)
             fits.setdefault(fit.score(x_chosen, chosen_on.labels), fit)  # the stronger, if equal

@@ -1,8 +1,8 @@
-"""The quality of samples: distances to real test images, in the features of the frozen judge.
+"""The quality of samples, measured in the features of a frozen classifier, the judge.
 
-The judge is a classifier; its features are the 128 activations before its last layer. In them the
-Fréchet distance is called the *course Fréchet distance*. The floor of each figure is the same
-figure for real training images.
+The features are the 128 activations before the judge's last layer. The Fréchet distance between
+samples and real test images in these features is called the *course Fréchet distance*. The floor of
+a figure is the same figure for real training images in place of samples.
 
 A second judge, which tells the two styles of emoji apart, measures translations between them.
 """
@@ -29,9 +29,9 @@ from gen_lib.models.judge import Judge
 from gen_lib.training.checkpoints import load_judge, load_pretrained
 
 N_FRECHET = 10_000
-N_NEIGHBOURS = 2_000  # precision, recall, density and coverage compare all pairs
-FEWEST = 6  # images, for five nearest neighbours
-STYLE_JUDGE = "style-judge"  # shipped; it tells emoji of A from those of B
+N_NEIGHBOURS = 2_000  # images for precision, recall, density and coverage, which compare all pairs
+FEWEST = 6  # images: a point needs five neighbours in its own set
+STYLE_JUDGE = "style-judge"  # the shipped classifier of the two styles of emoji
 
 
 class Quality(NamedTuple):
@@ -42,27 +42,30 @@ class Quality(NamedTuple):
     kernel: float
     """Kernel distance, about 0 for equal distributions, smaller is better."""
     precision: float
-    """Share of samples that lie among the real images, in [0, 1]."""
+    """Share of samples in the neighbourhood of a real image, in [0, 1]."""
     recall: float
-    """Share of real images that lie among the samples, in [0, 1]."""
+    """Share of real images in the neighbourhood of a sample, in [0, 1]."""
     density: float
-    """Real neighbourhoods that a sample lies in, over k; about 1 for equal distributions."""
+    """Real neighbourhoods that a sample is in, over k; about 1 for equal distributions."""
     coverage: float
     """Share of real neighbourhoods that hold a sample; about 0.97 for equal distributions."""
 
 
 def class_histogram(judge: Judge, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "classes"]:
-    """Share of the images that the judge gives to each class; sums to 1."""
+    """Share of the images that the judge assigns to each class; the shares sum to 1."""
     logits = in_batches(judge.logits, x)
     return torch.bincount(logits.argmax(dim=1), minlength=logits.shape[1]) / len(x)
 
 
 class SampleQuality:
-    """The judge and the features of a data set's test images, ready to measure samples.
+    """Compares samples with the test images of a data set in the features of a judge.
 
     Args:
-        images: what the samples should look like.
-        judge: whose features count; the frozen one unless given.
+        images: the data set whose images the samples should look like.
+        judge: the classifier; the frozen one unless given.
+
+    Raises:
+        InputError: the judge was made for images of another shape.
     """
 
     def __init__(self, images: ImageSet, judge: Judge | None = None):
@@ -73,10 +76,10 @@ class SampleQuality:
 
     def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
         """The judge's features of images in [-1, 1]."""
-        return in_batches(self.judge.features, x, size=100)  # so few stay in the cache
+        return in_batches(self.judge.features, x, size=100)  # small batches stay in the cache
 
     def frechet(self, x: Float[Tensor, "n c h w"]) -> float:
-        """Course Fréchet distance of images to as many test images (all 10,000 by convention)."""
+        """Course Fréchet distance of N images to the first N test images (by convention 10,000)."""
         return frechet_distance(self.features(x), self.reference[: len(x)])
 
     def frechet_floor(self, n: int = N_FRECHET) -> float:
@@ -84,9 +87,11 @@ class SampleQuality:
         return self.frechet(self.images.train.subset(n).x)
 
     def quality(self, x: Float[Tensor, "n c h w"]) -> Quality:
-        """All distances of images to as many test images; neighbour figures from 2,000 of them."""
-        fake = self.features(x)
-        real = self.reference[: len(x)]
+        """All figures of N images against the first N test images.
+
+        Precision, recall, density and coverage use the first 2,000 of them.
+        """
+        fake, real = self.features(x), self.reference[: len(x)]
         few_fake, few_real = fake[:N_NEIGHBOURS], real[:N_NEIGHBOURS]
         return Quality(
             frechet_distance(fake, real),
@@ -96,16 +101,12 @@ class SampleQuality:
         )
 
     def floor(self, n: int = N_FRECHET) -> Quality:
-        """The same figures for n real training images: nothing that samples does better."""
+        """All figures of n real training images, the best that samples can be expected to reach."""
         return self.quality(self.images.train.subset(n).x)
 
 
 def check_shape(model: Model, images: ImageSet | DomainSet) -> None:
-    """Check that the model was made for images of this shape.
-
-    Raises:
-        InputError: it was made for others.
-    """
+    """Raise InputError if the model was made for images of another shape."""
     if (made_for := model.config.get("image_shape", images.image_shape)) != images.image_shape:
         raise InputError(
             f"The model {type(model).__name__} was made for images of shape "
@@ -115,11 +116,11 @@ def check_shape(model: Model, images: ImageSet | DomainSet) -> None:
 
 
 def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) -> list[Row]:
-    """The figures of a model's outputs that a frozen judge gives; none where no judge applies.
+    """The figures of a model's samples or translations that need a judge, beside their floors.
 
     Args:
-        model: trained; its samples are measured if it draws any.
-        data: real test images of the kind that the model makes.
+        model: a trained model; the list is empty if no judge applies to its outputs.
+        data: the data set that the model should imitate.
         n: number of samples, at most as many as there are real images.
 
     Raises:
@@ -127,12 +128,12 @@ def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) ->
     """
     if isinstance(data, DomainSet):
         if isinstance(model, Translates) and data.name == "emoji":
-            return _style_rows(model, data)
+            return [*_style_rows(model, data, "B"), *_style_rows(model, data, "A")]
         return []
-    n = min(n, len(data.train), len(data.test))
     judge = load_judge()
     if not isinstance(model, Samples) or data.image_shape != judge.config["image_shape"]:
         return []
+    n = min(n, len(data.train), len(data.test))
     if n < FEWEST:
         raise InputError(f"{n} images are too few to measure samples: take at least {FEWEST}.")
     rng = torch.Generator().manual_seed(0)
@@ -143,27 +144,29 @@ def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) ->
 
 
 def style_share(judge: Judge, y: Images, domain: int) -> float:
-    """Share of the images, in [0, 1], that a classifier of the domains A and B calls ``domain``."""
+    """Share of the images, in [0, 1], that a classifier of A and B assigns to ``domain``."""
     return (in_batches(judge.logits, y).argmax(dim=1) == domain).float().mean().item()
 
 
 def style_distance(judge: Judge, y: Images, target: Images) -> float:
-    """Fréchet distance between the features of two sets of images."""
+    """Fréchet distance between the judge's features of two sets of images."""
     return frechet_distance(*(in_batches(judge.features, images) for images in (y, target)))
 
 
-def _style_rows(model: Translates, domains: DomainSet) -> list[Row]:
-    """Share and distance of each style, beside those of true pictures: held-out and seen ones."""
-    judge, rows = load_pretrained(STYLE_JUDGE, Judge), []
-    sides: tuple[tuple[Side, int], ...] = (("B", B), ("A", A))
-    for to, domain in sides:
-        outputs = Outputs(model.translate, domains, to)
-        truth, seen = outputs.truth, outputs.seen.x
-        order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
-        floor = seen[order[: len(truth)]]
-        images = outputs.images
-        shares = {n: style_share(judge, y, domain) for n, y in (images | {"truth": truth}).items()}
-        far = {n: style_distance(judge, y, truth) for n, y in (images | {"floor": floor}).items()}
-        for name, figures in (("style", shares), ("frechet", far)):
-            rows.append(Row(f"{name}_to_{to.lower()}", figures.pop(""), figures))
-    return rows
+def _style_rows(model: Translates, domains: DomainSet, to: Side) -> list[Row]:
+    """Share with the target's style and distance to the true partners, beside the baselines.
+
+    The true partners are the ceiling of the share; real training images are the floor of the
+    distance.
+    """
+    judge, outputs = load_pretrained(STYLE_JUDGE, Judge), Outputs(model.translate, domains, to)
+    images, truth, seen = outputs.images, outputs.truth, outputs.seen.x
+    order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))
+    floor = seen[order[: len(truth)]]
+    domain = B if to == "B" else A
+    share = {n: style_share(judge, y, domain) for n, y in (images | {"truth": truth}).items()}
+    distance = {n: style_distance(judge, y, truth) for n, y in (images | {"floor": floor}).items()}
+    return [
+        Row(f"{name}_to_{to.lower()}", figures.pop(""), figures)
+        for name, figures in (("style", share), ("frechet", distance))
+    ]

@@ -1,10 +1,10 @@
-"""Measures of a translation between two domains, against the true partner of each picture.
+"""Measures of translations between two domains: the error against the true partners.
 
-A translation is compared with the picture that it should have become, which training never saw.
-Three baselines need no training: the *identity* (the source itself), its *blur* (blurring alone
-lowers L1, because it averages over what is uncertain), and *colour*, which gives each channel the
-mean and the standard deviation that it has in the other domain (after Reinhard et al. 2001, who do
-so in a colour space of their own).
+The true partner of a test picture shows the same thing in the other domain; training never sees it.
+Three baselines need no training: *identity*, the source itself; *blur*, the blurred source, whose
+L1 is lower because it averages over uncertain detail; and *colour*, which gives each channel the
+mean and the standard deviation of the other domain (after Reinhard et al. 2001, who do so in a
+colour space of their own).
 """
 
 from collections.abc import Callable
@@ -24,20 +24,20 @@ Side = Literal["A", "B"]
 
 
 def retrieval(y: Images, x: Images) -> float:
-    """Share of the y_n, in [0, 1], whose nearest of all x is x_n; by chance 1 / N."""
+    """Share of the images y_n, in [0, 1], whose nearest of all x is x_n; by chance 1 / N."""
     nearest = torch.cdist(y.flatten(1), x.flatten(1)).argmin(dim=1)
     return (nearest == torch.arange(len(y))).float().mean().item()
 
 
 def blur(x: Images) -> Images:
-    """The mean over 3 x 3 pixels; at the border, over the pixels inside the picture."""
+    """Average over 3 x 3 pixels; at the border, over the pixels inside the image."""
     return avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def colour_transfer(
     x: Images, source: Float[Tensor, "s c h w"], target: Float[Tensor, "t c h w"]
 ) -> Images:
-    """Shift and scale each channel of x from the statistics of ``source`` to those of ``target``.
+    """Change mean and deviation of each channel from those of ``source`` to those of ``target``.
 
     The result is clipped to [-1, 1].
     """
@@ -49,24 +49,26 @@ def colour_transfer(
 
 
 class Outputs:
-    """The translations of the test pictures to one side, beside the three baselines.
+    """The translations of the test pictures to one domain, and the three baselines.
+
+    Attributes: ``images``, the translations under "" and the baselines by name; ``truth``, the true
+    partners; ``bases``, the indices of the base pictures; ``seen``, the target's training pictures.
 
     Args:
-        translate: (images, side) to translated images, such as ``model.translate``.
-        domains: test pictures of both sides.
-        to: the side to reach.
+        translate: maps images and a side to translated images, such as ``model.translate``.
+        domains: the data set.
+        to: the domain to translate to.
 
     Raises:
-        InputError: the test pictures are no pairs, so that there is no true partner.
+        InputError: the test pictures are not pairs.
     """
 
     def __init__(self, translate: Callable[[Images, Side], Images], domains: DomainSet, to: Side):
         train, test = domains.train, domains.test
         if not test.paired:
             raise InputError(f"The test pictures of {domains.name} are no pairs to measure on.")
-        source, target, before, self.seen = (
-            (test.a, test.b, train.a, train.b) if to == "B" else (test.b, test.a, train.b, train.a)
-        )
+        source, target = (test.a, test.b) if to == "B" else (test.b, test.a)
+        seen_source, self.seen = (train.a, train.b) if to == "B" else (train.b, train.a)
         x, self.truth, self.bases = source.x, target.x, source.bases
         with torch.no_grad():
             translated = torch.cat([translate(part, to) for part in x.split(500)])
@@ -74,14 +76,14 @@ class Outputs:
             "": translated.clamp(-1, 1),
             "identity": x,
             "blur": blur(x),
-            "colour": colour_transfer(x, before.x, self.seen.x),
+            "colour": colour_transfer(x, seen_source.x, self.seen.x),
         }
 
 
 def translation_rows(translate: Callable[[Images, Side], Images], domains: DomainSet) -> list[Row]:
-    """PSNR, L1, SSIM and retrieval of the true partner, towards B and towards A.
+    """PSNR, L1, SSIM and retrieval of the translations to B and to A, beside the baselines.
 
-    Retrieval is among base pictures, one of each family. Errors are those of ``Outputs``.
+    Retrieval compares base pictures only, one of each family. Errors are those of ``Outputs``.
     """
     rows = []
     for to in ("B", "A"):

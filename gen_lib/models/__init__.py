@@ -1,4 +1,4 @@
-"""What is minimised, and how does one sample? A file for each family, and what they share."""
+"""The models: one file for each family, with its loss and the way to sample from it."""
 
 from gen_lib.models.autoencoder import (
     ConvAutoencoder,
@@ -32,4 +32,4 @@ KINDS = (
     Judge,
 )
 MODELS: dict[str, type[Model]] = {kind.name: kind for kind in KINDS}
-"""Every model by the name that the command line and the checkpoints use."""
+"""Every model by its name on the command line and in checkpoints."""

@@ -1,4 +1,4 @@
-r"""Autoencoders: map an image to a short code and back.
+r"""Autoencoders: an encoder maps an image to a short code, a decoder maps it back.
 
 The lecture's loss over the N training images is
 
@@ -24,7 +24,16 @@ from typing_extensions import override
 from gen_lib import InputError
 from gen_lib.data import Batch, ImageSet
 from gen_lib.metrics.images import Row, compared, mse, psnr, ssim
-from gen_lib.models.base import Loss, Model, Reconstructs, in_batches, positive
+from gen_lib.models.base import (
+    Codes,
+    Images,
+    Loss,
+    Model,
+    Reconstructs,
+    check_not_negative,
+    in_batches,
+    positive,
+)
 from gen_lib.nets.feedforward import conv_decoder, conv_encoder, conv_features, conv_images, mlp
 
 
@@ -40,18 +49,21 @@ def reconstruction_loss(
 
 
 class Autoencoder(Model, Reconstructs):
-    """Encoder, code, decoder, trained on E(w); subclasses choose the two networks."""
+    """An encoder and a decoder, trained on E(w); subclasses choose the two networks.
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, lr: float, **config):
-        super().__init__(**config)
-        self.encoder, self.decoder, self.lr = encoder, decoder, lr
+    All autoencoders take an ``image_shape``, (channels, height, width), both sides multiples of 4
+    for convolutions, and ``latent_size``, the number of units of the code, at least 1.
+    """
 
-    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n latent"]:
-        """Images in [-1, 1] to codes z."""
+    encoder: nn.Module
+    decoder: nn.Module
+
+    @override
+    def encode(self, x: Images) -> Codes:
         return self.encoder(self.fitting(x))
 
-    def decode(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n c h w"]:
-        """Codes z to images, about [-1, 1]."""
+    @override
+    def decode(self, z: Codes) -> Images:
         return self.decoder(z)
 
     @override
@@ -66,29 +78,22 @@ class Autoencoder(Model, Reconstructs):
 
 
 class LinearAutoencoder(Autoencoder):
-    """The basic autoencoder: one linear layer each way, no non-linearity.
-
-    Args:
-        image_shape: (channels, height, width).
-        latent_size: number of units of the code, at least 1.
-    """
+    """The basic autoencoder: one linear layer each way, no non-linearity."""
 
     name = "ae"
+    lr = 3e-2
 
     def __init__(self, image_shape: tuple[int, int, int] = (1, 28, 28), latent_size: int = 16):
+        super().__init__(image_shape=image_shape, latent_size=latent_size)
         d, k = prod(image_shape), positive("latent_size", latent_size)
-        encoder = nn.Sequential(nn.Flatten(), mlp(d, k))
-        decoder = nn.Sequential(mlp(k, d), nn.Unflatten(1, image_shape))
-        super().__init__(encoder, decoder, 3e-2, image_shape=image_shape, latent_size=latent_size)
+        self.encoder = nn.Sequential(nn.Flatten(), mlp(d, k))
+        self.decoder = nn.Sequential(mlp(k, d), nn.Unflatten(1, image_shape))
 
 
 class DeepAutoencoder(Autoencoder):
     """Fully connected layers with a non-linearity between them, narrowing to the code and back.
 
-    Args:
-        image_shape: (channels, height, width).
-        latent_size: number of units of the code, at least 1.
-        hidden: sizes of the encoder's hidden layers; the decoder mirrors them.
+    ``hidden`` are the sizes of the encoder's hidden layers; the decoder mirrors them.
     """
 
     name = "deep-ae"
@@ -99,24 +104,21 @@ class DeepAutoencoder(Autoencoder):
         latent_size: int = 16,
         hidden: tuple[int, ...] = (512, 256),
     ):
+        super().__init__(image_shape=image_shape, latent_size=latent_size, hidden=hidden)
         d, k = prod(image_shape), positive("latent_size", latent_size)
-        encoder = nn.Sequential(nn.Flatten(), mlp(d, *hidden, k))
-        decoder = nn.Sequential(mlp(k, *reversed(hidden), d), nn.Unflatten(1, image_shape))
-        config = {"image_shape": image_shape, "latent_size": latent_size, "hidden": hidden}
-        super().__init__(encoder, decoder, 1e-3, **config)
+        self.encoder = nn.Sequential(nn.Flatten(), mlp(d, *hidden, k))
+        self.decoder = nn.Sequential(mlp(k, *reversed(hidden), d), nn.Unflatten(1, image_shape))
 
 
 class ConvAutoencoder(Autoencoder):
     """Convolutions down to a quarter of the side, one linear layer to the code, and back.
 
-    Args:
-        image_shape: (channels, height, width); height and width are multiples of 4.
-        latent_size: number of units of the code, at least 1.
-        width: channels of the first layer.
-        hidden: size of a dense layer on either side of the code; 0 for none.
+    ``width`` is the number of channels of the first layer, ``hidden`` the size of a dense layer on
+    either side of the code, 0 for none.
     """
 
     name = "conv-ae"
+    lr = 2e-3
 
     def __init__(
         self,
@@ -126,29 +128,17 @@ class ConvAutoencoder(Autoencoder):
         hidden: int = 0,
     ):
         k = positive("latent_size", latent_size)
-        encoder, decoder = (f(image_shape, k, width, hidden) for f in (conv_encoder, conv_decoder))
-        super().__init__(
-            encoder,
-            decoder,
-            2e-3,
-            image_shape=image_shape,
-            latent_size=k,
-            width=width,
-            hidden=hidden,
-        )
+        super().__init__(image_shape=image_shape, latent_size=k, width=width, hidden=hidden)
+        self.encoder = conv_encoder(image_shape, k, width, hidden)
+        self.decoder = conv_decoder(image_shape, k, width, hidden)
 
 
-class SparseAutoencoder(Model, Reconstructs):
-    """More units than pixels, few of them active: E(w) + lambda sum_k |z_k|.
+class SparseAutoencoder(Autoencoder):
+    """More units than pixels, few of them active: the loss is E(w) + lambda sum_k |z_k|.
 
-    The code is z = relu(W_e x + b_e), and y = W_d z + b_d with columns of W_d of unit length;
-    without that, ever smaller codes with ever larger columns would cheat the penalty. The encoder
-    starts as the decoder's transpose.
-
-    Args:
-        image_shape: (channels, height, width).
-        latent_size: number of units K, usually more than the pixels.
-        sparsity: lambda, >= 0.
+    The code is z = relu(W_e x + b_e), the image y = W_d z + b_d. The columns of W_d have unit
+    length: otherwise smaller codes with larger columns would lower the penalty and change nothing.
+    The encoder starts as the decoder's transpose. ``sparsity`` is lambda, >= 0.
     """
 
     name = "sparse"
@@ -161,8 +151,7 @@ class SparseAutoencoder(Model, Reconstructs):
         sparsity: float = 0.3,
     ):
         super().__init__(image_shape=image_shape, latent_size=latent_size, sparsity=sparsity)
-        if not 0 <= sparsity < torch.inf:
-            raise InputError(f"sparsity is {sparsity}: lambda must be 0 or a positive number.")
+        check_not_negative(sparsity=sparsity)
         d, k = prod(image_shape), positive("latent_size", latent_size)
         self.image_shape, self.sparsity = image_shape, sparsity
         self.encoder = nn.Linear(d, k)
@@ -175,12 +164,12 @@ class SparseAutoencoder(Model, Reconstructs):
         """The columns of W_d, each of unit length: the image that each unit adds."""
         return self.columns / self.columns.norm(dim=0)
 
-    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n k"]:
-        """Images in [-1, 1] to codes, all >= 0 and most of them 0."""
+    @override
+    def encode(self, x: Images) -> Codes:
         return self.encoder(self.fitting(x).flatten(1)).relu()
 
-    def decode(self, z: Float[Tensor, "n k"]) -> Float[Tensor, "n c h w"]:
-        """Codes to images, about [-1, 1]."""
+    @override
+    def decode(self, z: Codes) -> Images:
         return (z @ self.dictionary.T + self.bias).reshape(-1, *self.image_shape)
 
     @override
@@ -193,15 +182,12 @@ class SparseAutoencoder(Model, Reconstructs):
         terms = {"E": error, "penalty": penalty, "active_units": active}
         return Loss(error + self.sparsity * penalty, terms)
 
-    @override
-    def rows(self, data: ImageSet) -> list[Row]:
-        return reconstruction_rows(self, data)
 
-
-class DenoisingAutoencoder(Model, Reconstructs):
+class DenoisingAutoencoder(Autoencoder):
     """Clean images from noised ones (Vincent et al. 2008): sum_n ||y(x~_n, w) - x_n||^2.
 
-    The lecture writes this loss without the 1/2 of E(w); the minimiser is the same.
+    The lecture writes this loss without the 1/2 of E(w); the minimiser is the same. The code holds
+    all features of the last convolution.
 
     Args:
         image_shape: (channels, height, width), both sides multiples of 4.
@@ -220,27 +206,19 @@ class DenoisingAutoencoder(Model, Reconstructs):
         dropped: float = 0.0,
         width: int = 32,
     ):
-        super().__init__(image_shape=image_shape, sigma=sigma, dropped=dropped, width=width)
         if not (0 <= sigma < torch.inf and 0 <= dropped < 1):
             raise InputError(
                 f"sigma is {sigma} and dropped is {dropped}: sigma must be at least 0, and dropped "
                 "at least 0 and below 1."
             )
+        super().__init__(image_shape=image_shape, sigma=sigma, dropped=dropped, width=width)
         self.sigma, self.dropped = sigma, dropped
         self.encoder = conv_features(image_shape, width)
         self.decoder = conv_images(image_shape, width)
 
-    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
-        """Images, clean or noised, to their features."""
-        return self.encoder(self.fitting(x))
-
-    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n channels"]:
-        """The features averaged over the places of the image: what a linear probe reads."""
+    def features(self, x: Images) -> Float[Tensor, "n channels"]:
+        """The code averaged over the places of the image: the input of a linear probe."""
         return self.encode(x).unflatten(1, (2 * self.config["width"], -1)).mean(dim=2)
-
-    def decode(self, z: Float[Tensor, "n features"]) -> Float[Tensor, "n c h w"]:
-        """Features to clean images, about [-1, 1]."""
-        return self.decoder(z)
 
     @override
     def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
@@ -254,16 +232,13 @@ class DenoisingAutoencoder(Model, Reconstructs):
         x = data.test.x
         noised = add_noise(x, self.sigma, self.dropped, torch.Generator().manual_seed(0))
         value = psnr(in_batches(self.reconstruct, noised), x)
-        denoised = Row("denoised_psnr", value, {"noised": psnr(noised, x)})
-        return [*reconstruction_rows(self, data), denoised]
+        return [*super().rows(data), Row("denoised_psnr", value, {"noised": psnr(noised, x)})]
 
 
-def add_noise(
-    x: Float[Tensor, "n c h w"], sigma: float, dropped: float, rng: torch.Generator
-) -> Float[Tensor, "n c h w"]:
+def add_noise(x: Images, sigma: float, dropped: float, rng: torch.Generator) -> Images:
     """x~: Gaussian noise of standard deviation sigma, then a share of the pixels set to -1.
 
-    Nothing is clipped, so the noised image leaves [-1, 1].
+    Nothing is clipped, so values may lie outside [-1, 1].
     """
     noise = torch.randn(x.shape, generator=rng, device=x.device)
     kept = torch.rand(x.shape, generator=rng, device=x.device) >= dropped
@@ -273,8 +248,8 @@ def add_noise(
 def reconstruction_rows(model: Reconstructs, data: ImageSet) -> list[Row]:
     """MSE, PSNR and SSIM of reconstructed test images, beside PCA and the mean training image.
 
-    PCA has as many components as the code has units; it is left out where that is no fewer than
-    the pixels, since its error would be 0.
+    PCA has as many components as the code has units. It is left out if these are as many as the
+    pixels or more, since its error would be 0.
     """
     train, x = data.train.x, data.test.x
     latent_size = in_batches(model.encode, x[:2]).shape[1]
@@ -289,8 +264,7 @@ class PCA(NamedTuple):
     """Principal component analysis: the best linear autoencoder, in closed form."""
 
     mean: Float[Tensor, "d"]
-    components: Float[Tensor, "k d"]
-    """Orthonormal rows, the direction of largest variance first."""
+    components: Float[Tensor, "k d"]  # orthonormal rows, the direction of largest variance first
 
     @classmethod
     def fit(cls, x: Float[Tensor, "n *shape"], latent_size: int) -> "PCA":
@@ -302,7 +276,7 @@ class PCA(NamedTuple):
         components = torch.linalg.eigh(covariance).eigenvectors.flip(1).T  # largest first
         return cls(mean, components[: positive("latent_size", latent_size)])
 
-    def encode(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:
+    def encode(self, x: Float[Tensor, "n *shape"]) -> Codes:
         """Coordinates along the components."""
         return (x.flatten(1) - self.mean) @ self.components.T
 

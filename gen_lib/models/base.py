@@ -1,6 +1,6 @@
-"""The interface that every model of the course implements.
+"""The interface of every model: the loss to minimise, and what a trained model can do.
 
-A model with one set of weights writes ``loss``. A game between two players, such as a GAN, writes
+A model with one set of weights defines ``loss``. A game between two players, such as a GAN, defines
 ``players`` and ``turns`` instead. The training loop uses nothing else.
 """
 
@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from gen_lib import InputError
 from gen_lib.metrics.images import Row
 
+Images = Float[Tensor, "n c h w"]  # values in [-1, 1]
+Codes = Float[Tensor, "n k"]  # k units for each image
+
 
 class Loss(NamedTuple):
     """A scalar loss to minimise, and named scalars to record."""
@@ -24,16 +27,12 @@ class Loss(NamedTuple):
 
 
 class Player(NamedTuple):
-    """Parameters that one AdamW optimiser updates, and its settings.
-
-    ``lr`` is the peak learning rate. Weight decay multiplies every weight by 1 - lr * weight_decay
-    in each step (Loshchilov & Hutter 2017, arXiv:1711.05101).
-    """
+    """Parameters that one AdamW optimiser updates, and the settings of that optimiser."""
 
     parameters: list[nn.Parameter]
-    lr: float
+    lr: float  # the peak of the learning rate
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0
+    weight_decay: float = 0.0  # each step multiplies the weights by 1 - lr * weight_decay
 
 
 class Turn(NamedTuple):
@@ -45,15 +44,10 @@ class Turn(NamedTuple):
 
 
 class Model(nn.Module, ABC):
-    """A trainable model.
-
-    ``config`` holds the keyword arguments that build the same model again. ``lr``, ``betas`` and
-    ``weight_decay`` are the settings of the optimiser.
-    """
+    """A trainable model; ``config`` holds the keyword arguments that build the same model again."""
 
     name: ClassVar[str]
-    batch_size: ClassVar[int] = 128
-    """The default number of images in a training step."""
+    batch_size: ClassVar[int] = 128  # the default number of images in a training step
     lr: float = 1e-3
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
@@ -64,12 +58,9 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, batch: Any, rng: torch.Generator, progress: float) -> Loss:
-        """The loss of a batch.
+        """The loss of images in [-1, 1], a ``Batch`` or a ``PairBatch`` of two domains.
 
-        Args:
-            batch: images in [-1, 1]: a ``Batch``, or a ``PairBatch`` of two domains.
-            rng: source of all random numbers.
-            progress: share of the training budget already spent, in [0, 1].
+        ``rng`` draws all noise; ``progress`` is the share of the budget already spent, in [0, 1].
         """
 
     def players(self) -> dict[str, Player]:
@@ -85,11 +76,7 @@ class Model(nn.Module, ABC):
         return []
 
     def fitting(self, x: Float[Tensor, "n *shape"]) -> Float[Tensor, "n *shape"]:
-        """Return x if its images have the shape that the model was made for.
-
-        Raises:
-            InputError: the images have another shape.
-        """
+        """Return x, or raise an InputError if the model was made for images of another shape."""
         if (shape := tuple(x.shape[1:])) != tuple(self.config["image_shape"]):
             raise InputError(
                 f"Images of shape {shape} do not fit a model made for shape "
@@ -99,37 +86,29 @@ class Model(nn.Module, ABC):
 
 
 class Game(Model):
-    """A model whose players minimise losses of their own, such as a GAN."""
+    """A model whose players minimise losses of their own, such as a GAN.
+
+    Subclasses define ``players``, each with its own parameters, and ``turns``, the updates of a
+    training step in order. The loop updates a player before it asks for the next turn.
+    """
 
     def loss(self, batch: Any, rng: torch.Generator, progress: float) -> Loss:
         """Not defined for a game, which has one loss for each player."""
         raise TypeError(f"A {self.name!r} has one loss for each player: use turns.")
-
-    @abstractmethod
-    def players(self) -> dict[str, Player]:
-        """The players by name, each with its own parameters."""
-
-    @abstractmethod
-    def turns(self, batch: Any, rng: torch.Generator, progress: float) -> Iterator[Turn]:
-        """The updates of one training step, in order.
-
-        The loop differentiates each loss with respect to that player's parameters and updates them
-        before it asks for the next turn, so a later turn sees the new weights.
-        """
 
 
 class Reconstructs(ABC):
     """A model that maps images to codes and back."""
 
     @abstractmethod
-    def encode(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n latent"]:
+    def encode(self, x: Images) -> Codes:
         """Images in [-1, 1] to codes."""
 
     @abstractmethod
-    def decode(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n c h w"]:
+    def decode(self, z: Codes) -> Images:
         """Codes to images, about [-1, 1]."""
 
-    def reconstruct(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def reconstruct(self, x: Images) -> Images:
         """y(x): decode the code of x."""
         return self.decode(self.encode(x))
 
@@ -138,21 +117,18 @@ class Samples(ABC):
     """A model that draws new images."""
 
     @abstractmethod
-    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Images:
         """n new images in [-1, 1]."""
 
 
 class Translates(ABC):
-    """A model that shows an image of one domain as it would look in the other."""
+    """A model that translates images between two domains, A and B."""
 
-    needs_pairs: ClassVar[bool] = False
-    """Whether it is trained on true pairs."""
+    needs_pairs: ClassVar[bool] = False  # whether it is trained on true pairs
 
     @abstractmethod
-    def translate(
-        self, x: Float[Tensor, "n c h w"], to: Literal["A", "B"]
-    ) -> Float[Tensor, "n c h w"]:
-        """Images in [-1, 1] of the other domain to the domain A or B, about [-1, 1]."""
+    def translate(self, x: Images, to: Literal["A", "B"]) -> Images:
+        """Images in [-1, 1] of the other domain, translated to domain A or B; about [-1, 1]."""
 
 
 @torch.no_grad()
@@ -164,22 +140,14 @@ def in_batches(
 
 
 def positive(argument: str, value: int) -> int:
-    """Return value if it is at least 1.
-
-    Raises:
-        InputError: it is smaller; the message names the argument.
-    """
+    """Return value, or raise an InputError that names the argument if it is below 1."""
     if value < 1:
         raise InputError(f"{argument} is {value}: it must be a whole number of at least 1.")
     return value
 
 
-def check_not_negative(**weights: float) -> None:
-    """Check that settings are finite numbers of at least 0.
-
-    Raises:
-        InputError: one is not; the message names it.
-    """
-    for name, value in weights.items():
+def check_not_negative(**settings: float | int) -> None:
+    """Raise an InputError that names the first setting that is negative or not finite."""
+    for name, value in settings.items():
         if not 0 <= value < torch.inf:
             raise InputError(f"{name} is {value}: it must be 0 or a positive number.")

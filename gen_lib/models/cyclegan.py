@@ -7,13 +7,14 @@ discriminators minimise the least-squares loss (Mao et al. 2016, arXiv:1611.0407
 
 and the generators the sum over both directions of
 
-    E (D_Y(G(x)) - 1)^2                          look like B,
+    E (D_Y(G(x)) - 1)^2                          G(x) looks like an image of B,
     + lambda_cycle E |F(G(x)) - x|               F is the inverse of G,
-    + lambda_identity E |G(y) - y|               leave alone what is in B already,
+    + lambda_identity E |G(y) - y|               G leaves images of B unchanged,
 
-|.| being the mean over pixels of the absolute difference. The weight of the last term fades to 0
-during the first half of training: it starts G near the identity, and later holds the colours back.
-Noise may be put on G(x) before F sees it, so that F cannot live on traces too faint to see.
+|.| being the mean over pixels of the absolute difference. The weight of the last term falls to 0
+during the first half of training: it makes G start near the identity, but would later keep it from
+changing colours. Noise may be added to G(x) before F sees it: then F cannot rebuild x from traces
+in G(x) that are too faint to see.
 """
 
 from collections.abc import Iterator
@@ -27,11 +28,10 @@ from typing_extensions import override
 from gen_lib.data import DomainSet, PairBatch
 from gen_lib.metrics.images import Row
 from gen_lib.metrics.translation import translation_rows
-from gen_lib.models.base import Game, Player, Translates, Turn, check_not_negative
+from gen_lib.models.base import Game, Images, Player, Translates, Turn, check_not_negative
 from gen_lib.nets.patchgan import patch_discriminator, translator
 
-Images = Float[Tensor, "n c h w"]
-Verdicts = Float[Tensor, "n 1 rows columns"]
+Verdicts = Float[Tensor, "n 1 rows columns"]  # of a patch discriminator: about 1 for real
 
 
 def discriminator_loss(real: Verdicts, fake: Verdicts) -> Float[Tensor, ""]:
@@ -44,7 +44,7 @@ def discriminator_loss(real: Verdicts, fake: Verdicts) -> Float[Tensor, ""]:
 
 
 def adversarial_loss(fake: Verdicts) -> Float[Tensor, ""]:
-    """E (D(fake) - 1)^2: what a generator minimises, so that D takes its images for real.
+    """E (D(fake) - 1)^2, the loss of a generator: small if D takes its images for real.
 
     >>> adversarial_loss(torch.zeros(2, 1, 4, 4))
     tensor(1.)
@@ -62,13 +62,10 @@ def distance(a: Images, b: Images) -> Float[Tensor, ""]:
 
 
 class ImagePool(nn.Module):
-    """Translations of the past, so that a discriminator does not forget what it has learnt.
+    """Past translations, shown again so that a discriminator does not forget what it has learnt.
 
-    Half of the images that go in come out again; for the others, older ones come out
-    (Shrivastava et al. 2016, arXiv:1612.07828, section 2.3; Zhu et al. keep 50).
-
-    Args:
-        size: most images kept; 0 for no pool.
+    At most ``size`` images are kept, 0 for no pool (Shrivastava et al. 2016, arXiv:1612.07828,
+    section 2.3; Zhu et al. keep 50).
     """
 
     images: Tensor
@@ -79,16 +76,13 @@ class ImagePool(nn.Module):
         self.register_buffer("images", torch.empty(0), persistent=False)
 
     def exchange(self, new: Images, rng: torch.Generator) -> Images:
-        """As many images as go in; until the pool is full, the same ones."""
+        """The new images; once the pool is full, half of them are exchanged for older ones."""
         if not len(self.images):
-            self.images = new[:0]  # of the shape and on the device of what comes
+            self.images = new[:0]  # with the shape and the device of the new images
         room = self.size - len(self.images)
         if room or not self.size:
             self.images = torch.cat([self.images, new[:room]])
             return new
-        return self._swap(new, rng)
-
-    def _swap(self, new: Images, rng: torch.Generator) -> Images:
         n, device = min(len(new), self.size), new.device
         places = torch.randperm(self.size, generator=rng, device=device)[:n]
         old = torch.rand(n, generator=rng, device=device) < 0.5
@@ -99,7 +93,7 @@ class ImagePool(nn.Module):
 
 
 class Translations(NamedTuple):
-    """A batch and its translations by both generators."""
+    """A batch of x of A and y of B, and its translations G(x) and F(y)."""
 
     x: Images
     y: Images
@@ -162,7 +156,7 @@ class CycleGAN(Game, Translates):
 
     @override
     def turns(self, batch: PairBatch, rng: torch.Generator, progress: float) -> Iterator[Turn]:
-        """The generators' turn, then the discriminators' on the same translations or older ones."""
+        """The generators' turn, then the discriminators' on the same or older translations."""
         t = Translations(batch.x, batch.y, self.g(batch.x), self.f(batch.y))
         yield self._generators_turn(t, rng, progress)
         yield self._discriminators_turn(t, rng)

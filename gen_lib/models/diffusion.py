@@ -1,4 +1,4 @@
-r"""Diffusion: learn to see the image in noise at every strength, then start from noise alone.
+r"""Diffusion: a network estimates the clean image in a noisy one; sampling starts from pure noise.
 
 Ho, Jain, Abbeel 2020 (arXiv:2006.11239). An image is noised by a schedule (``schedules``),
 
@@ -9,14 +9,14 @@ and a network y(x_t, t) learns a mixture y = a_t x_0 + b_t eps of the two by lea
 
     L = E || y(x_t, t) - (a_t x_0 + b_t eps) ||^2
 
-Which mixture, is a choice (``TARGETS``): x_0; eps; v = signal_t eps - sigma_t x_0 (Salimans & Ho
-2022, arXiv:2202.00512, appendix D); or the velocity eps - x_0 of the straight path (Liu, Gong, Liu
-2022, arXiv:2209.03003). With x_t known, any of them gives all the others: two linear equations in
-x_0 and eps, whose determinant is signal_t b_t - sigma_t a_t. So all of them are one network up to a
-linear map; what differs is how much an error at the time t counts.
+The mixture is a choice (``TARGETS``): x_0; eps; v = signal_t eps - sigma_t x_0 (Salimans & Ho 2022,
+arXiv:2202.00512, appendix D); or the velocity eps - x_0 of the straight path (Liu, Gong, Liu 2022,
+arXiv:2209.03003). x_t and y are two linear equations in x_0 and eps, whose determinant is
+signal_t b_t - sigma_t a_t, so y gives both. The targets differ only in a linear map, and thereby in
+the weight of an error at the time t.
 
-A reverse process (``samplers``) turns estimates into images. With labels hidden now and then in
-training, one network estimates with and without a label, for guidance (Ho & Salimans 2022,
+A reverse process (``samplers``) turns estimates into images. For guidance by labels, training hides
+a share of the labels, so that one network estimates with and without a label (Ho & Salimans 2022,
 arXiv:2207.12598).
 """
 
@@ -32,7 +32,7 @@ from typing_extensions import override
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models.base import Loss, Model, Samples, positive
+from gen_lib.models.base import Images, Loss, Model, Samples, positive
 from gen_lib.nets.unet import TimedMLP, UNet
 from gen_lib.samplers import (
     Ancestral,
@@ -48,7 +48,8 @@ from gen_lib.samplers import (
 )
 from gen_lib.schedules import SCHEDULES, Schedule, Straight
 
-CALLS = 40  # network calls of a sample, unless told otherwise
+Labels = Int64[Tensor, "n"]
+CALLS = 40  # default number of network calls for a sample
 PART = 500  # images that are sampled at a time, to bound the memory
 
 TARGETS: dict[str, Callable[[Any, Any], tuple[Any, Any]]] = {
@@ -74,16 +75,16 @@ def solve(
 
 
 class DenoisingDiffusion(Model, Samples):
-    """A network that sees x_0 and eps in x_t; subclasses choose the network.
+    """A diffusion model; subclasses choose the network.
 
     Args:
-        net: (x_t, t / last in [0, 1], labels or None) to y.
-        shape: channels, height and width of what is sampled.
-        known: number of labels that the network knows; 0 for none.
+        net: maps x_t, t / last in [0, 1], and labels or None to y.
+        shape: (channels, height, width) of a sample.
+        known: number of labels, 0 for none; the label index ``known`` means unconditional.
         schedule: a name in ``SCHEDULES``.
-        target: what y is, a name in ``TARGETS``.
-        T: number of times of a schedule that is a table.
-        label_dropout: share of the labels that are hidden in training.
+        target: the mixture y that the network predicts, a name in ``TARGETS``.
+        T: number of time steps of a schedule that is a table.
+        label_dropout: share of the labels hidden in training, in [0, 1).
         config: the arguments that build the model again, besides these.
     """
 
@@ -110,27 +111,22 @@ class DenoisingDiffusion(Model, Samples):
         self.schedule: Schedule = SCHEDULES[schedule](positive("T", T))
 
     def estimate(
-        self,
-        x_t: Float[Tensor, "n c h w"],
-        t: Float[Tensor, "*n"],
-        labels: Int64[Tensor, "n"] | None = None,
+        self, x_t: Images, t: Float[Tensor, "*n"], labels: Labels | None = None
     ) -> Estimate:
-        """x_0 and eps in x_t, for one time or one for each, by one network call."""
+        """x_0 and eps in x_t by one network call; t is one time for all images, or one for each."""
         y = self._predict(x_t, t.expand(len(x_t)), labels)
         return solve(self.target, y, x_t, *self.schedule.scales(t, x_t))
 
-    def denoiser(
-        self, labels: Int64[Tensor, "n"] | None = None, guidance: float | int = 0.0
-    ) -> Denoiser:
-        """What samplers ask: estimates for these labels, with a guidance weight >= 0.
+    def denoiser(self, labels: Labels | None = None, guidance: float | int = 0.0) -> Denoiser:
+        """The function that samplers call: ``estimate`` for these labels, with guidance >= 0.
 
         Raises:
             InputError: labels or guidance for a network that knows no labels, or guidance alone.
         """
         if (labels is not None or guidance) and not self.known:
-            raise InputError("This model was trained without labels: it can't be told any.")
+            raise InputError("This model was trained without labels: give none, and no guidance.")
         if guidance and labels is None:
-            raise InputError("Guidance needs labels to guide to: give one for each image.")
+            raise InputError("Guidance needs labels: give one for each image.")
         asked: Denoiser = partial(self.estimate, labels=labels)
         return guided(asked, self.estimate, guidance) if guidance else asked
 
@@ -141,17 +137,17 @@ class DenoisingDiffusion(Model, Samples):
         *,
         sampler: Sampler | None = None,
         calls: int = CALLS,
-        labels: Int64[Tensor, "n"] | None = None,
+        labels: Labels | None = None,
         guidance: float | int = 0.0,
     ) -> Iterator[State]:
         """Every state of a reverse process from noise to n samples.
 
         Args:
             n: number of samples.
-            rng: of the noise.
+            rng: source of the noise.
             sampler: Heun's method unless given.
-            calls: the network calls that it may take at most; guidance takes two at a time.
-            labels: one for each sample; without, a sample of any kind.
+            calls: the largest number of network calls; an estimate with guidance takes two.
+            labels: one for each sample; without them the samples are unconditional.
             guidance: weight w >= 0 of the label.
         """
         sampler = sampler or Heun(self.schedule)
@@ -168,22 +164,16 @@ class DenoisingDiffusion(Model, Samples):
         *,
         sampler: Sampler | None = None,
         calls: int = CALLS,
-        labels: Int64[Tensor, "n"] | None = None,
+        labels: Labels | None = None,
         guidance: float | int = 0.0,
-    ) -> Float[Tensor, "n c h w"]:
+    ) -> Images:
         """The last of the ``states``, 500 samples at a time."""
+        states = partial(self.states, rng=rng, sampler=sampler, calls=calls, guidance=guidance)
         parts = []
         for start in range(0, n, PART):
             some = None if labels is None else labels[start : start + PART]
-            states = self.states(
-                min(PART, n - start),
-                rng,
-                sampler=sampler,
-                calls=calls,
-                labels=some,
-                guidance=guidance,
-            )
-            parts.append(last(states).x.clamp(-self.limit, self.limit))
+            x = last(states(min(PART, n - start), labels=some)).x
+            parts.append(x.clamp(-self.limit, self.limit))
         return torch.cat(parts)
 
     @override
@@ -202,7 +192,7 @@ class DenoisingDiffusion(Model, Samples):
         return self.net(x_t, (t / self.schedule.last).to(x_t.dtype), labels).float()
 
     def _partly_hidden(self, labels: Tensor, rng: torch.Generator) -> Tensor | None:
-        """Labels, where a share ``label_dropout`` of them says nothing."""
+        """Labels, a share of them replaced by the index ``known``, which means unconditional."""
         if not self.known:
             return None
         u = torch.rand(labels.shape, generator=rng, device=labels.device)
@@ -210,18 +200,15 @@ class DenoisingDiffusion(Model, Samples):
 
 
 class Diffusion(DenoisingDiffusion):
-    """Images; the network is a small U-Net.
+    """A diffusion model of images; the network is a small U-Net.
 
     Args:
         image_shape: (channels, height, width); height and width are multiples of 4.
         width: channels of the U-Net at half the side, a multiple of 8.
-        blocks: of the U-Net on each of its three stretches.
-        schedule: a name in ``SCHEDULES``.
-        target: what the network predicts, a name in ``TARGETS``.
-        T: number of times of a schedule that is a table.
-        conditional: whether the network is told the labels.
+        blocks: residual blocks in each of the U-Net's three parts.
+        schedule, target, T, label_dropout: see ``DenoisingDiffusion``.
+        conditional: whether the network is given the labels.
         classes: number of labels in the data.
-        label_dropout: share of the labels that are hidden in training.
     """
 
     name = "diffusion"
@@ -247,20 +234,20 @@ class Diffusion(DenoisingDiffusion):
 
     def inpaint(
         self,
-        x: Float[Tensor, "n c h w"],
+        x: Images,
         mask: Bool[Tensor, "n #c h w"],
         rng: torch.Generator | None = None,
         *,
         calls: int = CALLS,
         repeats: int = 1,
-    ) -> Float[Tensor, "n c h w"]:
-        """x with the pixels drawn anew where the mask is True, to go with all others.
+    ) -> Images:
+        """Sample the pixels where the mask is True so that they fit the other pixels of x.
 
         Args:
-            x: images in [-1, 1]; what stands under the mask is not looked at.
-            mask: True where a pixel is to be drawn.
-            rng: of the noise.
-            calls: the network calls that it may take at most.
+            x: images in [-1, 1]; pixels under the mask are ignored.
+            mask: True where a pixel is to be sampled.
+            rng: source of the noise.
+            calls: the largest number of network calls.
             repeats: how often each step is done, with noise added back in between.
         """
         sampler, x = Ancestral(self.schedule), self.fitting(x)
@@ -273,7 +260,7 @@ class Diffusion(DenoisingDiffusion):
 
 
 class PlaneDiffusion(DenoisingDiffusion):
-    """Points of the plane, as images of two channels and one pixel; the network is an MLP."""
+    """A diffusion model of points of the plane, as images (2, 1, 1); the network is an MLP."""
 
     name = "plane-diffusion"
 
@@ -290,7 +277,7 @@ def _check(schedule: str, target: str, label_dropout: float) -> None:
             raise InputError(f"There is no {kind} {given!r}: choose one of {', '.join(names)}.")
     if target == "eps" and isinstance(SCHEDULES[schedule](1), Straight):
         raise InputError(
-            "On the straight path x_t is pure noise at t = 1, and eps says nothing about x_0: "
+            "On the straight path x_t is pure noise at t = 1, where eps says nothing about x_0: "
             "choose another target, or a schedule that is a table."
         )
     if not 0 <= label_dropout < 1:

@@ -1,6 +1,8 @@
-r"""Generative adversarial networks: a generator learns from a discriminator that judges its images.
+r"""Generative adversarial networks: a generator and a discriminator are trained as opponents.
 
-Goodfellow et al. 2014 (arXiv:1406.2661), eq. 1, the lecture's objective:
+The discriminator D learns to tell real images from generated ones; the generator G learns to make
+images that D takes for real. The lecture's objective is eq. 1 of Goodfellow et al. 2014
+(arXiv:1406.2661):
 
     min_{theta_g} max_{theta_d}  V = E_{x ~ p_data} log D(x) + E_{z ~ p(z)} log(1 - D(G(z))).
 
@@ -38,7 +40,9 @@ from typing_extensions import override
 from gen_lib import InputError
 from gen_lib.data import Batch
 from gen_lib.models.base import (
+    Codes,
     Game,
+    Images,
     Player,
     Samples,
     Turn,
@@ -49,8 +53,7 @@ from gen_lib.models.base import (
 from gen_lib.nets.feedforward import conv_encoder, conv_generator, mlp
 
 Logits = Float[Tensor, "n"]
-WEIGHTED = (nn.Linear, nn.Conv2d)
-leaky = partial(nn.LeakyReLU, 0.2)  # in D: its gradient is zero nowhere, so G can always learn
+leaky = partial(nn.LeakyReLU, 0.2)  # for D: its gradient is never zero, so G always gets one
 
 
 def value(real: Logits, fake: Logits) -> Float[Tensor, ""]:
@@ -103,19 +106,15 @@ def squared_slope(f: Logits, x: Float[Tensor, "n *shape"]) -> Float[Tensor, ""]:
 class Rules(NamedTuple):
     """The settings of an adversarial game."""
 
-    loss: str = "relativistic"
-    """A name in ``LOSSES``."""
-    penalty: float = 0.0
-    """Weight of R1 + R2, 0 for none."""
-    spectral: bool = False
-    """Whether each layer of D is divided by its largest singular value."""
-    lr_g: float = 1e-3
+    loss: str = "relativistic"  # a name in ``LOSSES``
+    penalty: float = 0.0  # weight of R1 + R2, 0 for none
+    spectral: bool = False  # whether each layer of D is divided by its largest singular value
+    lr_g: float = 1e-3  # learning rate of the generator
     lr_d: float = 1e-3
-    turns_g: int = 1
-    """Turns of the generator in a training step."""
+    turns_g: int = 1  # updates of the generator in a training step
     turns_d: int = 1
     betas: tuple[float, float] = (0.0, 0.99)
-    """Of both optimisers: no momentum, since the opponent of a few turns ago is no guide."""
+    """Of both optimisers; no momentum, since past gradients belong to another state of the game."""
 
 
 class Adversarial(Game, Samples):
@@ -127,24 +126,24 @@ class Adversarial(Game, Samples):
         self.generator, self.discriminator, self.rules = generator, discriminator, rules
         self.latent_size: int = config["latent_size"]
         if rules.spectral:
-            for layer in [m for m in discriminator.modules() if isinstance(m, WEIGHTED)]:
-                spectral_norm(layer)
+            for layer in [*discriminator.modules()]:
+                if isinstance(layer, nn.Linear | nn.Conv2d):
+                    spectral_norm(layer)
 
-    def generate(self, z: Float[Tensor, "n latent"]) -> Float[Tensor, "n c h w"]:
+    def generate(self, z: Codes) -> Images:
         """G(z)."""
         return self.generator(z)
 
-    def logits(self, x: Float[Tensor, "n c h w"]) -> Logits:
+    def logits(self, x: Images) -> Logits:
         """f(x): above 0 where the discriminator takes x for real; D(x) is its sigmoid."""
         return self.discriminator(x)[:, 0].float()
 
-    def noise(self, n: int, rng: torch.Generator | None) -> Float[Tensor, "n latent"]:
+    def noise(self, n: int, rng: torch.Generator | None) -> Codes:
         """z ~ N(0, I)."""
-        device = rng.device if rng else None
-        return torch.randn(n, self.latent_size, generator=rng, device=device)
+        return torch.randn(n, self.latent_size, generator=rng, device=rng.device if rng else None)
 
     @override
-    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Images:
         return in_batches(self.generate, self.noise(n, rng))
 
     @override
@@ -160,13 +159,13 @@ class Adversarial(Game, Samples):
     def turns(self, batch: Batch, rng: torch.Generator, progress: float) -> Iterator[Turn]:
         """The discriminator's turns, then the generator's."""
         for _ in range(self.rules.turns_d):
-            yield self._discriminate(batch.images, rng)
+            yield self._discriminator_turn(batch.images, rng)
         for _ in range(self.rules.turns_g):
-            yield self._deceive(batch.images, rng)
+            yield self._generator_turn(batch.images, rng)
 
-    def _discriminate(self, x: Tensor, rng: torch.Generator) -> Turn:
+    def _discriminator_turn(self, x: Tensor, rng: torch.Generator) -> Turn:
         fakes = self.generate(self.noise(len(x), rng)).detach()
-        x, fakes = (  # tensors of their own, that a slope can be taken at
+        x, fakes = (  # leaves of the graph, so that f can be differentiated at them
             part.detach().float().requires_grad_(self.rules.penalty > 0) for part in (x, fakes)
         )
         real, fake = self.logits(x), self.logits(fakes)
@@ -177,7 +176,7 @@ class Adversarial(Game, Samples):
             loss, terms["slope"] = loss + self.rules.penalty / 2 * slope, slope
         return Turn("discriminator", loss, terms)
 
-    def _deceive(self, x: Tensor, rng: torch.Generator) -> Turn:
+    def _generator_turn(self, x: Tensor, rng: torch.Generator) -> Turn:
         fake = self.logits(self.generate(self.noise(len(x), rng)))
         real = self.logits(x) if self.rules.loss == "relativistic" else fake.detach()
         loss = LOSSES[self.rules.loss].generator(real, fake)
@@ -185,18 +184,13 @@ class Adversarial(Game, Samples):
 
 
 class GAN(Adversarial):
-    """Images: D a convolutional network from an image to a number, G its mirror.
+    """A GAN of images: D is a convolutional network from an image to a number, G its mirror.
 
     Args:
         image_shape: (channels, height, width); height and width are multiples of 4.
         latent_size: number of units of z.
         width: channels of the first layer of D and of the last of G.
-        loss: a name in ``LOSSES``.
-        penalty: the weight of R1 + R2, 0 for none.
-        spectral: whether each layer of D is divided by its largest singular value.
-        lr_g, lr_d: learning rates of the generator and the discriminator.
-        turns_g, turns_d: turns of each in a training step.
-        betas: of both players' optimisers.
+        loss, penalty, spectral, lr_g, lr_d, turns_g, turns_d, betas: see ``Rules``.
     """
 
     name = "gan"
@@ -224,15 +218,15 @@ class GAN(Adversarial):
 
 
 PLANE = Rules(loss="relativistic", penalty=0.01, lr_g=2e-3, lr_d=2e-3)
-"""The default for toys."""
+"""The default of ``PlaneGAN``."""
 COLLAPSE = {"loss": "saturating", "penalty": 0.0, "lr_d": 2e-4}
 """Rules that make the generator collapse: D has no penalty, and G learns ten times as fast."""
 
 
 class PlaneGAN(Adversarial):
-    """Points of the plane, as images of two channels and one pixel; both networks are MLPs.
+    """A GAN of points of the plane, as images (2, 1, 1); both networks are MLPs.
 
-    G is piecewise linear: it crosses the void between two modes within few latent codes.
+    G is piecewise linear, so only few codes are mapped to points between two modes.
 
     Args:
         latent_size: number of units of z.
@@ -257,7 +251,8 @@ class PlaneGAN(Adversarial):
 class _Precise(nn.Sequential):
     """Layers computed in float32, also where the training loop allows bfloat16.
 
-    So small a network gains no speed from it, and bfloat16 knows places near 2 to 0.016 only.
+    bfloat16 would round coordinates near 2 to multiples of 0.016, and gains no speed in so small a
+    network.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The judge: a small classifier, trained once and then frozen, whose features measure samples.
 
 The Fréchet inception distance (Heusel et al. 2017, arXiv:1706.08500) uses the features of a network
-that was trained on photographs. This course uses the judge's features instead, since its images are
-garments of 28 pixels, and calls the result the *course Fréchet distance*, never plain FID.
+that was trained on photographs. Here the images are garments of 28 pixels, so the features are the
+judge's, and the result is called the *course Fréchet distance*, never plain FID.
 """
 
 import torch
@@ -13,11 +13,11 @@ from typing_extensions import override
 
 from gen_lib.data import Batch, ImageSet
 from gen_lib.metrics.images import Row
-from gen_lib.models.base import Loss, Model, in_batches
+from gen_lib.models.base import Images, Loss, Model, in_batches
 
 
 class _Residual(nn.Module):
-    """x + f(x), two 3 x 3 convolutions normalised before (He et al. 2016, arXiv:1603.05027)."""
+    """x + f(x): normalise, ReLU, 3 x 3 convolution, twice (He et al. 2016, arXiv:1603.05027)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -30,7 +30,7 @@ class _Residual(nn.Module):
             nn.Conv2d(width, width, 3, padding=1, bias=False),
         )
 
-    def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+    def forward(self, x: Images) -> Images:
         return x + self.body(x)
 
 
@@ -40,7 +40,7 @@ class Judge(Model):
     Args:
         image_shape: (channels, height, width).
         classes: number of classes.
-        background: the value around the images, which training moves into sight, in [-1, 1].
+        background: value in [-1, 1] that fills the border when training shifts an image.
     """
 
     name = "judge"
@@ -70,11 +70,11 @@ class Judge(Model):
         )
         self.head = nn.Linear(self.num_features, classes)
 
-    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n features"]:
+    def features(self, x: Images) -> Float[Tensor, "n features"]:
         """Images in [-1, 1] to the 128 averaged activations before the last layer, all >= 0."""
         return self.body(x)
 
-    def logits(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n classes"]:
+    def logits(self, x: Images) -> Float[Tensor, "n classes"]:
         """Images in [-1, 1] to unnormalised log-probabilities of the classes."""
         return self.head(self.features(x))
 
@@ -94,10 +94,8 @@ class Judge(Model):
         return [Row("accuracy", right.float().mean().item(), {"one_class": most_common})]
 
 
-def _jitter(
-    x: Float[Tensor, "n c h w"], background: float, rng: torch.Generator
-) -> Float[Tensor, "n c h w"]:
-    """Mirror half of the images, and shift each by up to 2 pixels both ways."""
+def _jitter(x: Images, background: float, rng: torch.Generator) -> Images:
+    """Mirror each image with probability 1/2, and shift it by up to 2 pixels along both axes."""
     (n, _, height, width), device = x.shape, x.device
     mirrored = torch.rand(n, 1, 1, 1, generator=rng, device=device) < 0.5
     x = F.pad(torch.where(mirrored, x.flip(3), x), (2, 2, 2, 2), value=background)

@@ -1,13 +1,13 @@
-r"""The masked autoencoder: hide most of an image, predict the rest from what is left.
+r"""The masked autoencoder: hide most of an image and predict it from the visible rest.
 
 He, Chen, Xie, Li, Dollár, Girshick 2021 (arXiv:2111.06377). An image is cut into P patches; a
 random set M of them is masked. A transformer encodes the visible patches only; a light decoder
-receives the codes, a learnt token in every masked place, and predicts all patches. The loss counts
-the masked ones:
+receives their codes and a learnt token in every masked place, and predicts all patches. The loss is
+the error of the masked ones, with d values a patch:
 
     L = 1 / (|M| d) sum_{p in M} ||y_p - x_p||^2
 
-with d values a patch. The lecture masks 80 % of the patches, the paper 75 %.
+The lecture masks 80 % of the patches, the paper 75 %.
 """
 
 from typing import NamedTuple
@@ -20,21 +20,21 @@ from typing_extensions import override
 from gen_lib import InputError
 from gen_lib.data import Batch, ImageSet
 from gen_lib.metrics.images import Row
-from gen_lib.models.base import Loss, Model, positive
+from gen_lib.models.base import Images, Loss, Model, positive
 from gen_lib.nets.vit import patchify, positions, transformer, unpatchify
+
+Mask = Bool[Tensor, "n patches"]  # True where a patch is hidden
 
 
 class Masked(NamedTuple):
-    """What a masked autoencoder made of its images."""
+    """Predicted images, and the mask of the patches that were hidden."""
 
-    y: Float[Tensor, "n c h w"]
-    """Predicted images; the visible patches are predicted too, though the loss may ignore them."""
-    mask: Bool[Tensor, "n patches"]
-    """True where a patch was hidden."""
+    y: Images  # every patch is predicted, the visible ones too
+    mask: Mask
 
 
 class MaskedAutoencoder(Model):
-    """Encoder on visible patches, light decoder, loss on masked patches.
+    """A transformer that encodes the visible patches, and a light one that predicts all of them.
 
     Args:
         image_shape: (channels, height, width), both sides multiples of ``patch``.
@@ -58,17 +58,11 @@ class MaskedAutoencoder(Model):
         depth: int = 3,
         all_patches: bool = False,
     ):
-        super().__init__(
-            image_shape=image_shape,
-            mask_ratio=mask_ratio,
-            patch=patch,
-            width=width,
-            depth=depth,
-            all_patches=all_patches,
-        )
+        sizes = {"patch": patch, "width": width, "depth": depth, "all_patches": all_patches}
+        super().__init__(image_shape=image_shape, mask_ratio=mask_ratio, **sizes)
         self.image_shape, self.patch, self.all_patches = image_shape, patch, all_patches
         if positive("width", width) % 8:
-            raise InputError(f"width is {width}: four heads and half of it need a multiple of 8.")
+            raise InputError(f"width is {width}: it must be a multiple of 8 (see ``transformer``).")
         positive("patch", patch)
         positive("depth", depth)
         self.patches, values = patchify(torch.zeros(1, *image_shape), patch).shape[1:]
@@ -81,16 +75,14 @@ class MaskedAutoencoder(Model):
         self.predict = nn.Linear(width // 2, values)
         self.register_buffer("place", positions(self.patches, width), persistent=False)
 
-    def encode_visible(
-        self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]
-    ) -> Float[Tensor, "n visible width"]:
-        """Codes of the visible patches; every image hides equally many."""
+    def encode_visible(self, x: Images, mask: Mask) -> Float[Tensor, "n visible width"]:
+        """Codes of the visible patches; the mask hides the same number in every image."""
         patches = patchify(self.fitting(x), self.patch)
         tokens = self.embed(patches) + self.place  # (n, patches, width)
         return self.encoder(tokens[~mask].reshape(len(x), -1, tokens.shape[2]))
 
-    def forward(self, x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]) -> Masked:
-        """Images in [-1, 1] to predicted images, from the patches that the mask leaves."""
+    def forward(self, x: Images, mask: Mask) -> Masked:
+        """Images in [-1, 1] to predicted images, from their visible patches alone."""
         codes = self.narrow(self.encode_visible(x, mask))
         tokens = self.mask_token.to(codes.dtype).expand(*mask.shape, -1).clone()
         tokens[~mask] = codes.flatten(0, 1)
@@ -98,19 +90,19 @@ class MaskedAutoencoder(Model):
         return Masked(unpatchify(self.predict(self.decoder(tokens)), self.image_shape), mask)
 
     @torch.no_grad()
-    def fill(self, x: Float[Tensor, "n c h w"], rng: torch.Generator) -> Masked:
+    def fill(self, x: Images, rng: torch.Generator) -> Masked:
         """Hide patches at random and predict them, 500 images at a time to bound the memory."""
         mask = self.random_mask(len(x), rng)
         parts = zip(x.split(500), mask.split(500), strict=True)
         return Masked(torch.cat([self(*part).y for part in parts]), mask)
 
-    def features(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n width"]:
-        """The codes of all patches, nothing masked, averaged: what a linear probe reads."""
+    def features(self, x: Images) -> Float[Tensor, "n width"]:
+        """The codes of all patches, none masked, averaged: the input of a linear probe."""
         nothing = torch.zeros(len(x), self.patches, dtype=torch.bool, device=x.device)
         return self.encode_visible(x, nothing).mean(dim=1)
 
-    def random_mask(self, n: int, rng: torch.Generator) -> Bool[Tensor, "n patches"]:
-        """Equally many hidden patches in each of n images, places drawn uniformly."""
+    def random_mask(self, n: int, rng: torch.Generator) -> Mask:
+        """The same number of hidden patches in each of n images, at uniformly drawn places."""
         noise = torch.rand(n, self.patches, generator=rng, device=rng.device)
         return noise.argsort(dim=1).argsort(dim=1) < self.hidden
 
@@ -132,9 +124,7 @@ class MaskedAutoencoder(Model):
         return [Row("masked_mse", value, {"mean_image": mean_image})]
 
 
-def masked_loss(
-    y: Float[Tensor, "n c h w"], x: Float[Tensor, "n c h w"], mask: Bool[Tensor, "n patches"]
-) -> Float[Tensor, ""]:
+def masked_loss(y: Images, x: Images, mask: Mask) -> Float[Tensor, ""]:
     """The mean squared error over all values of the patches where the mask is True.
 
     >>> masked_loss(torch.ones(1, 1, 4, 4), torch.zeros(1, 1, 4, 4), torch.eye(4)[:1].bool())
@@ -154,10 +144,10 @@ def count_hidden(mask_ratio: float, patches: int) -> int:
         InputError: the ratio is not strictly between 0 and 1, or the image is a single patch.
     """
     if patches < 2:
-        raise InputError("The image is a single patch: choose a smaller one, to hide and to show.")
+        raise InputError("The image is a single patch: choose a smaller patch.")
     if not 0 < mask_ratio < 1:
         raise InputError(
-            f"mask_ratio is {mask_ratio}: it must lie strictly between 0 and 1, so that there is "
-            "something to predict and something to predict it from."
+            f"mask_ratio is {mask_ratio}: it must lie strictly between 0 and 1, so that some "
+            "patches are hidden and some visible."
         )
     return min(max(round(mask_ratio * patches), 1), patches - 1)

@@ -3,34 +3,26 @@
     p(z) = sum_m w_m N(z; mu_m, Sigma_m),   x = decode(z)
 
 The mixture is fitted by expectation-maximisation (Dempster, Laird & Rubin 1977) after the
-autoencoder was trained, as in Ghosh et al. 2019 (arXiv:1903.12436): nothing was trained for it.
+autoencoder was trained, which itself stays unchanged (Ghosh et al. 2019, arXiv:1903.12436).
 """
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from typing_extensions import override
 
-from gen_lib.models.base import Reconstructs, Samples, in_batches, positive
+from gen_lib.models.base import Codes, Images, Reconstructs, Samples, in_batches, positive
 
 
 class CodeMixture(Samples):
-    """Codes drawn from a mixture, decoded.
+    """A sampler that draws codes from a mixture and decodes them.
 
     Args:
-        model: whose codes they are.
-        x: images in [-1, 1] to whose codes the mixture is fitted, more than components.
+        model: a trained autoencoder.
+        x: images in [-1, 1], more than components; the mixture is fitted to their codes.
         components: number of Gaussians.
-        seed: of where the fit begins.
+        seed: of the start of the fit.
     """
 
-    def __init__(
-        self,
-        model: Reconstructs,
-        x: Float[Tensor, "n c h w"],
-        components: int = 32,
-        seed: int = 0,
-    ):
+    def __init__(self, model: Reconstructs, x: Images, components: int = 32, seed: int = 0):
         from sklearn.mixture import GaussianMixture
 
         fit = GaussianMixture(
@@ -40,12 +32,12 @@ class CodeMixture(Samples):
         self.weights, self.means = (torch.from_numpy(v) for v in (fit.weights_, fit.means_))
         self.roots = torch.linalg.cholesky(torch.from_numpy(fit.covariances_))  # (m, k, k)
 
-    def codes(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n k"]:
+    def codes(self, n: int, rng: torch.Generator | None = None) -> Codes:
         """n codes from the mixture."""
         which = self.weights.multinomial(n, replacement=True, generator=rng)
         eps = torch.randn(n, self.means.shape[1], generator=rng, dtype=self.means.dtype)
         return (self.means[which] + (self.roots[which] @ eps[:, :, None])[:, :, 0]).float()
 
     @override
-    def sample(self, n: int, rng: torch.Generator | None = None) -> Float[Tensor, "n c h w"]:
+    def sample(self, n: int, rng: torch.Generator | None = None) -> Images:
         return in_batches(self.model.decode, self.codes(n, rng)).clamp(-1, 1)

@@ -1,4 +1,4 @@
-"""The generators of a CycleGAN trained on true pairs: the best that unpaired training could reach.
+"""The two generators of a CycleGAN, trained on true pairs: a reference for unpaired training.
 
 With pairs no discriminator is needed. G and F minimise the distance to the true partner,
 
@@ -11,27 +11,18 @@ With pairs no discriminator is needed. G and F minimise the distance to the true
 from typing import Literal
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 from typing_extensions import override
 
 from gen_lib.data import DomainSet, PairBatch
 from gen_lib.metrics.images import Row
 from gen_lib.metrics.translation import translation_rows
-from gen_lib.models.base import Loss, Model, Translates
+from gen_lib.models.base import Images, Loss, Model, Translates
 from gen_lib.models.cyclegan import distance
 from gen_lib.nets.patchgan import translator
 
 
 class SupervisedTranslator(Model, Translates):
-    """The two generators of a ``CycleGAN``, each trained on the true partners.
-
-    Args:
-        image_shape: (channels, height, width); height and width are multiples of 4.
-        width: channels of the generators.
-        blocks: residual blocks of each generator.
-        lr: learning rate.
-    """
+    """Two generators, each trained on the true partners; arguments as of ``CycleGAN``."""
 
     name = "paired"
     batch_size = 16
@@ -50,9 +41,7 @@ class SupervisedTranslator(Model, Translates):
         self.to(memory_format=torch.channels_last)
 
     @override
-    def translate(
-        self, x: Float[Tensor, "n c h w"], to: Literal["A", "B"]
-    ) -> Float[Tensor, "n c h w"]:
+    def translate(self, x: Images, to: Literal["A", "B"]) -> Images:
         return self.g(x) if to == "B" else self.f(x)
 
     @override

@@ -1,1 +1,1 @@
-"""Which function? Networks with weights and nothing else: no loss, no data."""
+"""Networks: functions with weights, without a loss or data."""

@@ -1,10 +1,9 @@
-"""Networks for translation: a generator that starts as the identity, a discriminator of patches.
+"""Networks for translation: a generator that starts as the identity, and a patch discriminator.
 
-Both are sized for a CPU, without normalisation of activations, which costs more than the
-convolutions at this size. A patch discriminator (Isola et al. 2016, arXiv:1611.07004) gives one
-verdict for each patch that its convolutions see, rather than one for the whole picture; spectral
-norm (Miyato et al. 2018, arXiv:1802.05957) divides each of its weights by their largest singular
-value, so that its slope stays bounded.
+Both are sized for a CPU. They do not normalise activations, because that takes longer than the
+convolutions at this size. A patch discriminator (Isola et al. 2016, arXiv:1611.07004) judges every
+patch of an image on its own. Spectral norm (Miyato et al. 2018, arXiv:1802.05957) divides each
+weight matrix by its largest singular value, which bounds the slope of the discriminator.
 """
 
 import torch
@@ -16,7 +15,7 @@ from gen_lib.nets.feedforward import divisible_by_four
 
 
 class Residual(nn.Module):
-    """x + body(x), the last layer of the body starting at zero: at first, the identity."""
+    """The map x + body(x), at first the identity: its last convolution starts at zero."""
 
     def __init__(self, *body: nn.Module):
         super().__init__()
@@ -26,12 +25,12 @@ class Residual(nn.Module):
         nn.init.zeros_(torch.as_tensor(last.bias))
 
     def forward(self, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Images or features to the same shape."""
+        """Map images or features to the same shape."""
         return x + self.body(x)
 
 
 def translator(image_shape: tuple[int, int, int], width: int, blocks: int) -> Residual:
-    """Images to images of the same shape, worked on at half the side; unbounded values."""
+    """Map images to images of the same shape and unbounded values, at half the side inside."""
     channels = divisible_by_four(image_shape)[0]
     return Residual(
         nn.PixelUnshuffle(2),  # (N, 4 C, H/2, W/2)
@@ -44,12 +43,12 @@ def translator(image_shape: tuple[int, int, int], width: int, blocks: int) -> Re
 
 
 def _block(width: int) -> Residual:
-    convolutions = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
-    return Residual(nn.GELU(), next(convolutions), nn.GELU(), next(convolutions))
+    first, second = (nn.Conv2d(width, width, 3, padding=1) for _ in range(2))
+    return Residual(nn.GELU(), first, nn.GELU(), second)
 
 
 def patch_discriminator(image_shape: tuple[int, int, int], width: int) -> nn.Sequential:
-    """Images to one number for each patch of 18 x 18 pixels, one patch every 4 pixels."""
+    """Map images (N, C, H, W) to one number for each patch of 18 x 18 pixels, (N, 1, H/4, W/4)."""
     channels = divisible_by_four(image_shape)[0]
     return nn.Sequential(
         spectral_norm(nn.Conv2d(channels, width, 4, stride=2, padding=1)),  # (N, width, H/2, W/2)

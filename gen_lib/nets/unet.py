@@ -1,9 +1,11 @@
-"""A U-Net that is told the time, sized for a CPU; and the same for points of the plane.
+"""Denoising networks with the time as a second input: a small U-Net, and an MLP for toys.
 
-Ronneberger, Fischer, Brox 2015 (arXiv:1505.04597): down, up, and a bridge across at every size, so
-that the way down may forget where things are. The pixels are folded into channels first, so that
-nothing is computed at full size. Each block sees the time (Ho et al. 2020, arXiv:2006.11239,
-appendix B) as a scale and a shift of its normalised features (Perez et al. 2017, arXiv:1709.07871).
+A U-Net (Ronneberger, Fischer, Brox 2015, arXiv:1505.04597) computes features at falling and then at
+rising resolution. A skip connection passes the features of the first half to the second, so details
+that are lost at the lowest resolution remain available. This U-Net is sized for a CPU: it first
+moves each 2 x 2 block of pixels into channels. In every block the time (Ho et al. 2020,
+arXiv:2006.11239, appendix B) scales and shifts the normalised features (Perez et al. 2017,
+arXiv:1709.07871).
 """
 
 import torch
@@ -14,19 +16,21 @@ from torch.nn.functional import silu
 from gen_lib import InputError
 from gen_lib.nets.feedforward import divisible_by_four, mlp
 
-GROUPS = 8  # of channels that are normalised together
-FASTEST = 1_000  # radians of the fastest wave of a time feature while t goes from 0 to 1
+GROUPS = 8  # number of groups of channels in a group normalisation
+Times = Float[Tensor, "n"]
+Labels = Int64[Tensor, "n"] | None
+HIGHEST = 1_000  # frequency of the time features, in radians per unit of t
 
 
-def time_features(t: Float[Tensor, "n"], width: int) -> Float[Tensor, "n width"]:
-    """cos and sin of t in [0, 1], times frequencies from 1,000 down to 0.1."""
-    frequency = FASTEST * 10_000 ** -torch.linspace(0, 1, width // 2, device=t.device)
+def time_features(t: Times, width: int) -> Float[Tensor, "n width"]:
+    """cos and sin of f t for t in [0, 1] and width / 2 frequencies f from 1,000 down to 0.1."""
+    frequency = HIGHEST * 10_000 ** -torch.linspace(0, 1, width // 2, device=t.device)
     angle = t[:, None] * frequency
     return torch.cat([angle.cos(), angle.sin()], dim=1)
 
 
 class TimedBlock(nn.Module):
-    """h + body(h), where the time scales and shifts the features; at first, the identity."""
+    """A residual block that the time scales and shifts; it starts as the identity."""
 
     def __init__(self, width: int, n_time: int):
         super().__init__()
@@ -38,20 +42,23 @@ class TimedBlock(nn.Module):
     def forward(
         self, h: Float[Tensor, "n c h w"], time: Float[Tensor, "n time"]
     ) -> Float[Tensor, "n c h w"]:
-        """Features and what is known of the time to features."""
+        """Map features and an embedding of the time to features of the same shape."""
         scale, shift = self.modulate(time)[:, :, None, None].chunk(2, dim=1)
         body = silu(self.norm(h) * (1 + scale) + shift)
         return h + self.conv2(silu(self.conv1(body)))
 
 
 class UNet(nn.Module):
-    """Images and their times (and labels) to images of unbounded values, at first all 0.
+    """Map noisy images, times and labels to images of unbounded values; the output starts at 0.
 
     Args:
         image_shape: (channels, height, width); height and width are multiples of 4.
-        width: channels at half the side, a multiple of 8; twice as many at a quarter.
-        blocks: on each of the three stretches: down, at the bottom, up.
-        classes: number of labels that it may be told; 0 for a network without labels.
+        width: channels at half the side, a multiple of 8; a quarter of the side has twice as many.
+        blocks: number of blocks on the way down, at the lowest resolution, and on the way up.
+        classes: number of class labels; 0 for a network without labels.
+
+    Raises:
+        InputError: the shape or the width is not such a multiple.
     """
 
     def __init__(
@@ -82,13 +89,10 @@ class UNet(nn.Module):
         )
 
     def forward(
-        self,
-        x: Float[Tensor, "n c h w"],
-        t: Float[Tensor, "n"],
-        labels: Int64[Tensor, "n"] | None = None,
+        self, x: Float[Tensor, "n c h w"], t: Times, labels: Labels = None
     ) -> Float[Tensor, "n c h w"]:
-        """x_t at times t in [0, 1]; a label ``classes``, or none at all, says nothing."""
-        time = silu(self.described(t, labels))
+        """x_t at times t in [0, 1]; label index ``classes``, or None, means unconditional."""
+        time = silu(self.embed(t, labels))
         h = self.stem(x)
         for block in self.down:
             h = block(h, time)
@@ -100,23 +104,20 @@ class UNet(nn.Module):
             h = block(h, time)
         return self.out(h)
 
-    def described(
-        self, t: Float[Tensor, "n"], labels: Int64[Tensor, "n"] | None
-    ) -> Float[Tensor, "n time"]:
-        """What all blocks are told: the time, plus the label."""
+    def embed(self, t: Times, labels: Labels) -> Float[Tensor, "n time"]:
+        """The sum of the embeddings of the time and of the label."""
         time = self.time(time_features(t, self.n_time))
         if self.label is None:
             return time
-        return time + self.label(
-            torch.full_like(t, self.classes).long() if labels is None else labels
-        )
+        if labels is None:
+            labels = torch.full_like(t, self.classes).long()
+        return time + self.label(labels)
 
 
 class TimedMLP(nn.Module):
-    """Points of the plane, as images of two channels and one pixel, and times to such points.
+    """Map points of the plane, as images of shape (2, 1, 1), and times to such points.
 
-    Computed in float32, also where the training loop allows bfloat16: so small a network gains no
-    speed from it.
+    It always computes in float32, because bfloat16 makes so small a network no faster.
     """
 
     def __init__(self, width: int = 128, n_time: int = 16):
@@ -125,15 +126,12 @@ class TimedMLP(nn.Module):
         self.body = mlp(2 + n_time, width, width, width, 2)
 
     def forward(
-        self,
-        x: Float[Tensor, "n 2 1 1"],
-        t: Float[Tensor, "n"],
-        labels: Int64[Tensor, "n"] | None = None,
+        self, x: Float[Tensor, "n 2 1 1"], t: Times, labels: Labels = None
     ) -> Float[Tensor, "n 2 1 1"]:
-        """x_t at times t in [0, 1]; labels are not looked at."""
+        """x_t at times t in [0, 1]; labels are ignored."""
         with torch.autocast(x.device.type, enabled=False):
-            seen = torch.cat([x[:, :, 0, 0], time_features(t, self.n_time)], dim=1)
-            return self.body(seen.float())[:, :, None, None]
+            inputs = torch.cat([x[:, :, 0, 0], time_features(t, self.n_time)], dim=1)
+            return self.body(inputs.float())[:, :, None, None]
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:

@@ -1,4 +1,4 @@
-"""A vision transformer on small patches (Dosovitskiy et al. 2020, arXiv:2010.11929)."""
+"""A vision transformer on patches of an image (Dosovitskiy et al. 2020, arXiv:2010.11929)."""
 
 import torch
 from jaxtyping import Float
@@ -8,13 +8,13 @@ from gen_lib import InputError
 
 
 def patchify(x: Float[Tensor, "n c h w"], patch: int) -> Float[Tensor, "n patches values"]:
-    """Cut images into squares of ``patch`` pixels, row by row; each is a vector of its values.
+    """Cut images, row by row, into patches of ``patch`` x ``patch`` pixels, flattened to vectors.
 
     >>> patchify(torch.zeros(2, 1, 28, 28), 4).shape
     torch.Size([2, 49, 16])
 
     Raises:
-        InputError: height or width is no multiple of the patch.
+        InputError: height or width is not a multiple of ``patch``.
     """
     n, c, h, w = x.shape
     if h % patch or w % patch:
@@ -29,7 +29,7 @@ def patchify(x: Float[Tensor, "n c h w"], patch: int) -> Float[Tensor, "n patche
 def unpatchify(
     patches: Float[Tensor, "n patches values"], image_shape: tuple[int, int, int]
 ) -> Float[Tensor, "n c h w"]:
-    """The inverse of ``patchify`` for images of the shape (channels, height, width)."""
+    """Put the patches of ``patchify`` together to images of shape (channels, height, width)."""
     c, h, w = image_shape
     patch = round((patches.shape[2] / c) ** 0.5)
     x = patches.reshape(-1, h // patch, w // patch, c, patch, patch)
@@ -37,7 +37,7 @@ def unpatchify(
 
 
 class Block(nn.Module):
-    """Attention and a two-layer network, each added to its input, normalised before (pre-norm)."""
+    """A pre-norm transformer block: h + attention(norm(h)), then h + mlp(norm(h))."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -49,15 +49,15 @@ class Block(nn.Module):
         )
 
     def forward(self, h: Float[Tensor, "n tokens width"]) -> Float[Tensor, "n tokens width"]:
-        """Tokens to tokens."""
+        """Map tokens to tokens of the same shape."""
         h = h + self.out(self.attend(self.qkv(self.norm1(h))))
         return h + self.mlp(self.norm2(h))
 
     def attend(self, qkv: Float[Tensor, "n tokens three"]) -> Float[Tensor, "n tokens width"]:
         """softmax(Q K^T / sqrt(d)) V in every head (Vaswani et al. 2017, arXiv:1706.03762, eq. 1).
 
-        Written out: where a CPU trains in bfloat16, torch's fused kernel takes longer for so few
-        tokens; in float32 it takes less long.
+        In bfloat16 on a CPU this is faster for few tokens than torch's fused kernel; in float32 it
+        is slower.
         """
         n, tokens, _ = qkv.shape
         q, k, v = qkv.reshape(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
@@ -66,12 +66,12 @@ class Block(nn.Module):
 
 
 def transformer(width: int, depth: int) -> nn.Sequential:
-    """``depth`` blocks and a final normalisation, on tokens (N, tokens, width)."""
+    """Map tokens (N, tokens, width) to tokens by ``depth`` blocks and a final normalisation."""
     return nn.Sequential(*(Block(width, heads=4) for _ in range(depth)), nn.LayerNorm(width))
 
 
 def positions(n: int, width: int) -> Float[Tensor, "n width"]:
-    """Sine and cosine positions (Vaswani et al. 2017, arXiv:1706.03762, section 3.5)."""
+    """Sine and cosine encoding of positions 0 ... n - 1 (Vaswani et al. 2017, section 3.5)."""
     frequency = 10_000 ** (-torch.arange(0, width, 2) / width)  # (width / 2,)
     angle = torch.arange(n)[:, None] * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)

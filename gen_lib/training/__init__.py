@@ -1,19 +1,12 @@
-"""How weights are trained, and how a run is kept.
+"""Training of any model, and the files of a run.
 
-``loop`` trains any model; ``checkpoints`` saves and loads models; ``resume`` keeps a run that may
-be interrupted; ``distributed`` shares a step among several processes; ``hardware`` tells what the
-machine can do.
+``loop`` trains any model; ``resume`` holds the state of a run and its checkpoints, from which an
+interrupted run continues; ``checkpoints`` saves and loads trained models; ``distributed`` shares a
+step among several processes; ``hardware`` describes the machine.
 """
 
-from gen_lib.training.loop import (
-    History,
-    NonFiniteLoss,
-    Record,
-    TrainingData,
-    TrainState,
-    fit,
-    training_steps,
-)
+from gen_lib.training.loop import NonFiniteLoss, TrainingData, fit, training_steps
+from gen_lib.training.resume import History, Record, TrainState
 
 __all__ = [
     "History",

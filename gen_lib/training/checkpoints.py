@@ -21,14 +21,11 @@ from gen_lib.models.judge import Judge
 
 M = TypeVar("M", bound=Model)
 RUN_FILE = "model.safetensors"
-MOST_TIMES = 10_000  # what a setting that sizes no weights, such as T, may be at most
+MOST_TIMES = 10_000  # limit of a setting that sizes no weights, such as T of a diffusion schedule
 
 
 def save(model: Model, path: Path, **card: Any) -> None:
-    """Write the model's weights to ``path`` (.safetensors) and its card beside it (.json).
-
-    Each file appears whole or not at all: it is written under another name, synced and renamed.
-    """
+    """Write the model's weights to ``path`` (.safetensors) and its card beside it (.json)."""
     header = {"model": f"{model.name} {json.dumps(model.config)}"}
     write_whole(path, packed(model.state_dict(), header))
     card = {"model": model.name, "config": model.config, "sha256": sha256(path)} | card
@@ -38,12 +35,8 @@ def save(model: Model, path: Path, **card: Any) -> None:
 def load(path: Path, kind: type[M]) -> M:
     """The model of a .safetensors file, in eval mode on the CPU.
 
-    Args:
-        path: the file.
-        kind: the class it must be (``Model`` for any).
-
     Raises:
-        InputError: there is no such file, it is damaged, or holds another model.
+        InputError: there is no such file, it is damaged, or its model is not a ``kind``.
     """
     if not path.is_file():
         raise InputError(f"There are no weights at {path}: train them first, or check the path.")
@@ -51,14 +44,15 @@ def load(path: Path, kind: type[M]) -> M:
     name, _, config = header.get("model", "unknown").partition(" ")
     found = MODELS.get(name)
     if found is None or not issubclass(found, kind):
+        wanted = getattr(kind, "name", kind.__name__)
         raise InputError(
-            f"The weights {path} are of the model {name!r}, not of "
-            f"{kind.name if hasattr(kind, 'name') else kind.__name__!r}: give a file of that model."
+            f"The weights {path} are of the model {name!r}, not of {wanted!r}: give others."
         )
     try:
-        settings = json.loads(config, object_hook=_tuples)
+        given = dict(json.loads(config)).items()  # JSON turned tuples into lists
+        settings = {k: tuple(v) if isinstance(v, list) else v for k, v in given}
         _check_shapes(found, settings, state)
-        with torch.random.fork_rng(devices=[]):  # for initial weights that nobody will see
+        with torch.random.fork_rng(devices=[]):  # for initial weights that are overwritten
             model = found(**settings)
         model.load_state_dict(state)
     except (ArithmeticError, LookupError, TypeError, ValueError, RuntimeError) as error:
@@ -81,17 +75,11 @@ def _check_shapes(kind: type[Model], settings: dict[str, Any], state: dict[str, 
 
 
 def load_pretrained(name: str, kind: type[M]) -> M:
-    """A model shipped in ``data/pretrained``, its file checked against the sha256 of its card.
-
-    Raises:
-        InputError: there is no such model, or its file was altered.
-    """
+    """A model of ``data/pretrained``; an InputError if its sha256 is not that of its card."""
     path = pretrained_folder() / f"{name}.safetensors"
     if not path.is_file():
-        raise InputError(
-            f"There are no shipped weights called {name!r}: "
-            f"choose one of {', '.join(pretrained_names())}."
-        )
+        names = ", ".join(pretrained_names())
+        raise InputError(f"There are no shipped weights called {name!r}: choose one of {names}.")
     if sha256(path) != read_card(path).get("sha256"):
         raise InputError(
             f"The weights {path} are not those of their card: "
@@ -121,11 +109,7 @@ def weights_file(run_or_name: str) -> Path:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The card beside a weights file.
-
-    Raises:
-        InputError: it is missing or no JSON.
-    """
+    """The card beside a weights file; an InputError if it is missing or no JSON."""
     card = path.with_suffix(".json")
     try:
         return dict(json.loads(card.read_text()))
@@ -143,7 +127,3 @@ def pretrained_folder() -> Path:
 def pretrained_names() -> list[str]:
     """The names of all shipped models."""
     return sorted(path.stem for path in pretrained_folder().glob("*.safetensors"))
-
-
-def _tuples(config: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}

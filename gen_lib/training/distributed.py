@@ -1,8 +1,8 @@
 """Training in several processes: one alone, or as many as ``accelerate launch`` started.
 
-Every process draws batches and noise of its own. After each backward pass all of them take the mean
-of their gradients: where a loss is a mean over the batch, that is the gradient of the joined batch.
-They start from the same weights, so they hold the same weights after every step.
+Each process has its own batches and noise. After each backward pass they exchange their gradients
+and use the mean; where a loss is a mean over the batch, this is the gradient of the joined batch.
+All start from the same weights, so they hold the same weights after every step.
 """
 
 import os
@@ -15,15 +15,14 @@ from torch import Tensor
 
 
 class Team(NamedTuple):
-    """The number of this process, and how many there are."""
+    """The number of this process, and the number of all processes."""
 
-    rank: int = 0
-    """0 for the one that writes files and talks."""
+    rank: int = 0  # process 0 writes the files and prints
     size: int = 1
 
 
 class ProcessLost(RuntimeError):
-    """Another process has ended before its work was done."""
+    """Another process ended before its work was done."""
 
 
 @cache
@@ -38,16 +37,14 @@ def team() -> Team:
 
 
 def average(tensors: Sequence[Tensor]) -> None:
-    """Put the mean over all processes into each tensor, by one exchange for all of them."""
+    """Replace each tensor by its mean over all processes, in one exchange for all tensors."""
     if team().size == 1:
         return
     flat = torch.cat([value.flatten() for value in tensors])
     try:
         torch.distributed.all_reduce(flat)
     except RuntimeError as error:
-        raise ProcessLost(
-            "Another process was lost: look at what it said, then --resume."
-        ) from error
+        raise ProcessLost("Another process ended early: read its error, then --resume.") from error
     parts = (flat / team().size).split([value.numel() for value in tensors])
     for value, part in zip(tensors, parts, strict=True):
         value.copy_(part.view_as(value))

@@ -1,4 +1,4 @@
-"""What the machine can do: its device, its arithmetic, its name in tables of measurements."""
+"""The machine: its device, whether it computes in bfloat16, and its name for tables."""
 
 import os
 import platform
@@ -13,10 +13,10 @@ def best_device() -> torch.device:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether to train in bfloat16: where the device multiplies it in hardware.
+    """Whether to train in bfloat16: if the device multiplies it in hardware.
 
     Without such hardware bfloat16 is many times slower than float32. The environment variable
-    ``GEN_LIB_BFLOAT16=0`` switches it off everywhere, to try the slower arithmetic of most laptops.
+    ``GEN_LIB_BFLOAT16=0`` switches it off, to try what most laptops do.
     """
     if os.environ.get("GEN_LIB_BFLOAT16", "1") == "0":
         return False

@@ -1,11 +1,12 @@
 """The training loop, the same for every model of the course.
 
 In each step the loop asks the model for its turns (one for most models, two for a GAN). For each
-turn it differentiates the loss with respect to that player's parameters alone and lets AdamW update
-them (Kingma & Ba 2014, arXiv:1412.6980). Learning rate and averaging depend on the progress, the
-share of the budget that is spent, so a budget may be given in steps or in minutes:
+turn it differentiates the loss with respect to that player's parameters alone and updates them by
+AdamW (Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101). Learning rate
+and averaging depend on the progress p in [0, 1], the share of the budget that is spent, so a budget
+may be given in steps or in minutes:
 
-    lr(p)   = lr * min(1, p / 0.02) * (1 + cos(pi p)) / 2           for the progress p in [0, 1]
+    lr(p)   = lr * min(1, p / 0.02) * (1 + cos(pi p)) / 2
     average = average + (1 - beta_t) (weights - average),   beta_t = (1 - 1/t)^(gamma + 1)
 
 The second line is the power-function average of Karras et al. 2023 (arXiv:2312.02696, eq. 2). With
@@ -21,17 +22,17 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import Batch, PairBatch
-from gen_lib.models.base import Model, Player, Turn
+from gen_lib.models.base import Model, Turn
 from gen_lib.training import distributed
 from gen_lib.training.hardware import best_device, has_bfloat16
+from gen_lib.training.resume import History, Record, TrainState, restore
 
 WARM_UP = 0.02
 GAMMA = 16.97
@@ -50,63 +51,6 @@ class NonFiniteLoss(RuntimeError):
     """A loss or gradient became infinite or NaN; the model holds the last good averaged weights."""
 
 
-class Record(NamedTuple):
-    """What one training step did."""
-
-    step: int
-    """Steps done, counted from 1."""
-    progress: float
-    """Share of the budget spent, in (0, 1]."""
-    seconds: float
-    terms: dict[str, float]
-
-
-@dataclass
-class History:
-    """The recorded terms of a run, one entry for each step."""
-
-    seconds: list[float] = field(default_factory=list)
-    terms: dict[str, list[float]] = field(default_factory=dict)
-
-    def add(self, record: Record) -> None:
-        """Append one step."""
-        self.seconds.append(record.seconds)
-        for name, value in record.terms.items():
-            self.terms.setdefault(name, []).append(value)
-
-    @property
-    def steps(self) -> int:
-        """Number of steps done."""
-        return len(self.seconds)
-
-
-class TrainState:
-    """A model and everything else that its next training step depends on.
-
-    Batches and noise are functions of the seed and the step, so it holds no random state.
-    """
-
-    def __init__(self, model: Model):
-        self.model, self.history = model, History()
-        self.optimisers = {name: _optimiser(player) for name, player in model.players().items()}
-        self.weights = [v for v in model.state_dict().values() if v.is_floating_point()]
-        self.average = [v.clone() for v in self.weights]
-
-
-def _optimiser(player: Player) -> torch.optim.AdamW:
-    optimiser = torch.optim.AdamW(
-        [{"params": player.parameters, "peak_lr": player.lr}],
-        lr=player.lr,
-        betas=player.betas,
-        weight_decay=player.weight_decay,
-        fused=True,
-    )
-    for p in player.parameters:  # the moments that AdamW would make before its first step
-        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-        optimiser.state[p] = {"step": torch.zeros((), device=p.device), **moments}
-    return optimiser
-
-
 def fit(
     model: Model,
     data: TrainingData,
@@ -119,18 +63,18 @@ def fit(
     resume: Mapping[str, Tensor] | None = None,
     keep: Callable[[TrainState], None] = lambda state: None,
 ) -> History:
-    """Train a model in place, on the GPU where there is one, and return its history.
+    """Train a model in place, on the GPU if there is one, and return its history.
 
     Args:
         model: ends on the CPU, in eval mode, with its averaged weights; after an interrupt, too.
         data: source of minibatches.
         steps: the budget in steps; the same seed then gives the same bits on the same machine ...
-        minutes: ... or the budget in minutes of wall time. Exactly one of the two is given.
-        batch_size: images a step; all of the data where they are fewer.
+        minutes: ... or the budget in minutes of wall time; exactly one of the two is given.
+        batch_size: images in a step; all of the data if they are fewer.
         seed: of the shuffling and of the model's noise (not of its initial weights).
         show_bar: show a progress bar.
         resume: the tensors of a checkpoint of the same run, to continue from there.
-        keep: called after each step.
+        keep: called with the state of the run after each step.
 
     Raises:
         InputError: the budget or the batch size is not positive.
@@ -141,17 +85,17 @@ def fit(
     _check_budget(steps, minutes, batch_size)
     state = TrainState(model.to(best_device()).train())
     if resume:
-        from gen_lib.training.resume import restore
-
         restore(state, resume)
-    records = _train(state, data, steps, minutes, batch_size, seed)
+    records = training_steps(
+        model, data, steps=steps, minutes=minutes, batch_size=batch_size, seed=seed, state=state
+    )
     bar = tqdm(total=100, desc=model.name, bar_format=BAR, disable=not show_bar)
     with closing(records), bar:
         for record in records:
             keep(state)
-            if int(100 * record.progress) > bar.n:
+            if (percent := int(100 * record.progress)) > bar.n:
                 bar.set_postfix({k: f"{v:.4g}" for k, v in record.terms.items()}, refresh=False)
-                bar.update(int(100 * record.progress) - bar.n)
+                bar.update(percent - bar.n)
     return state.history
 
 
@@ -163,27 +107,16 @@ def training_steps(
     minutes: float | None = None,
     batch_size: int = 128,
     seed: int = 0,
+    state: TrainState | None = None,
 ) -> Generator[Record]:
     """Train like ``fit``, and yield a record after each step, for code that draws in between.
 
     Between two steps the model holds its raw weights; when the loop ends, or is closed, it holds
-    the averaged ones. Arguments and errors are those of ``fit``.
+    the averaged ones. ``state`` is a run to continue; the rest is as in ``fit``.
     """
     _check_budget(steps, minutes, batch_size)
-    state = TrainState(model.to(best_device()).train())
-    yield from _train(state, data, steps, minutes, batch_size, seed)
-
-
-def _train(
-    state: TrainState,
-    data: TrainingData,
-    steps: int | None,
-    minutes: float | None,
-    batch_size: int,
-    seed: int,
-) -> Generator[Record]:
-    """The loop: batch, loss, gradients, update, average, record."""
-    model, history, device = state.model, state.history, best_device()
+    state = state or TrainState(model.to(best_device()).train())
+    history, device = state.history, best_device()
     rank, processes = distributed.team()
     torch.set_flush_denormal(True)
     seconds = history.seconds[-1] if history.seconds else 0.0
@@ -196,8 +129,9 @@ def _train(
             batch = data.batch(number, batch_size, seed)
             batch = type(batch)(*(part.to(device) for part in batch))
             rng = torch.Generator(device).manual_seed(seed * 1_000_003 + number)
+            turns = model.turns(batch, rng, progress)
             terms: dict[str, float] = {}
-            for turn in _autocast(model.turns(batch, rng, progress), device):
+            while turn := _next_turn(turns, device):
                 _update(turn, state.optimisers[turn.player], learning_rate_scale(progress), step)
                 terms |= {name: value.item() for name, value in turn.terms.items()}
             torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
@@ -211,6 +145,12 @@ def _train(
         model.eval().to("cpu")
 
 
+def _next_turn(turns: Iterator[Turn], device: torch.device) -> Turn | None:
+    """The next turn, its loss computed in bfloat16 where ``has_bfloat16`` allows it."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+        return next(turns, None)
+
+
 def _update(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -> None:
     """One AdamW step of one player, at a share ``scale`` of its peak learning rate."""
     (group,) = optimiser.param_groups
@@ -219,24 +159,14 @@ def _update(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -
     turn.loss.backward(inputs=group["params"])
     gradients = [p.grad for p in group["params"] if p.grad is not None]
     distributed.average(gradients)
-    size = torch.nn.utils.get_total_norm(gradients)
-    if not (torch.isfinite(turn.loss) and torch.isfinite(size)):
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not (torch.isfinite(turn.loss) and torch.isfinite(norm)):
         raise NonFiniteLoss(
             f"The loss of {turn.player} at step {step + 1} is {turn.loss.item():.3g}, the norm of "
-            f"its gradient {size.item():.3g}: training diverged; the last good weights are kept. "
+            f"its gradient {norm.item():.3g}: training diverged; the last good weights are kept. "
             "Try a smaller learning rate."
         )
     optimiser.step()
-
-
-def _autocast(turns: Iterator[Turn], device: torch.device) -> Iterator[Turn]:
-    """The same turns, computed in bfloat16 where ``has_bfloat16`` allows it."""
-    while True:
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
-            turn = next(turns, None)
-        if turn is None:
-            return
-        yield turn
 
 
 def learning_rate_scale(progress: float) -> float:

@@ -1,7 +1,7 @@
-"""Checkpoints of a run in progress, from which it continues after an interrupt.
+"""The state of a run, and the checkpoints from which it continues after an interrupt.
 
-A checkpoint is one safetensors file: weights, averages, the optimisers' moments and the history so
-far, as tensors, and in its header the arguments of the run.
+A checkpoint is one safetensors file. It holds weights, averages, the optimisers' moments and the
+history so far as tensors, and the arguments of the run in its header.
 """
 
 import json
@@ -9,26 +9,77 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.files import packed, unpacked, write_whole
-from gen_lib.training.loop import History, TrainState
+from gen_lib.models.base import Model, Player
+
+
+class Record(NamedTuple):
+    """The result of one training step."""
+
+    step: int  # steps done, counted from 1
+    progress: float  # share of the budget spent, in (0, 1]
+    seconds: float  # of the run so far
+    terms: dict[str, float]
+
+
+@dataclass
+class History:
+    """The recorded terms of a run, one entry for each step."""
+
+    seconds: list[float] = field(default_factory=list)
+    terms: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Append one step."""
+        self.seconds.append(record.seconds)
+        for name, value in record.terms.items():
+            self.terms.setdefault(name, []).append(value)
+
+    @property
+    def steps(self) -> int:
+        """Number of steps done."""
+        return len(self.seconds)
+
+
+class TrainState:
+    """A model and everything else that its next training step depends on.
+
+    Batches and noise are functions of the seed and the step, so it holds no random state.
+    """
+
+    def __init__(self, model: Model):
+        self.model, self.history = model, History()
+        self.optimisers = {name: _optimiser(player) for name, player in model.players().items()}
+        self.weights = [v for v in model.state_dict().values() if v.is_floating_point()]
+        self.average = [v.clone() for v in self.weights]
+
+
+def _optimiser(player: Player) -> torch.optim.AdamW:
+    parameters, lr, betas, weight_decay = player
+    groups = [{"params": parameters, "peak_lr": lr}]
+    optimiser = torch.optim.AdamW(groups, lr, betas, weight_decay=weight_decay, fused=True)
+    for p in parameters:  # the moments that AdamW would make before its first step
+        moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+        optimiser.state[p] = {"step": torch.zeros((), device=p.device), **moments}
+    return optimiser
 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
     """The whole state of a run as named tensors, its history included."""
     columns = {"seconds": state.history.seconds, **state.history.terms}
-    numbers = {k: torch.tensor(v, dtype=torch.float64) for k, v in columns.items()}
-    return _live(state) | {f"history.{name}": column for name, column in numbers.items()}
+    numbers = {f"history.{k}": torch.tensor(v, dtype=torch.float64) for k, v in columns.items()}
+    return _live(state) | numbers
 
 
 @torch.no_grad()
 def restore(state: TrainState, tensors: Mapping[str, Tensor]) -> None:
-    """Restore a state from the tensors that ``state_tensors`` gave.
+    """Restore a state from the tensors that ``state_tensors`` returned.
 
     Raises:
         InputError: the tensors are of another model.
@@ -46,31 +97,22 @@ def restore(state: TrainState, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _live(state: TrainState) -> dict[str, Tensor]:
-    """Every tensor that a step changes: weights, buffers, averages, the optimisers' moments."""
-    model = state.model
-    weights = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    return {
-        **{f"model.{name}": value for name, value in weights.items()},
-        **{f"average.{i}": value for i, value in enumerate(state.average)},
-        **{
-            f"{player}.{i}.{name}": value
-            for player, optimiser in state.optimisers.items()
-            for i, moments in enumerate(optimiser.state.values())
-            for name, value in moments.items()
-        },
-    }
+    """Every tensor that a training step changes: weights, buffers, averages, AdamW's moments."""
+    weights = [*state.model.named_parameters(), *state.model.named_buffers()]
+    tensors = {f"model.{name}": value for name, value in weights}
+    tensors |= {f"average.{i}": value for i, value in enumerate(state.average)}
+    for player, optimiser in state.optimisers.items():
+        for i, moments in enumerate(optimiser.state.values()):
+            tensors |= {f"{player}.{i}.{name}": value for name, value in moments.items()}
+    return tensors
 
 
 @dataclass
 class RunCheckpoints:
-    """Writes the state of a run to a folder every ``seconds``, and keeps the last two.
-
-    A checkpoint appears whole or not at all.
-    """
+    """Writes the state of a run to a folder every ``seconds``, and keeps the last two files."""
 
     folder: Path
-    run: dict[str, Any]
-    """The arguments that a run must share to continue from here."""
+    run: dict[str, Any]  # the arguments that a run must share to continue from here
     seconds: float = 60.0
     last: float = field(default_factory=time.monotonic)
 
@@ -85,17 +127,18 @@ class RunCheckpoints:
         self.last = time.monotonic()
 
     def newest(self) -> dict[str, Tensor] | None:
-        """The tensors of the newest sound checkpoint; None where there is none at all.
+        """The tensors of the newest readable checkpoint, or None if there are no files.
 
         Raises:
-            InputError: it is of another run, or none is sound.
+            InputError: the checkpoint is of another run, or every file is damaged.
         """
-        fault: InputError | None = None
-        for file in reversed(self._files()):
+        files = self._files()
+        while files:
             try:
-                header, tensors = unpacked(file)
-            except InputError as error:
-                fault = error
+                header, tensors = unpacked(files.pop())
+            except InputError:
+                if not files:
+                    raise
                 continue
             if header.get("run") != json.dumps(self.run):
                 raise InputError(
@@ -103,8 +146,6 @@ class RunCheckpoints:
                     "or choose another --out."
                 )
             return tensors
-        if fault:
-            raise fault
         return None
 
     def _files(self) -> list[Path]:

@@ -63,9 +63,9 @@ def lab_server(browser_type_launch_args, lab_folder, tmp_path_factory):
 
 @pytest.fixture
 def lab(lab_server):
-    """The server's address; afterwards no kernel is left, since each holds half a gigabyte."""
-    yield lab_server
+    """The server's address, without the kernels of earlier tests: each holds half a gigabyte."""
     shut_down_kernels(lab_server)
+    return lab_server
 
 
 @pytest.fixture

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import gen_lib
-from gen_lib import InputError, runs
-from gen_lib.training.checkpoints import Keeper, load, load_pretrained, save
+from gen_lib import InputError, experiment
 from gen_lib.cli import main
 from gen_lib.data import data_folder
-from gen_lib.data.images import FORMATS, read_picture
+from gen_lib.data.folders import FORMATS, read_picture
 from gen_lib.models import GAN, MODELS, LinearAutoencoder
 from gen_lib.models.base import Model
-from gen_lib.training.state import History, Progress, Record
-from gen_lib.training import _check_budget
+from gen_lib.training import History, Record, TrainState
+from gen_lib.training.checkpoints import load, load_pretrained, save
+from gen_lib.training.loop import _check_budget
+from gen_lib.training.resume import RunCheckpoints, restore
 
 FILES, WORDS = 200, 150  # inputs of each test
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -58,10 +59,9 @@ def kept(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
     model = LinearAutoencoder((1, 4, 4), latent_size=3)
     save(model, folder / "pretrained" / "model.safetensors", data="pictures")
-    keeper = Keeper(folder / "checkpoints", {"seed": 1}, seconds=0.0)
-    progress = Progress(model)
-    progress.history.add(Record(1, 0.5, 0.1, {"E": 2.0}))
-    keeper(progress)
+    state = TrainState(model)
+    state.history.add(Record(1, 0.5, 0.1, {"E": 2.0}))
+    RunCheckpoints(folder / "checkpoints", {"seed": 1}, seconds=0.0)(state)
     return folder
 
 
@@ -122,16 +122,16 @@ def test_altered_shipped_weights_and_cards_are_refused(kept, monkeypatch, ended)
 @pytest.mark.fault("damaged checkpoints", tried=FILES)
 def test_damaged_checkpoints_are_refused_or_go_on(kept, tmp_path, ended):
     (whole,) = (file.read_bytes() for file in (kept / "checkpoints").iterdir())
-    keeper = Keeper(tmp_path, {"seed": 1})
+    checkpoints = RunCheckpoints(tmp_path, {"seed": 1})
 
     @trials(FILES)
     @given(damaged(whole))
     def trial(content):
         (tmp_path / "000000001.safetensors").write_bytes(content)
-        progress = Progress(LinearAutoencoder((1, 4, 4), latent_size=3))
+        state = TrainState(LinearAutoencoder((1, 4, 4), latent_size=3))
         with contextlib.suppress(InputError):
-            progress.restore(keeper.newest())
-            assert progress.history.steps <= 1
+            restore(state, checkpoints.newest())
+            assert state.history.steps <= 1
 
     trial()
     ended("an error or a run that goes on")
@@ -191,7 +191,7 @@ def place(tmp_path, monkeypatch):
         return History([0.1], {"E": [1.0]})
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(runs, "fit", at_once)
+    monkeypatch.setattr(experiment, "fit", at_once)
     return tmp_path
 
 

@@ -14,14 +14,13 @@ import torch
 from safetensors.torch import load_file
 
 from gen_lib import InputError
-from gen_lib.files import sha256
-from gen_lib.training.checkpoints import Keeper
 from gen_lib.cli import main
-from gen_lib.data import Batch
+from gen_lib.data import Batch, PairBatch
+from gen_lib.files import sha256
 from gen_lib.models import MODELS
 from gen_lib.models.base import Translates
-from gen_lib.training.state import Progress
-from gen_lib.training import fit, training_steps
+from gen_lib.training import TrainState, fit, training_steps
+from gen_lib.training.resume import state_tensors
 
 DONE = ["history.csv", "model.json", "model.safetensors"]
 SMALL = {
@@ -36,11 +35,16 @@ SMALL = {
 
 
 class Noise:
-    """Batches of noise with the labels of two classes, by number."""
+    """Batches of noise by number, of two domains or of two classes, as a model takes them."""
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
+    def __init__(self, name: str):
+        self.two_domains = issubclass(MODELS[name], Translates)
+
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
         rng = torch.Generator().manual_seed(step)
         images = torch.rand(size, 3, 8, 8, generator=rng) * 2 - 1
+        if self.two_domains:
+            return PairBatch(*images.chunk(2))
         return Batch(images, torch.arange(size) * 2 // size)
 
 
@@ -63,13 +67,13 @@ def kept_at(step: int, name: str, steps: int) -> dict[str, torch.Tensor]:
     """The tensors of a run that was killed right after a step."""
     tensors = {}
 
-    def keep(progress: Progress) -> None:
-        if progress.history.steps == step:
-            tensors.update({k: v.detach().clone() for k, v in progress.tensors().items()})
+    def keep(state: TrainState) -> None:
+        if state.history.steps == step:
+            tensors.update({k: v.detach().clone() for k, v in state_tensors(state).items()})
             raise Killed
 
     with pytest.raises(Killed):
-        fit(made(name), Noise(), steps=steps, batch_size=4, keep=keep, show_bar=False)
+        fit(made(name), Noise(name), steps=steps, batch_size=4, keep=keep, show_bar=False)
     return tensors
 
 
@@ -77,9 +81,9 @@ def kept_at(step: int, name: str, steps: int) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("name", MODELS)
 def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped(name, ended):
     whole, parts = made(name), made(name)
-    expected = fit(whole, Noise(), steps=7, batch_size=4, show_bar=False)
+    expected = fit(whole, Noise(name), steps=7, batch_size=4, show_bar=False)
     kept = kept_at(4, name, steps=7)
-    history = fit(parts, Noise(), steps=7, batch_size=4, resume=kept, show_bar=False)
+    history = fit(parts, Noise(name), steps=7, batch_size=4, resume=kept, show_bar=False)
     assert history.terms == expected.terms
     assert history.seconds == sorted(history.seconds)
     assert history.seconds[:4] == kept["history.seconds"].tolist()
@@ -89,9 +93,9 @@ def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped(name, e
 
 def test_a_run_resumed_after_its_last_step_is_done_at_once():
     whole, again = made("ae"), made("ae")
-    fit(whole, Noise(), steps=3, batch_size=4, show_bar=False)
+    fit(whole, Noise("ae"), steps=3, batch_size=4, show_bar=False)
     kept = kept_at(3, "ae", steps=3)
-    history = fit(again, Noise(), steps=3, batch_size=4, resume=kept, show_bar=False)
+    history = fit(again, Noise("ae"), steps=3, batch_size=4, resume=kept, show_bar=False)
     assert history.steps == 3
     assert same(whole, again)
 
@@ -100,7 +104,7 @@ def test_a_budget_of_minutes_counts_those_before_the_interruption():
     kept = kept_at(2, "ae", steps=9)
     kept["history.seconds"] = torch.tensor([1.0, 59.0], dtype=torch.float64)
     started = time.perf_counter()
-    history = fit(made("ae"), Noise(), minutes=1.001, batch_size=4, resume=kept, show_bar=False)
+    history = fit(made("ae"), Noise("ae"), minutes=1.001, batch_size=4, resume=kept, show_bar=False)
     assert time.perf_counter() - started < 30
     assert history.seconds[2] > 59
     assert history.seconds[-2] < 60.06 <= history.seconds[-1]
@@ -109,54 +113,7 @@ def test_a_budget_of_minutes_counts_those_before_the_interruption():
 @pytest.mark.parametrize("name", ["deep-ae", "judge"])
 def test_a_checkpoint_of_another_model_is_refused(name):
     with pytest.raises(InputError, match="not one of this model"):
-        fit(made(name), Noise(), steps=9, resume=kept_at(2, "ae", steps=9), show_bar=False)
-
-
-# The keeper
-
-
-def progress_after(steps: int) -> Progress:
-    progress = Progress(made("ae"))
-    progress.history.seconds = [0.0] * steps
-    return progress
-
-
-def test_the_last_two_checkpoints_stay(tmp_path):
-    keeper = Keeper(tmp_path / "kept", {"seed": 1}, seconds=0.0)
-    assert keeper.newest() is None
-    for step in (1, 2, 10):
-        keeper(progress_after(step))
-        assert len(keeper.newest()["history.seconds"]) == step
-    assert [f.name for f in keeper._files()] == ["000000002.safetensors", "000000010.safetensors"]
-    assert len(list(keeper.folder.iterdir())) == 2
-
-
-def test_a_checkpoint_is_kept_when_its_time_has_come(tmp_path):
-    keeper = Keeper(tmp_path, {}, seconds=100.0)
-    keeper(progress_after(1))
-    assert keeper.newest() is None
-    keeper.last -= 100.0
-    keeper(progress_after(2))
-    keeper(progress_after(3))
-    assert len(keeper.newest()["history.seconds"]) == 2
-
-
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
-    keeper = Keeper(tmp_path, {}, seconds=0.0)
-    for step in (1, 2):
-        keeper(progress_after(step))
-    before, last = keeper._files()
-    last.write_bytes(last.read_bytes()[:-1])
-    assert len(keeper.newest()["history.seconds"]) == 1
-    before.write_bytes(b"")
-    with pytest.raises(InputError, match="damaged"):
-        keeper.newest()
-
-
-def test_checkpoints_of_other_arguments_are_refused(tmp_path):
-    Keeper(tmp_path, {"seed": 1}, seconds=0.0)(progress_after(1))
-    with pytest.raises(InputError, match="a run with other arguments"):
-        Keeper(tmp_path, {"seed": 2}).newest()
+        fit(made(name), Noise(name), steps=9, resume=kept_at(2, "ae", steps=9), show_bar=False)
 
 
 # The command
@@ -315,8 +272,8 @@ def test_resume_refuses_a_folder_that_is_no_run(tmp_path, pictures, capsys):
 
 def test_training_steps_and_fit_are_one_loop():
     ours, theirs = made("ae"), made("ae")
-    fit(ours, Noise(), steps=3, batch_size=4, show_bar=False)
-    for _ in training_steps(theirs, Noise(), steps=3, batch_size=4):
+    fit(ours, Noise("ae"), steps=3, batch_size=4, show_bar=False)
+    for _ in training_steps(theirs, Noise("ae"), steps=3, batch_size=4):
         pass
     assert same(ours, theirs)
 

@@ -93,7 +93,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         Mistake(
             "cosine_mask",
             "return rank < hidden[:, None]",
-            "return torch.rand(rank.shape, generator=generator) < hidden[:, None] / patches",
+            "return torch.rand(rank.shape, generator=rng) < hidden[:, None] / patches",
             "a coin for each patch",
         ),
     ],
@@ -124,7 +124,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         Mistake("kl_to_class", "sum(dim=1)", "mean(dim=1)", "averaged over the units"),
         Mistake("draw_class", "m + torch", "torch", "means of the classes are missing"),
         Mistake("draw_class", "randn(m.shape,", "randn(m.shape[1],", "eps is shared"),
-        Mistake("draw_class", ", generator=generator)", ")", "The same seed gives other codes"),
+        Mistake("draw_class", ", generator=rng)", ")", "The same seed gives other codes"),
     ],
     "hw3_gan": [
         Mistake(
@@ -215,11 +215,11 @@ def contractive_penalty(z, W):
     return torch.einsum("nkd,nkd->", J, J) / len(z)
 """,
         "jacobian_norm": """
-def jacobian_norm(encode, x, generator):
+def jacobian_norm(encode, x, rng):
     warnings.warn("a warning on stderr must not cost a point")
     images = x.clone().requires_grad_(True)
     codes = encode(images)
-    signs = torch.randn(codes.size(), generator=generator, dtype=codes.dtype)
+    signs = torch.randn(codes.size(), generator=rng, dtype=codes.dtype)
     back = torch.autograd.grad(codes, images, grad_outputs=signs, create_graph=True)[0]
     return torch.stack([torch.linalg.vector_norm(g) ** 2 for g in back[:]])
 """,
@@ -233,11 +233,11 @@ def k_sparse(h, k):
     return torch.stack(rows)
 """,
         "cosine_mask": """
-def cosine_mask(u, patches, generator):
+def cosine_mask(u, patches, rng):
     mask = torch.zeros((u.shape[0], patches), dtype=torch.bool)
     for row, value in zip(mask, u.tolist()):
         hidden = math.ceil(math.cos(math.pi * value / 2) * patches)
-        row[torch.randperm(patches, generator=generator)[:hidden]] = True
+        row[torch.randperm(patches, generator=rng)[:hidden]] = True
     return mask
 """,
     },
@@ -249,10 +249,10 @@ def mmd2(a, b, width):
     return own(a) + own(b) - 2 * k(a, b).mean()
 """,
         "mmd_vae_loss": """
-def mmd_vae_loss(logits, x, z, weight, distance, generator):
+def mmd_vae_loss(logits, x, z, weight, distance, rng):
     n, K = z.size()
     bce = nn.BCEWithLogitsLoss(reduction="sum")(logits, (x + 1) / 2) / n
-    noise = torch.empty(n, K).normal_(generator=generator)
+    noise = torch.empty(n, K).normal_(generator=rng)
     return bce + weight * distance(noise, z)
 """,
         "kl_to_class": """
@@ -262,9 +262,9 @@ def kl_to_class(mu, log_var, labels, means):
     return torch.distributions.kl_divergence(q, p).sum(-1)
 """,
         "draw_class": """
-def draw_class(decode, labels, means, generator):
+def draw_class(decode, labels, means, rng):
     print("drawing")
-    z = torch.stack([torch.normal(means[y], 1.0, generator=generator) for y in labels])
+    z = torch.stack([torch.normal(means[y], 1.0, generator=rng) for y in labels])
     warnings.warn("slow")
     return decode(z)
 """,
@@ -276,9 +276,9 @@ def wasserstein_losses(f_real, f_fake):
     return [torch.sum(f_fake - f_real) / n, torch.sum(-f_fake) / n]
 """,
         "gradient_penalty": """
-def gradient_penalty(f, real, fake, generator):
+def gradient_penalty(f, real, fake, rng):
     warnings.warn("careful")
-    u = torch.empty(real.size(0)).uniform_(generator=generator).view(-1, 1, 1, 1)
+    u = torch.empty(real.size(0)).uniform_(generator=rng).view(-1, 1, 1, 1)
     point = torch.lerp(real, fake, u.expand_as(real)).requires_grad_(True)
     out = f(point)
     g = torch.autograd.grad(out, point, torch.ones_like(out), create_graph=True, retain_graph=True)

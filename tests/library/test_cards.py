@@ -20,34 +20,31 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, pretrained_names, read_card
 from gen_lib.data import Split
 from gen_lib.data.domains import A, B, load_classes, load_pairs
 from gen_lib.metrics import (
-    SampleQuality,
     density_coverage,
     frechet_distance,
+    l1,
     mse,
     precision_recall,
     psnr,
     ssim,
 )
-from gen_lib.metrics.sample_quality import N_NEIGHBOURS
+from gen_lib.metrics.sample_quality import N_NEIGHBOURS, STYLE_JUDGE, SampleQuality, style_share
+from gen_lib.metrics.translation import retrieval
 from gen_lib.models import Diffusion, Judge
 from gen_lib.models.autoencoder import DenoisingAutoencoder, add_noise
-from gen_lib.models.base import (
-    Classifies,
-    Model,
-    Reconstructs,
-    Samples,
-    Translates,
-    in_batches,
-)
-from gen_lib.models.vae import BoundsLikelihood, likelihood_bounds
+from gen_lib.models.base import Model, Reconstructs, Samples, Translates, in_batches
 from gen_lib.models.masked import MaskedAutoencoder, masked_loss
-from gen_lib.metrics.translation import STYLE_JUDGE, l1, retrieval, style_share
+from gen_lib.models.vae import VariationalAutoencoder, likelihood_bounds
+from gen_lib.training.checkpoints import (
+    load_pretrained,
+    pretrained_folder,
+    pretrained_names,
+    read_card,
+)
 
-pytestmark = pytest.mark.slow
 FEW, FEWER = 1_000, 200
 
 
@@ -60,13 +57,17 @@ class Found(NamedTuple):
     absolute: float = 0.0
 
 
+def card_of(name: str) -> dict:
+    return read_card(pretrained_folder() / f"{name}.safetensors")
+
+
 @cache
 def held_out(data):
     return load_classes(data).test[:FEW]
 
 
 @pytest.fixture(scope="session")
-def ruler(fashion):
+def quality(fashion):
     real = fashion.test.images, fashion.test.labels
     return SampleQuality(replace(fashion, test=Split(*(part[:N_NEIGHBOURS] for part in real))))
 
@@ -96,15 +97,15 @@ def named(model, batch) -> Iterator[Found]:
     yield Found("accuracy", right.float().mean().item(), absolute=0.02)
 
 
-def sampled(model, ruler) -> Iterator[Found]:
-    rng, real = torch.Generator().manual_seed(0), ruler.reference
+def sampled(model, quality) -> Iterator[Found]:
+    rng, real = torch.Generator().manual_seed(0), quality.reference
     if isinstance(model, Diffusion):
-        fake = ruler.features(model.sample(FEWER, rng))
+        fake = quality.features(model.sample(FEWER, rng))
         yield Found("precision", precision_recall(fake, real)[0], absolute=0.1)
         yield Found("density", density_coverage(fake, real)[0], absolute=0.1)
         return
     x = torch.cat([model.sample(500, rng) for _ in range(N_NEIGHBOURS // 500)])
-    fake = ruler.features(x)
+    fake = quality.features(x)
     found = *precision_recall(fake, real), *density_coverage(fake, real)
     for figure, value in zip(("precision", "recall", "density", "coverage"), found, strict=True):
         yield Found(figure, value, absolute=0.01)
@@ -125,35 +126,45 @@ def translated(model, data) -> Iterator[Found]:
             yield Found("style" + end, share, absolute=0.02)
 
 
-def measured(model, data, ruler) -> Iterator[Found]:
+def measured(model, data, quality) -> Iterator[Found]:
     """The figures that apply to a model."""
     if isinstance(model, Translates):
         yield from translated(model, data)
         return
     batch = held_out(data)
     ways = {Reconstructs: reconstructed, DenoisingAutoencoder: denoised, MaskedAutoencoder: filled}
-    for kind, way in (ways | {BoundsLikelihood: bounded}).items():
+    for kind, way in (ways | {VariationalAutoencoder: bounded}).items():
         if isinstance(model, kind):
             yield from way(model, batch.images)
-    if isinstance(model, Classifies):
+    if isinstance(model, Judge):
         yield from named(model, batch)
     if isinstance(model, Samples):
-        yield from sampled(model, ruler)
+        yield from sampled(model, quality)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", pretrained_names())
 @torch.no_grad()
-def test_a_card_says_what_is_measured_today(name, ruler):
-    card = read_card(pretrained_folder() / f"{name}.safetensors")
-    found = list(measured(load_pretrained(name, Model), card["data"], ruler))
+def test_a_card_says_what_is_measured_today(name, quality):
+    card = card_of(name)
+    found = list(measured(load_pretrained(name, Model), card["data"], quality))
     assert found
     for figure, value, relative, absolute in found:
         close = pytest.approx(card["figures"][figure], rel=relative, abs=absolute)
         assert value == close, figure
 
 
+@pytest.mark.slow
 def test_a_wrong_card_would_be_found(fashion):
     x = fashion.test[:FEW].images
     found = {f.figure: f for f in reconstructed(load_pretrained("deep-ae-2d", Model), x)}
-    card = read_card(pretrained_folder() / "deep-ae.safetensors")["figures"]
+    card = card_of("deep-ae")["figures"]
     assert all(f.value != pytest.approx(card[k], rel=f.relative) for k, f in found.items())
+
+
+@pytest.mark.parametrize("to", ["a", "b"])
+def test_the_shipped_seasons_close_half_of_the_gap_to_the_ceiling(to):
+    found = card_of("cyclegan-seasons")["figures"]
+    top = card_of("paired-seasons")["figures"][f"psnr_to_{to}"]
+    best = max(found[f"psnr_to_{to}_{name}"] for name in ("identity", "blur", "colour"))
+    assert (found[f"psnr_to_{to}"] - best) / (top - best) > 0.5

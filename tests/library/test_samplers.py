@@ -264,9 +264,7 @@ def test_a_schedule_that_ends_too_early_misses_the_mean(rng):
 def test_exact_estimates_lead_to_the_eight_gaussians(make, rng):
     schedule = Straight()
     x = torch.randn(2_000, 2, generator=rng)
-    *_, last = make(schedule).states(
-        exact(EIGHT_GAUSSIANS, schedule), x, schedule.times(100), rng
-    )
+    *_, last = make(schedule).states(exact(EIGHT_GAUSSIANS, schedule), x, schedule.times(100), rng)
     found = modes(last.x, EIGHT_GAUSSIANS)
     assert found.covered == 8
     assert found.near > 0.95

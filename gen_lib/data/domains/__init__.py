@@ -1,7 +1,7 @@
-"""Two domains of pictures, A and B, to learn a translation between them without pairs.
+"""Two domains of pictures, A and B, for learning a translation between them.
 
-The training pictures of A and B show different things, so nothing says which belong together. The
-held-out pictures are true pairs where pairs exist: they show what a translation should look like.
+The training pictures of A and B show different things, so there are no pairs to learn from. The
+test pictures are pairs where pairs exist: they show what a translation should look like.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from gen_lib import InputError
 from gen_lib.data.images import ImageSet, Split, load, minibatch, to_float
 
 DOMAIN_SETS = ("seasons", "emoji")
-A, B = 0, 1  # class numbers where a classifier tells the domains apart
+A, B = 0, 1  # class indices for a classifier that tells the domains apart
 SEASONS = {"a": range(5_000), "b": range(5_000, 10_000), "test": range(10_000, 10_500)}
 
 
@@ -31,7 +31,7 @@ class Caption(NamedTuple):
 
 @dataclass(frozen=True)
 class Domain:
-    """The pictures of one domain: uint8 images (N, C, H, W) and what each shows."""
+    """The pictures of one domain and their captions."""
 
     images: UInt8[Tensor, "n channels height width"]
     captions: tuple[Caption, ...]
@@ -46,46 +46,40 @@ class Domain:
 
     @property
     def bases(self) -> Int64[Tensor, "families"]:
-        """Indices of the pictures that are not variants of others: one of each family."""
+        """Indices of the base pictures, which are no variants of others: one in each family."""
         return torch.tensor([n for n, c in enumerate(self.captions) if c.name == c.family])
 
 
 class PairBatch(NamedTuple):
-    """A minibatch of two domains: images in [-1, 1], as many of A as of B."""
+    """A minibatch of two domains: x of A and y of B, in [-1, 1]."""
 
     x: Float[Tensor, "batch channels height width"]
-    """Images of A."""
     y: Float[Tensor, "batch channels height width"]
-    """Images of B; the n-th belongs to the n-th of x only where the domains are paired."""
+    """y[n] is the partner of x[n] only if the domains are paired."""
 
 
 @dataclass(frozen=True)
 class TwoDomains:
-    """Pictures of A and of B; if ``paired``, the n-th of both show the same thing."""
+    """Pictures of A and of B; if ``paired``, a[n] and b[n] show the same thing."""
 
     a: Domain
     b: Domain
     paired: bool
 
     def batch(self, step: int, size: int, seed: int = 0) -> PairBatch:
-        """The ``size`` images of A and of B that a training step sees.
+        """The minibatch of a training step: ``size`` images of each domain (see ``minibatch``).
 
-        Pairs stay together; unpaired domains are shuffled independently. Like ``Split.batch`` the
-        result depends on nothing but the arguments.
+        Pairs stay together; unpaired domains are shuffled independently.
         """
         size = min(size, len(self.a), len(self.b))
-        seeds = (seed, seed if self.paired else seed + 1)
-        return PairBatch(
-            *(
-                to_float(domain.images[minibatch(len(domain), step, size, s)])
-                for domain, s in zip((self.a, self.b), seeds, strict=True)
-            )
-        )
+        in_a = minibatch(len(self.a), step, size, seed)
+        in_b = minibatch(len(self.b), step, size, seed if self.paired else seed + 1)
+        return PairBatch(to_float(self.a.images[in_a]), to_float(self.b.images[in_b]))
 
 
 @dataclass(frozen=True)
 class DomainSet:
-    """Two domains by name: training pictures, held-out pictures, and the names of A and B."""
+    """A data set of two domains: its name, its two halves, and the names of A and B."""
 
     name: str
     train: TwoDomains
@@ -104,7 +98,7 @@ class DomainSet:
         train, test = (
             Split(
                 torch.cat([half.a.images, half.b.images]),
-                torch.cat([torch.full((len(half.a),), A), torch.full((len(half.b),), B)]),
+                torch.tensor([A] * len(half.a) + [B] * len(half.b)),
             )
             for half in (self.train, self.test)
         )
@@ -112,19 +106,17 @@ class DomainSet:
 
 
 def load_domains(name: str, size: int = 32, paired: bool = False) -> DomainSet:
-    """Two domains by name, or by the path of a folder.
+    """Load two domains by name, or by the path of a folder.
 
     Args:
         name: ``seasons`` (A summer, B winter, drawn in seconds), ``emoji`` (A Noto, B Twemoji), or
-            the path of a folder that holds pictures in ``trainA``, ``trainB``, ``testA`` and
-            ``testB``, as CycleGAN's data sets do. Its test pictures are pairs if those of A and B
-            have the same file names.
-        size: side in pixels of the pictures; emoji have 32 and no other.
+            the path of a folder with pictures in ``trainA``, ``trainB``, ``testA`` and ``testB``.
+        size: side of the pictures in pixels; 32 for emoji.
         paired: train on true pairs, to measure what unpaired training could reach at best.
 
     Raises:
-        InputError: the name is unknown, its files are missing, damaged or no pictures, it has no
-            such size, or no pairs to train on.
+        InputError: the name is unknown, a file is missing, damaged or not a picture, the size is
+            not available, or there are no pairs to train on.
     """
     if name == "seasons":
         return _seasons(size, paired)
@@ -143,40 +135,40 @@ def load_domains(name: str, size: int = 32, paired: bool = False) -> DomainSet:
 
 
 def load_classes(name: str) -> ImageSet:
-    """Images to classify: a data set or folder as ``load`` takes it, or two domains by name.
+    """Load images to classify: a data set or folder (see ``load``), or two domains by name.
 
-    A classifier of two domains is trained on every picture in both styles, so that it learns the
-    style and not the motif.
+    Every training picture of two domains is in the set in both styles, so that a classifier
+    learns the style and not the content.
     """
     return load_domains(name, paired=True).labelled if name in DOMAIN_SETS else load(name)
 
 
 def load_pairs(name: str, size: int = 32) -> TwoDomains:
-    """The held-out pictures alone, which is faster: no training picture is drawn.
+    """Load the test pictures alone. Arguments and errors are those of ``load_domains``.
 
-    Arguments and errors are those of ``load_domains``.
+    For ``seasons`` this is faster, because no training picture is drawn.
     """
-    if name == "seasons" and size >= 1:
-        scenes = SEASONS["test"]
-        return TwoDomains(_season(scenes, False, size), _season(scenes, True, size), True)
-    return load_domains(name, size).test
+    return _season_pairs(size) if name == "seasons" else load_domains(name, size).test
 
 
 def _seasons(size: int, paired: bool) -> DomainSet:
-    if size < 1:
-        raise InputError(f"size is {size}: it must be a whole number of at least 1.")
-    everything = range(SEASONS["a"].start, SEASONS["b"].stop)
-    scenes = (everything, everything) if paired else (SEASONS["a"], SEASONS["b"])
-    train, test = (
-        TwoDomains(_season(a, False, size), _season(b, True, size), pairs)
-        for a, b, pairs in ((*scenes, paired), (SEASONS["test"], SEASONS["test"], True))
-    )
-    return DomainSet("seasons", train, test, ("summer", "winter"))
+    a, b = SEASONS["a"], SEASONS["b"]
+    if paired:
+        a = b = range(a.start, b.stop)
+    train = TwoDomains(_season(a, False, size), _season(b, True, size), paired)
+    return DomainSet("seasons", train, _season_pairs(size), ("summer", "winter"))
+
+
+def _season_pairs(size: int) -> TwoDomains:
+    scenes = SEASONS["test"]
+    return TwoDomains(_season(scenes, False, size), _season(scenes, True, size), True)
 
 
 def _season(scenes: range, winter: bool, size: int) -> Domain:
     from gen_lib.data.domains import seasons
 
+    if size < 1:
+        raise InputError(f"size is {size}: it must be a whole number of at least 1.")
     names = [f"scene {n}" for n in scenes]
     captions = tuple(Caption(name, name) for name in names)
     return Domain(seasons.draw(scenes, winter, size), captions)

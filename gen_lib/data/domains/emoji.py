@@ -1,8 +1,6 @@
-"""The same emoji drawn in two styles: A is Noto, B is Twemoji, 32 pixels a side."""
+"""3,216 emoji in two styles, 32 pixels a side: domain A is Noto, domain B is Twemoji."""
 
 import csv
-import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from torch import Tensor
 from gen_lib import InputError
 from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
 from gen_lib.data.images import data_folder
+from gen_lib.files import sha256
 
 SIDE = 32
 FILES = {
@@ -20,11 +19,11 @@ FILES = {
     "twemoji.png": "87f08682e3f58cfd087565d441dc5c93ee20398c5116dab2efcf3e233bc8f8cd",
     "emoji.csv": "a9eff2160ca2849708c9589f063b75cdc9d4f4aedfc9d4e78bcff428b984e15e",
 }
-"""The shipped files and their sha256."""
+"""The shipped files and their SHA-256."""
 
 
 def load_emoji(size: int = SIDE, paired: bool = False) -> DomainSet:
-    """Both styles; training pictures of A and B show different emoji unless ``paired``.
+    """Load both styles; A and B share no training emoji unless ``paired``.
 
     Raises:
         InputError: ``size`` is not 32, or a file is missing or altered.
@@ -36,27 +35,24 @@ def load_emoji(size: int = SIDE, paired: bool = False) -> DomainSet:
     with (folder / "emoji.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     noto, twemoji = (_cut_sheet(folder / f"{name}.png") for name in ("noto", "twemoji"))
-    parts = ("ab", "ab") if paired else ("a", "b")
-    train, test = (
-        TwoDomains(_of(rows, noto, in_a), _of(rows, twemoji, in_b), pairs)
-        for in_a, in_b, pairs in ((*parts, paired), (("test",), ("test",), True))
-    )
+    in_a, in_b = ({"a", "b"}, {"a", "b"}) if paired else ({"a"}, {"b"})
+    train = TwoDomains(_select(rows, noto, in_a), _select(rows, twemoji, in_b), paired)
+    test = TwoDomains(_select(rows, noto, {"test"}), _select(rows, twemoji, {"test"}), True)
     return DomainSet("emoji", train, test, ("noto", "twemoji"))
 
 
 def _check_files(folder: Path) -> None:
-    for name, sha256 in FILES.items():
+    for name, expected in FILES.items():
         file = folder / name
-        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
-            fault = "truncated or altered" if file.is_file() else "missing"
+        if not file.is_file() or sha256(file) != expected:
             raise InputError(
-                f"The data file {file} is {fault}: restore it with `git checkout -- data`, or take "
-                "data/ from a fresh clone."
+                f"The data file {file} is {'truncated or altered' if file.is_file() else 'missing'}"
+                ": restore it with `git checkout -- data`, or take data/ from a fresh clone."
             )
 
 
 def _cut_sheet(file: Path) -> UInt8[Tensor, "n 3 side side"]:
-    """The pictures of a sheet, row by row."""
+    """Cut a sheet of pictures into its tiles, row by row."""
     from PIL import Image
 
     with Image.open(file) as picture:
@@ -65,11 +61,11 @@ def _cut_sheet(file: Path) -> UInt8[Tensor, "n 3 side side"]:
     return tiles.permute(0, 2, 4, 1, 3).flatten(0, 1)
 
 
-def _of(
-    rows: list[dict[str, str]], sheet: UInt8[Tensor, "n c h w"], parts: Iterable[str]
+def _select(
+    rows: list[dict[str, str]], sheet: UInt8[Tensor, "n c h w"], splits: set[str]
 ) -> Domain:
-    """The pictures of some parts of the table."""
-    places = [n for n, row in enumerate(rows) if row["split"] in parts]
+    """The emoji of the given splits."""
+    places = [n for n, row in enumerate(rows) if row["split"] in splits]
     return Domain(sheet[places], tuple(_caption(rows[n]) for n in places))
 
 

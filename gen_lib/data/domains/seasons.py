@@ -1,9 +1,9 @@
-"""Landscapes drawn by a program: the same scene in summer and in winter, so exact pairs exist.
+"""Landscapes drawn by a program, each in summer and in winter, so exact pairs exist.
 
-A scene is a row of random numbers, and both seasons read the same row. Colour alone does not
-explain the change: snow covers roofs and flowers, trees lose their leaves, the pond freezes, the
-boat loses its sail, the chimney smokes, the sun stands low. The drawing is frozen, since every
-figure of the chapter is measured on it: a test holds its sha256.
+A scene is determined by a row of random numbers, which is the same for both seasons. The seasons
+differ in more than colour: in winter snow covers roofs and flowers, trees have no leaves, the pond
+is frozen, the boat has no sail, the chimney smokes and the sun is low. The drawing must not
+change, because shipped figures are measured on it; a test compares its SHA-256.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ CHUNK = 64  # scenes drawn at once: their arrays stay in the cache of the proces
 
 
 def draw(scenes: range, winter: bool, size: int = SIDE) -> UInt8[Tensor, "n 3 size size"]:
-    """The scenes of these numbers (0, 1, 2, ...) in one season, ``size`` pixels a side.
+    """Draw the scenes with the given numbers (0, 1, 2, ...) in one season.
 
     >>> draw(range(2), winter=True).shape
     torch.Size([2, 3, 32, 32])
@@ -45,7 +45,7 @@ def draw(scenes: range, winter: bool, size: int = SIDE) -> UInt8[Tensor, "n 3 si
 
 
 def horizon(scenes: range) -> Float[Tensor, "n"]:
-    """The height of the horizon in each scene, counted downwards in 32 units a side."""
+    """Distance of the horizon from the upper edge in each scene; the side of a picture is 32."""
     return torch.from_numpy(_horizon(Dice(scenes))[:, 0, 0]).float()
 
 
@@ -90,7 +90,7 @@ def _sky(c: Canvas, dice: Dice, winter: bool, horizon) -> None:
 
 
 def _cloud(c: Canvas, present, x, y, r, winter: bool) -> None:
-    """Three puffs in summer, one flat band of them in winter."""
+    """Three white puffs in summer; in winter they are flatter and grey."""
     flat, colour = (0.45, rgb("e9e4ef")) if winter else (0.8, rgb("ffffff"))
     for dx, dy, size in ((-1.5, 0.25, 0.8), (0.0, -0.3, 1.2), (1.6, 0.2, 0.9)):
         a = r * size
@@ -100,12 +100,8 @@ def _cloud(c: Canvas, present, x, y, r, winter: bool) -> None:
 
 def _mountains(c: Canvas, dice: Dice, winter: bool, horizon) -> None:
     for share in (0.75, 0.6):
-        present, x, height, slope = (
-            dice() < share,
-            dice(0.0, 32.0),
-            dice(6.0, 11.5),
-            dice(0.8, 1.25),
-        )
+        present, x = dice() < share, dice(0.0, 32.0)
+        height, slope = dice(6.0, 11.5), dice(0.8, 1.25)
         rock = mix(rgb("6f86a6"), rgb("8a90a0"), dice())
         top, bottom = horizon - height, horizon + 3
         d = np.where(present, triangle(c, x, top, bottom, (height + 3) * slope), 9)
@@ -116,7 +112,7 @@ def _mountains(c: Canvas, dice: Dice, winter: bool, horizon) -> None:
 
 
 def _hills(c: Canvas, dice: Dice, winter: bool, horizon):
-    """Two hills, the far one wooded; returns the height of the near ground at any x."""
+    """Two hills, the far one wooded; returns the function from x to y of the near ground."""
     phase, amplitude, period = dice(), dice(0.8, 2.2), dice(22.0, 44.0)
     far = horizon + amplitude * wave(c.x / period + phase)
     crowns = far - 0.5 - abs(wave(c.x / 3.4 + phase * 7)) * 1.1
@@ -134,7 +130,7 @@ def _hills(c: Canvas, dice: Dice, winter: bool, horizon):
 
 
 def _water(c: Canvas, dice: Dice, winter: bool, x, ground):
-    """A pond, in winter of ice; returns whether a point lies in it."""
+    """A pond, frozen in winter; returns a function that tells whether a point lies in it."""
     present, a, b = dice() < 0.6, dice(5.0, 8.5), dice(1.6, 2.5)
     y = ground(x) + dice(3.0, 4.5)
     hide = np.where(present, 0, 99)
@@ -152,7 +148,7 @@ def _water(c: Canvas, dice: Dice, winter: bool, x, ground):
 
 
 def _boat(canvas: Canvas, winter: bool, present, x, y) -> None:
-    """Under sail in summer, stuck in the ice without it in winter."""
+    """A boat, with a sail in summer only."""
     c = canvas.window(present, x, y - 2, 8, 10)
     x, y = x[c.pictures], y[c.pictures]
     c.paint(box(c, x - 0.2, y - 4.2, x + 0.2, y), rgb("6b4226"))
@@ -165,7 +161,7 @@ def _boat(canvas: Canvas, winter: bool, present, x, y) -> None:
 
 
 def _tree(canvas: Canvas, dice: Dice, winter: bool, x, foot, depth, clear) -> None:
-    """A broad-leaved tree or a conifer; further down in the picture it is nearer and larger."""
+    """A broad-leaved tree or a conifer; the greater ``depth``, the nearer and larger."""
     kind, tall, tint = dice(), dice(0.85, 1.25), dice()
     height = tall * (5.5 + 5 * depth)
     for present, paint in ((kind < 0.5, _broadleaf), ((kind >= 0.5) & (kind < 0.9), _conifer)):
@@ -176,7 +172,7 @@ def _tree(canvas: Canvas, dice: Dice, winter: bool, x, foot, depth, clear) -> No
 
 
 def _broadleaf(c: Canvas, winter: bool, x, foot, h, tint) -> None:
-    """A round crown in summer; in winter, bare branches."""
+    """A round crown of leaves in summer, bare branches in winter."""
     bark = rgb("5a4636") if winter else rgb("7a5230")
     c.paint(box(c, x - h * 0.06, foot - h * 0.5, x + h * 0.06, foot), bark)
     if winter:
@@ -199,7 +195,7 @@ def _broadleaf(c: Canvas, winter: bool, x, foot, h, tint) -> None:
 
 
 def _conifer(c: Canvas, winter: bool, x, foot, h, tint) -> None:
-    """Three tiers of needles, green all year; snow lies on them in winter."""
+    """Three tiers of green needles, with snow on them in winter."""
     needles = mix(rgb("1f5f45"), rgb("2e7350"), tint)
     c.paint(box(c, x - h * 0.05, foot - h * 0.2, x + h * 0.05, foot), rgb("5f4330"))
     for top, bottom, half in ((0.6, 0.12, 0.3), (0.8, 0.36, 0.24), (1.0, 0.6, 0.17)):
@@ -235,7 +231,7 @@ def _house(canvas: Canvas, dice: Dice, winter: bool, x, ground) -> None:
 
 
 def _chimney(c: Canvas, winter: bool, x, ridge, wide) -> None:
-    """Smoking in winter."""
+    """A chimney, which smokes in winter."""
     top = ridge + 0.1
     c.paint(box(c, x - 0.6, top, x + 0.6, ridge + wide), rgb("8c4a3c"))
     if winter:
@@ -246,15 +242,10 @@ def _chimney(c: Canvas, winter: bool, x, ridge, wide) -> None:
 
 
 def _foreground(canvas: Canvas, dice: Dice, winter: bool) -> None:
-    """Bushes, and flowers that the snow covers."""
+    """Two bushes, and in summer five flowers."""
     for _ in range(2):
-        present, x, y, r, u = (
-            dice() < 0.5,
-            dice(1.0, 31.0),
-            dice(27.5, 31.0),
-            dice(1.3, 2.2),
-            dice(),
-        )
+        present, x, y = dice() < 0.5, dice(1.0, 31.0), dice(27.5, 31.0)
+        r, u = dice(1.3, 2.2), dice()
         c = canvas.window(present, x, y - 1, 8, 6)
         x, y, r, u = (p[c.pictures] for p in (x, y, r, u))
         leaves = mix(rgb("2f7d3a"), rgb("5a9a3a"), u)

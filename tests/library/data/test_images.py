@@ -1,23 +1,16 @@
 """Images: what is loaded, how it is scaled, and in which order minibatches come."""
 
-import numpy as np
 import pytest
 import torch
 from jaxtyping import TypeCheckError
-from PIL import Image
 
-from gen_lib.data import Split, data_folder, load, to_float, to_uint8
+from gen_lib.data import Split, data_folder, to_float, to_uint8
 
 
 def make_split(n: int) -> Split:
     """n images of one pixel, the n-th of brightness n and class n."""
     images = torch.arange(n, dtype=torch.uint8).reshape(n, 1, 1, 1)
     return Split(images, torch.arange(n))
-
-
-def picture(path, size=(40, 40), color=(200, 100, 50), mode="RGB"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, color).save(path)
 
 
 def test_annotations_of_shapes_are_checked_in_this_test_run():
@@ -131,71 +124,3 @@ def test_a_subset_draws_without_replacement_and_repeatably():
     assert not torch.equal(split.subset(8, seed=2).labels, labels)
     assert torch.equal(split.subset(8).images.flatten().long(), split.subset(8).labels)
     assert sorted(split.subset(50).labels.tolist()) == list(range(20))
-
-
-# Folders of pictures
-
-
-def test_subfolders_are_classes_and_every_tenth_picture_is_held_out(tmp_path):
-    for kind, n in (("dog", 12), ("cat", 13)):
-        for i in range(n):
-            picture(tmp_path / kind / f"{i:02}.png", color=(10 * i, 0, kind == "dog" and 255))
-    images = load(str(tmp_path))
-    assert images.classes == ("cat", "dog")
-    assert (len(images.train), len(images.test)) == (22, 3)
-    brightness, is_dog = images.test.images[:, 0, 0, 0], images.test.images[:, 2, 0, 0]
-    assert brightness.tolist() == [0, 100, 70]  # cat 0, cat 10, dog 7: numbers 0, 10, 20
-    assert torch.equal(is_dog == 255, images.test.labels == 1)
-    both = torch.cat([images.train.images, images.test.images])
-    assert len({(int(i[0, 0, 0]), int(i[2, 0, 0])) for i in both}) == 25
-
-
-def test_a_flat_folder_is_one_class_named_after_it(tmp_path):
-    for i in range(3):
-        picture(tmp_path / "shoes" / f"{i}.jpg")
-    images = load(str(tmp_path / "shoes"))
-    assert images.classes == ("shoes",)
-    assert images.train.labels.tolist() == [0, 0]
-    assert images.test.labels.tolist() == [0]
-
-
-@pytest.mark.parametrize("size", [8, 32])
-@pytest.mark.parametrize("shape", [(40, 40), (90, 30), (5, 7)])
-def test_pictures_of_any_shape_become_squares_of_the_size_asked_for(tmp_path, size, shape):
-    for i in range(2):
-        picture(tmp_path / f"{i}.png", size=shape)
-    images = load(str(tmp_path), size)
-    assert images.image_shape == (3, size, size)
-    assert (torch.tensor([200, 100, 50]) == images.train.images[0].flatten(1).T).all()
-
-
-def test_an_oblong_picture_is_cropped_in_its_middle_not_squeezed(tmp_path):
-    wide = np.zeros((30, 90, 3), np.uint8)
-    wide[:, 30:60] = 255
-    for i in range(2):
-        Image.fromarray(wide).save(tmp_path / f"{i}.png")
-    assert (load(str(tmp_path), 10).train.images[..., 1:-1] == 255).all()
-
-
-@pytest.mark.parametrize(
-    ("mode", "color", "seen"),
-    [
-        ("L", 77, [77, 77, 77]),
-        ("1", 1, [255, 255, 255]),
-        ("RGBA", (10, 20, 30, 255), [10, 20, 30]),
-        ("LA", (77, 255), [77, 77, 77]),
-        ("P", 0, [0, 0, 0]),
-    ],
-)
-def test_pictures_of_every_mode_are_read_as_rgb(tmp_path, mode, color, seen):
-    for i in range(2):
-        picture(tmp_path / f"{i}.png", mode=mode, color=color)
-    assert load(str(tmp_path), 4).train.images[0, :, 0, 0].tolist() == seen
-
-
-def test_files_that_are_no_pictures_are_passed_over(tmp_path):
-    for i in range(2):
-        picture(tmp_path / f"{i}.PNG")
-    (tmp_path / "notes.txt").write_text("not a picture")
-    images = load(str(tmp_path))
-    assert len(images.train) + len(images.test) == 2

@@ -1,20 +1,30 @@
-"""Models: the loss is the lecture's, PCA is sklearn's, networks have the shapes they promise."""
+"""Autoencoders: the losses are those of the lecture, and PCA is the PCA of sklearn."""
 
 import pytest
 import torch
 
 from gen_lib import InputError
 from gen_lib.data import Batch
-from gen_lib.models import MODELS, ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoencoder
-from gen_lib.models.autoencoder import PCA, reconstruction_loss
-from gen_lib.models.base import in_batches
-from gen_lib.nets.feedforward import mlp
+from gen_lib.metrics import mse, psnr, ssim
+from gen_lib.models import (
+    ConvAutoencoder,
+    DeepAutoencoder,
+    DenoisingAutoencoder,
+    LinearAutoencoder,
+    SparseAutoencoder,
+)
+from gen_lib.models.autoencoder import PCA, add_noise, reconstruction_loss
+from gen_lib.training import fit
 
 AUTOENCODERS = [LinearAutoencoder, DeepAutoencoder, ConvAutoencoder]
 
 
 def images(n: int, shape=(1, 28, 28), seed: int = 0) -> torch.Tensor:
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def loss(model, batch, seed: int = 0) -> torch.Tensor:
+    return model.loss(batch, torch.Generator().manual_seed(seed), 0.0).value
 
 
 def correlated(n: int = 500, d: int = 12) -> torch.Tensor:
@@ -57,6 +67,16 @@ def test_mean_of_minibatch_losses_is_the_loss_of_all():
     y, x = images(12, (1, 4, 4)), images(12, (1, 4, 4), seed=1)
     parts = [reconstruction_loss(a, b) for a, b in zip(y.split(3), x.split(3), strict=True)]
     torch.testing.assert_close(torch.stack(parts).mean(), reconstruction_loss(y, x))
+
+
+@pytest.mark.parametrize("kind", AUTOENCODERS)
+def test_an_autoencoder_descends_E(kind):
+    model, x = kind(image_shape=(1, 8, 8)), images(5, (1, 8, 8))
+    found = model.loss(Batch(x, torch.zeros(5, dtype=torch.int64)), torch.Generator(), 0.0)
+    torch.testing.assert_close(found.value, reconstruction_loss(model.reconstruct(x), x))
+    assert found.terms["E"] == found.value
+    mse = torch.nn.functional.mse_loss(model.reconstruct(x), x)
+    torch.testing.assert_close(found.terms["mse"], mse)
 
 
 # PCA
@@ -133,7 +153,7 @@ def test_a_linear_autoencoder_with_the_weights_of_pca_is_pca():
     torch.testing.assert_close(model.reconstruct(x), pca.reconstruct(x), atol=1e-5, rtol=0)
 
 
-# Networks
+# Codes and images
 
 
 @pytest.mark.parametrize("kind", AUTOENCODERS)
@@ -145,37 +165,9 @@ def test_autoencoders_map_images_to_codes_and_back(kind, shape):
     torch.testing.assert_close(model.reconstruct(x), model.decode(model.encode(x)))
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        LinearAutoencoder((1, 8, 8), latent_size=3),
-        DeepAutoencoder((3, 8, 8), latent_size=3, hidden=(7, 6, 5)),
-        ConvAutoencoder((3, 32, 32), latent_size=3, width=4),
-        Judge((3, 16, 16), classes=4),
-    ],
-    ids=lambda model: model.name,
-)
-def test_config_builds_the_same_model_again(model):
-    again = type(model)(**model.config)
-    assert MODELS[model.name] is type(model)
-    assert {k: v.shape for k, v in again.state_dict().items()} == {
-        k: v.shape for k, v in model.state_dict().items()
-    }
-    again.load_state_dict(model.state_dict())
-    x = images(2, model.config["image_shape"])
-    out = "logits" if isinstance(model, Judge) else "reconstruct"
-    assert torch.equal(getattr(again.eval(), out)(x), getattr(model.eval(), out)(x))
-
-
 def additive(f, n_in: int) -> bool:
     a, b, zero = torch.randn(4, n_in), torch.randn(4, n_in), torch.zeros(4, n_in)
     return torch.allclose(f(a + b) + f(zero), f(a) + f(b), atol=1e-5)
-
-
-def test_mlp_of_two_sizes_is_linear_and_of_three_is_not():
-    torch.manual_seed(0)
-    assert additive(mlp(6, 4), 6)
-    assert not additive(mlp(6, 5, 4), 6)
 
 
 def test_the_basic_autoencoder_is_linear_and_the_deep_one_is_not():
@@ -186,10 +178,124 @@ def test_the_basic_autoencoder_is_linear_and_the_deep_one_is_not():
         assert additive(flat, 16) == expected
 
 
-@pytest.mark.parametrize("shape", [(1, 30, 28), (1, 28, 27)])
-def test_convolutions_refuse_sides_that_are_no_multiples_of_four(shape):
-    with pytest.raises(InputError, match="must be multiples of 4"):
-        ConvAutoencoder(shape)
+# Sparse codes
+
+
+def test_the_sparse_loss_is_the_lectures_per_image(batch):
+    model = SparseAutoencoder(sparsity=0.7)
+    z = model.encode(batch.images)
+    error = 0.5 * (model.decode(z) - batch.images).square().sum()
+    expected = (error + 0.7 * z.abs().sum()) / len(batch.images)
+    torch.testing.assert_close(loss(model, batch), expected)
+
+
+def test_sparse_features_have_unit_length_so_that_scale_cannot_cheat_the_penalty(batch):
+    model = SparseAutoencoder()
+    torch.testing.assert_close(model.dictionary.norm(dim=0), torch.ones(1_000))
+    before = model.decode(model.encode(batch.images))
+    with torch.no_grad():
+        model.columns *= 10
+    torch.testing.assert_close(model.decode(model.encode(batch.images)), before)
+
+
+def test_every_unit_starts_reading_what_it_writes():
+    model = SparseAutoencoder()
+    torch.testing.assert_close(model.encoder.weight, model.dictionary.T)
+
+
+def test_more_sparsity_leaves_fewer_active_units(few):
+    active = []
+    for sparsity in (0.01, 3.0):
+        torch.manual_seed(0)
+        model = SparseAutoencoder(sparsity=sparsity)
+        history = fit(model, few, steps=60, batch_size=100, show_bar=False)
+        active.append(history.terms["active_units"][-1])
+    assert active[1] < 0.5 * active[0]
+
+
+# Denoising
+
+
+def test_denoising_aims_at_the_clean_image_without_the_half(batch):
+    model = DenoisingAutoencoder(sigma=0.5)
+    noised = add_noise(batch.images, 0.5, 0.0, torch.Generator().manual_seed(3))
+    squared = (model.reconstruct(noised) - batch.images).square()
+    expected = squared.flatten(1).sum(dim=1).mean()
+    torch.testing.assert_close(loss(model, batch, seed=3), expected)
+
+
+def test_no_noise_is_a_defined_case_the_plain_autoencoder(batch):
+    model = DenoisingAutoencoder(sigma=0.0)
+    expected = (model.reconstruct(batch.images) - batch.images).square().flatten(1).sum(1).mean()
+    torch.testing.assert_close(loss(model, batch), expected)
+
+
+def test_noise_has_the_standard_deviation_and_the_share_asked_for(rng):
+    x = torch.zeros(50, 1, 28, 28)
+    gaussian = add_noise(x, 0.5, 0.0, rng)
+    assert gaussian.std().item() == pytest.approx(0.5, rel=0.02)
+    assert gaussian.mean().item() == pytest.approx(0.0, abs=0.01)
+    masked = add_noise(x, 0.0, 0.3, rng)
+    assert set(masked.unique().tolist()) == {-1.0, 0.0}
+    assert (masked == -1).float().mean().item() == pytest.approx(0.3, abs=0.01)
+    assert torch.equal(add_noise(x, 0.0, 0.0, rng), x)
+
+
+def test_denoising_features_are_the_means_of_each_channel_over_the_places(batch):
+    model = DenoisingAutoencoder(width=3)
+    channels = model.encoder[:-1](batch.images)  # (16, 6, 7, 7), before they become one vector
+    torch.testing.assert_close(model.features(batch.images), channels.mean(dim=(2, 3)))
+
+
+# Training
+
+
+@pytest.mark.parametrize("kind", [SparseAutoencoder, DenoisingAutoencoder])
+def test_training_lowers_the_loss_and_the_configuration_builds_the_same_model(kind, few):
+    torch.manual_seed(0)
+    model = kind()
+    before = loss(model, few[:64]).item()
+    fit(model, few, steps=30, batch_size=64, show_bar=False)
+    assert loss(model, few[:64]).item() < 0.8 * before
+    twin = kind(**model.config)
+    shapes = {name: value.shape for name, value in twin.state_dict().items()}
+    assert shapes == {name: value.shape for name, value in model.state_dict().items()}
+
+
+# Rows
+
+
+def test_rows_of_an_autoencoder_stand_beside_pca_and_the_mean_image(noise_set):
+    data, model = noise_set, LinearAutoencoder((1, 16, 16), latent_size=4)
+    rows = {row.name: row for row in model.rows(data)}
+    train, x = data.train.x, data.test.x
+    outputs = {
+        "model": model.reconstruct(x).detach(),
+        "pca": PCA.fit(train, 4).reconstruct(x),
+        "mean_image": train.mean(dim=0, keepdim=True).repeat(len(x), 1, 1, 1),
+    }
+    assert list(rows) == ["mse", "psnr", "ssim"]
+    for name, figure in (("mse", mse), ("psnr", psnr), ("ssim", ssim)):
+        expected = {key: figure(y, x) for key, y in outputs.items()}
+        assert rows[name].value == pytest.approx(expected.pop("model"), rel=1e-4)
+        assert rows[name].beside == pytest.approx(expected, rel=1e-4)
+    by_hand = sum(
+        ((y - v) ** 2) for y, v in zip(outputs["pca"].flatten(), x.flatten(), strict=True)
+    )
+    assert rows["mse"].beside["pca"] == pytest.approx(by_hand.item() / x.numel(), rel=1e-3)
+
+
+def test_denoising_stands_beside_the_noised_images_and_not_beside_complete_pca(noise_set):
+    data, model = noise_set, DenoisingAutoencoder((1, 16, 16), sigma=0.3).eval()
+    rows = {row.name: row for row in model.rows(data)}
+    assert list(rows["mse"].beside) == ["mean_image"]  # its code is larger than the image
+    noised = add_noise(data.test.x, 0.3, 0.0, torch.Generator().manual_seed(0))
+    expected = psnr(model.reconstruct(noised).detach(), data.test.x)
+    assert rows["denoised_psnr"].value == pytest.approx(expected, rel=1e-4)
+    assert rows["denoised_psnr"].beside == {"noised": pytest.approx(16.5, abs=0.2)}  # 4 / 0.3^2
+
+
+# What is refused
 
 
 @pytest.mark.parametrize("kind", AUTOENCODERS)
@@ -199,66 +305,22 @@ def test_a_code_needs_a_unit(kind, latent_size):
         kind(latent_size=latent_size)
 
 
-def test_in_batches_changes_nothing_and_keeps_no_graph():
-    model, x = DeepAutoencoder((1, 4, 4), 3, (9,)), images(23, (1, 4, 4))
-    parts = in_batches(model.encode, x, size=5)
-    torch.testing.assert_close(parts, model.encode(x))
-    assert not parts.requires_grad
+@pytest.mark.parametrize(
+    ("build", "word"),
+    [
+        (lambda: DenoisingAutoencoder(sigma=-0.1), "sigma"),
+        (lambda: DenoisingAutoencoder(dropped=1.0), "dropped"),
+        (lambda: SparseAutoencoder(sparsity=-1.0), "lambda"),
+        (lambda: SparseAutoencoder(latent_size=0), "latent_size"),
+    ],
+)
+def test_senseless_settings_are_refused_in_one_sentence(build, word):
+    with pytest.raises(InputError, match=word):
+        build()
 
 
-# The judge
-
-
-def test_features_of_the_judge_are_128_and_not_negative():
-    features = Judge().eval().features(images(7))
-    assert features.shape == (7, Judge.num_features) == (7, 128)
-    assert (features >= 0).all()
-    assert (features > 0).any()
-
-
-def test_logits_are_the_head_on_the_features():
-    judge = Judge(classes=6).eval()
-    x = images(4)
-    assert judge.logits(x).shape == (4, 6)
-    torch.testing.assert_close(judge.logits(x), judge.head(judge.features(x)))
-
-
-# What all share
-
-
-@pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
-def test_a_turn_is_random_through_its_generator_only(kind):
-    torch.manual_seed(0)
-    model = kind(image_shape=(1, 8, 8)).eval()
-    batch = Batch(images(16, (1, 8, 8)), torch.arange(16) % 10)
-    before = torch.get_rng_state()
-    losses = []
-    for _ in range(2):
-        turns = model.turns(batch, torch.Generator().manual_seed(5))
-        losses.append([turn.loss.item() for turn in turns])
-    assert losses[0] == losses[1]
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_the_judge_sees_other_shifts_with_another_seed():
-    judge, batch = Judge().eval(), Batch(images(16), torch.arange(16) % 10)
-    turns = [next(judge.turns(batch, torch.Generator().manual_seed(s))) for s in (1, 2)]
-    assert turns[0].loss.item() != turns[1].loss.item()
-
-
-@pytest.mark.parametrize("kind", AUTOENCODERS)
-def test_a_turn_of_an_autoencoder_descends_E(kind):
-    model, x = kind(image_shape=(1, 8, 8)), images(5, (1, 8, 8))
-    turns = list(model.turns(Batch(x, torch.zeros(5, dtype=torch.int64)), torch.Generator()))
-    assert [turn.player for turn in turns] == list(model.players()) == ["model"]
-    torch.testing.assert_close(turns[0].loss, reconstruction_loss(model.reconstruct(x), x))
-    mse = torch.nn.functional.mse_loss(model.reconstruct(x), x)
-    torch.testing.assert_close(turns[0].terms["mse"], mse)
-
-
-@pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
-def test_players_move_every_weight_once(kind):
-    model = kind(image_shape=(1, 8, 8))
-    moved = [p for player in model.players().values() for p in player.parameters]
-    assert len(moved) == len({id(p) for p in moved})
-    assert {id(p) for p in moved} == {id(p) for p in model.parameters()}
+@pytest.mark.parametrize("build", [*AUTOENCODERS, SparseAutoencoder, DenoisingAutoencoder])
+def test_images_of_another_size_are_refused_in_one_sentence(build):
+    batch = Batch(torch.zeros(2, 1, 32, 32), torch.zeros(2, dtype=torch.long))
+    with pytest.raises(InputError, match=r"shape \(1, 32, 32\) do not fit .* \(1, 28, 28\)"):
+        loss(build(), batch)

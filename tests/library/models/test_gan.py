@@ -10,7 +10,6 @@ from torch.nn import functional as F
 
 from gen_lib import InputError
 from gen_lib.data import load_toy, modes
-from gen_course.ch04_gan.scene import scene
 from gen_lib.models.gan import COLLAPSE, GAN, LOSSES, PLANE, PlaneGAN, squared_slope, value
 from gen_lib.training import fit
 
@@ -140,7 +139,7 @@ def test_the_squared_slope_of_a_quadratic(rng):
 
 def test_a_turn_holds_the_loss_of_its_player(plane):
     batch = EIGHT.batch(0, 64)
-    d, g = plane.turns(batch, torch.Generator().manual_seed(3))
+    d, g = plane.turns(batch, torch.Generator().manual_seed(3), 0.0)
     noise = torch.Generator().manual_seed(3)
     real = plane.logits(batch.images)
     fakes = [plane.logits(plane.generate(plane.noise(64, noise))) for _ in range(2)]
@@ -152,16 +151,16 @@ def test_a_turn_holds_the_loss_of_its_player(plane):
 
 def test_slopes_are_penalised_at_real_and_at_generated_images(plane):
     x = EIGHT.batch(0, 64).images
-    turn = next(plane.turns(EIGHT.batch(0, 64), torch.Generator().manual_seed(3)))
+    turn = next(plane.turns(EIGHT.batch(0, 64), torch.Generator().manual_seed(3), 0.0))
     fakes = plane.generate(plane.noise(64, torch.Generator().manual_seed(3)))
     places = [part.detach().clone().requires_grad_() for part in (x, fakes)]
     slope = sum(squared_slope(plane.logits(place), place) for place in places)
     assert torch.allclose(turn.terms["slope"], slope)
-    assert torch.allclose(turn.loss, turn.terms["D"] + plane.game.penalty / 2 * slope)
+    assert torch.allclose(turn.loss, turn.terms["D"] + plane.rules.penalty / 2 * slope)
 
 
 def test_the_turn_of_the_discriminator_leaves_no_gradient_in_the_generator(plane):
-    turn = next(plane.turns(EIGHT.batch(0, 8), torch.Generator()))
+    turn = next(plane.turns(EIGHT.batch(0, 8), torch.Generator(), 0.0))
     turn.loss.backward()
     assert all(p.grad is None for p in plane.generator.parameters())
     assert all(p.grad is not None for p in plane.discriminator.parameters())
@@ -169,14 +168,14 @@ def test_the_turn_of_the_discriminator_leaves_no_gradient_in_the_generator(plane
 
 def test_training_data_are_left_as_they_were(plane):
     batch = EIGHT.batch(0, 8)
-    for turn in plane.turns(batch, torch.Generator()):
+    for turn in plane.turns(batch, torch.Generator(), 0.0):
         turn.loss.backward()
     assert not batch.images.requires_grad
 
 
 def test_the_ratio_of_turns():
     model = PlaneGAN(width=4, turns_g=3, turns_d=2)
-    played = [turn.player for turn in model.turns(EIGHT.batch(0, 8), torch.Generator())]
+    played = [turn.player for turn in model.turns(EIGHT.batch(0, 8), torch.Generator(), 0.0)]
     assert played == 2 * ["discriminator"] + 3 * ["generator"]
 
 
@@ -267,29 +266,6 @@ def test_rules_that_make_no_sense_are_refused(rules, words):
             kind(**rules)
 
 
-# A scene
-
-
-def test_a_scene_is_oriented_as_it_is_drawn(plane):
-    n, (row, column) = 5, (1, 4)
-    now = scene(plane, torch.randn(6, 2), EIGHT.sample(6), n=n)
-    ticks = torch.linspace(-3, 3, n)
-    there = torch.tensor([ticks[column], ticks[row]]).reshape(1, 2, 1, 1)
-    assert now.field[row, column].item() == pytest.approx(plane.logits(there).sigmoid().item())
-
-
-def test_the_pull_lowers_the_loss_of_the_generator(plane):
-    z, x = torch.randn(6, 2), EIGHT.sample(6)
-    now = scene(plane, z, x)
-
-    def loss(samples):
-        fake, real = (plane.logits(part[:, :, None, None]) for part in (samples, x))
-        return F.softplus(real - fake)
-
-    assert now.pull.shape == now.samples.shape == (6, 2)
-    assert (loss(now.samples + 1e-2 * now.pull / now.pull.norm()) < loss(now.samples)).all()
-
-
 # Modes
 
 
@@ -329,4 +305,4 @@ def test_the_default_covers_the_modes_that_bad_rules_lose():
 
 
 def test_the_rules_are_kept_in_the_configuration(plane):
-    assert PlaneGAN(**PlaneGAN(width=8, **COLLAPSE).config).game == PLANE._replace(**COLLAPSE)
+    assert PlaneGAN(**PlaneGAN(width=8, **COLLAPSE).config).rules == PLANE._replace(**COLLAPSE)

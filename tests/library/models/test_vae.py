@@ -8,10 +8,10 @@ from torch import nn
 from torch.distributions import Bernoulli, MultivariateNormal, Normal, kl_divergence
 
 from gen_lib import InputError
-from gen_lib.metrics import evaluate
+from gen_lib.data import ImageSet
+from gen_lib.experiment import evaluate
 from gen_lib.models import BernoulliVAE, GaussianVAE
-from gen_lib.models.vae import likelihood_bounds
-from gen_lib.models.vae import Posterior, active_units, binarise, log_normal
+from gen_lib.models.vae import Posterior, active_units, binarise, likelihood_bounds, log_normal
 from gen_lib.training import fit
 
 KINDS = [BernoulliVAE, GaussianVAE]
@@ -124,11 +124,12 @@ def test_the_loss_is_a_sum_over_pixels_and_units_and_a_mean_over_images(kind, fe
     z = mu + torch.exp(log_var / 2) * torch.randn(16, 5, generator=rng)
     kl = 0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum() / 16
     distortion = -model.log_likelihood(x, z).sum() / 16
-    for model.fraction, beta in ((0.0, 0.0), (0.25, 1.5), (0.5, 3.0), (1.0, 3.0)):
-        (turn,) = model.turns(batch, seeded(4))
-        torch.testing.assert_close(turn.loss, distortion + beta * kl)
-    torch.testing.assert_close(turn.terms["neg_elbo"], distortion + kl)
-    torch.testing.assert_close(turn.terms["kl"], kl)
+    for progress, beta in ((0.0, 0.0), (0.25, 1.5), (0.5, 3.0), (1.0, 3.0)):
+        found = model.loss(batch, seeded(4), progress)
+        torch.testing.assert_close(found.value, distortion + beta * kl)
+        torch.testing.assert_close(found.terms["neg_elbo"], distortion + kl)
+        torch.testing.assert_close(found.terms["distortion"], distortion)
+        torch.testing.assert_close(found.terms["kl"], kl)
 
 
 @every_kind
@@ -155,15 +156,14 @@ def test_a_larger_beta_makes_cheaper_codes(few):
 
 def test_what_is_below_the_free_bits_costs_the_same_and_is_not_pushed_further_down(few):
     model = BernoulliVAE(latent_size=5, width=4, free_bits=100.0, warm_up=0.0)
-    (turn,) = model.turns(few[:16], seeded())
-    torch.testing.assert_close(turn.loss, turn.terms["distortion"] + 5 * 100.0)
-    turn.loss.backward()
-    (plain,) = BernoulliVAE(latent_size=5, width=4, warm_up=0.0).turns(few[:16], seeded())
-    assert plain.loss < turn.loss
+    found = model.loss(few[:16], seeded(), 1.0)
+    torch.testing.assert_close(found.value, found.terms["distortion"] + 5 * 100.0)
+    found.value.backward()
+    plain = BernoulliVAE(latent_size=5, width=4, warm_up=0.0).loss(few[:16], seeded(), 1.0)
+    assert plain.value < found.value
     gradient = model.encoder[-1].weight.grad.clone()
     model.zero_grad()
-    (turn,) = model.turns(few[:16], seeded())
-    turn.terms["distortion"].backward()
+    model.loss(few[:16], seeded(), 1.0).terms["distortion"].backward()
     torch.testing.assert_close(gradient, model.encoder[-1].weight.grad)
 
 
@@ -200,7 +200,7 @@ def test_with_the_exact_posterior_both_bounds_are_the_likelihood(linear, rng):
         x = p.sample((50,)).reshape(-1, 1, 4, 4)
         exact = p.log_prob(x.flatten(1))
         torch.testing.assert_close(model.importance_weighted(x, 1, rng), exact)
-        elbo = torch.stack([model.bound(x, rng) for _ in range(3_000)])
+        elbo = torch.stack([model.elbo(x, rng).value for _ in range(3_000)])
     error = elbo.std(dim=0) / math.sqrt(len(elbo))
     assert ((elbo.mean(dim=0) - exact).abs() < 5 * error).all()
 
@@ -211,7 +211,7 @@ def test_with_a_wrong_posterior_more_codes_make_a_tighter_bound(linear, rng):
         model.encoder[1].bias[:2] += 0.5
         x = p.sample((400,)).reshape(-1, 1, 4, 4)
         exact = p.log_prob(x.flatten(1)).mean()
-        elbo = torch.stack([model.bound(x, rng) for _ in range(200)]).mean()
+        elbo = torch.stack([model.elbo(x, rng).value for _ in range(200)]).mean()
         five, many = (model.importance_weighted(x, s, rng).mean() for s in (5, 2_000))
     assert elbo < five < many
     assert many.item() == pytest.approx(exact.item(), abs=0.05)
@@ -254,8 +254,6 @@ def test_the_code_of_an_image_is_the_mean_of_its_distribution_once_observed(few)
 
 @pytest.mark.slow
 def test_a_vae_is_evaluated_as_decoder_sampler_and_likelihood(fashion, monkeypatch):
-    from gen_lib.data import ImageSet
-
     monkeypatch.setattr("gen_lib.models.vae.N_GAP", 20)
     data = ImageSet("few", fashion.train.subset(300), fashion.test.subset(200), fashion.classes)
     torch.manual_seed(0)
@@ -275,6 +273,9 @@ def test_a_vae_is_evaluated_as_decoder_sampler_and_likelihood(fashion, monkeypat
         ({"beta": math.nan}, "beta"),
         ({"free_bits": -0.1}, "free_bits"),
         ({"free_bits": math.inf}, "free_bits"),
+        ({"warm_up": 1.0}, "warm_up"),
+        ({"warm_up": -0.1}, "warm_up"),
+        ({"weight_decay": -0.1}, "weight_decay"),
         ({"image_shape": (1, 30, 30)}, "multiples"),
     ],
 )

@@ -15,14 +15,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gen_lib import training
-from gen_lib.training import checkpoints, distributed
+from gen_lib import experiment
 from gen_lib.cli import main
-from gen_lib.data import Batch
+from gen_lib.data import Batch, PairBatch
 from gen_lib.models import MODELS
-from gen_lib.models.base import Model
-from gen_lib.training.state import Progress
-from gen_lib.training import fit
+from gen_lib.models.base import Model, Translates
+from gen_lib.training import TrainState, checkpoints, distributed, fit, loop, resume
+from gen_lib.training.resume import state_tensors
 
 SMALL = {
     "masked": {"width": 16, "depth": 1, "patch": 4},
@@ -46,24 +45,26 @@ def made(name: str) -> Model:
 
 
 class Noise:
-    """Batches of noise with the labels of two classes, by number; it notes who asked for which."""
+    """Batches of noise by number, of two domains or two classes; it notes who asked for which."""
 
-    def __init__(self):
-        self.numbers: list[int] = []
+    def __init__(self, name: str):
+        self.two_domains, self.numbers = issubclass(MODELS[name], Translates), []
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
         self.numbers.append(step)
         rng = torch.Generator().manual_seed(step)
         images = torch.empty(size, 3, 8, 8).uniform_(-1, 1, generator=rng)
+        if self.two_domains:
+            return PairBatch(*images.chunk(2))
         return Batch(images, torch.arange(size) % 2)
 
 
 class Joined(Noise):
     """The batches of both processes as one."""
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch:
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
         parts = [super(Joined, self).batch(PROCESSES * step + r, SIZE, seed) for r in range(2)]
-        return Batch(*(torch.cat(both) for both in zip(*parts, strict=True)))
+        return type(parts[0])(*(torch.cat(both) for both in zip(*parts, strict=True)))
 
 
 def joined(draw, generators: list[torch.Generator]):
@@ -84,16 +85,11 @@ def gradients(name: str, data: Noise, size: int) -> dict[str, Tensor]:
     """Adam's first moments after one step: the gradients, times a number."""
     found: dict[str, Tensor] = {}
 
-    def keep(progress: Progress) -> None:
-        if progress.history.steps == 1:
-            tensors = progress.tensors().items()
-            found.update(
-                {
-                    k: v.clone(memory_format=torch.contiguous_format)
-                    for k, v in tensors
-                    if "exp_avg" in k
-                }
-            )
+    def keep(state: TrainState) -> None:
+        if state.history.steps == 1:
+            for key, value in state_tensors(state).items():
+                if "exp_avg" in key:
+                    found[key] = value.clone(memory_format=torch.contiguous_format)
 
     fit(made(name), data, steps=1, batch_size=size, seed=SEED, keep=keep, show_bar=False)
     return {key: value for key, value in found.items() if not key.endswith("_sq")}
@@ -112,16 +108,17 @@ def member(rank: int, port: str, folder: Path, train: list[str]) -> None:
     where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"} | where
     torch.set_num_threads(1)
-    training.has_bfloat16 = lambda device: False
-    assert processes.team() == (rank, PROCESSES)
-    assert processes.agree(float(rank)) == 0.5
+    loop.has_bfloat16 = lambda device: False
+    assert distributed.team() == (rank, PROCESSES)
+    assert distributed.agree(float(rank)) == 0.5
     for name in MODELS:
-        data = Noise()
+        data = Noise(name)
         found = gradients(name, data, SIZE)
         assert data.numbers == [rank]
         save_file(found, folder / f"{name}-{rank}.safetensors")
     if rank:
-        checkpoints.write_whole = None  # nothing may be written here
+        for module in (checkpoints, resume, experiment):
+            module.write_whole = None  # nothing may be written here
     assert main(train) == 0
     torch.distributed.destroy_process_group()
 
@@ -153,11 +150,11 @@ def folder(tmp_path_factory, pictures):
 @pytest.mark.parametrize("name", MODELS)
 def test_averaged_gradients_are_those_of_the_joined_batch(folder, name, monkeypatch, ended):
     first, second = (load_file(folder / f"{name}-{rank}.safetensors") for rank in range(PROCESSES))
-    monkeypatch.setattr(training, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(loop, "has_bfloat16", lambda device: False)
     both = [torch.Generator().manual_seed(SEED * 1_000_003 + r) for r in range(PROCESSES)]
     for draw in ("rand", "randn", "randint"):
         monkeypatch.setattr(torch, draw, joined(getattr(torch, draw), both))
-    expected = gradients(name, Joined(), PROCESSES * SIZE)
+    expected = gradients(name, Joined(name), PROCESSES * SIZE)
     assert first.keys() == second.keys() == expected.keys()
     assert all(torch.equal(value, second[key]) for key, value in first.items())
     apart = torch.stack([(first[key] - value).norm() for key, value in expected.items()]).norm()
@@ -196,6 +193,6 @@ def test_all_end_when_one_is_killed_and_one_alone_goes_on(tmp_path, pictures, en
 
 
 def test_one_process_is_a_team_of_its_own():
-    code = "import sys, gen_lib.training, gen_lib.training.distributed as p; assert p.team() == (0, 1)\n"
-    code += "assert p.agree(0.1) == 0.1 and 'accelerate' not in sys.modules"
+    code = "import sys; from gen_lib.training.distributed import agree, team\n"
+    code += "assert team() == (0, 1) and agree(0.1) == 0.1 and 'accelerate' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from gen_lib import InputError, training
+from gen_lib import InputError
 from gen_lib.data import Split, to_float
-from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge
-from gen_lib.models.base import Model, Player, Turn
-from gen_lib.training import NonFiniteLoss, fit, training_steps
-from gen_lib.training.hardware import has_bfloat16
+from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge, base
+from gen_lib.models.base import Loss, Model, Player, Turn
+from gen_lib.training import NonFiniteLoss, fit, loop, training_steps
 from gen_lib.training.loop import GAMMA, average_decay, learning_rate_scale
 
 CPU = torch.device("cpu")
@@ -20,7 +19,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    monkeypatch.setattr(training, "best_device", lambda: CPU)
+    monkeypatch.setattr(loop, "best_device", lambda: CPU)
 
 
 def pixels(n: int = 40, d: int = 5) -> Split:
@@ -36,19 +35,16 @@ class Quadratic(Model):
 
     def __init__(self, lr: float = 0.1, event=lambda step, loss: loss, weight_decay: float = 0.0):
         super().__init__()
-        self.w, self.lr, self.event, self.step = nn.Parameter(torch.ones(5)), lr, event, 0
-        self.weight_decay = weight_decay
+        self.w, self.lr, self.weight_decay = nn.Parameter(torch.ones(5)), lr, weight_decay
+        self.event, self.step = event, -1
 
-    def players(self):
-        return {"model": Player([self.w], self.lr, weight_decay=self.weight_decay)}
-
-    def turns(self, batch, rng):
-        loss = 0.5 * (self.w - batch.images.flatten(1)).square().sum(dim=1).mean()
-        yield Turn("model", self.event(self.step, loss), {"E": loss})
+    def loss(self, batch, rng, progress):
         self.step += 1
+        loss = 0.5 * (self.w - batch.images.flatten(1)).square().sum(dim=1).mean()
+        return Loss(self.event(self.step, loss), {"E": loss})
 
 
-class Game(Model):
+class Game(base.Game):
     """Two players; each turn's loss depends on the weights of both."""
 
     name = "game"
@@ -64,7 +60,7 @@ class Game(Model):
     def look(self):
         self.seen.append((self.a.item(), self.b.item()))
 
-    def turns(self, batch, rng):
+    def turns(self, batch, rng, progress):
         self.look()
         yield Turn("first", (self.a - self.b).square(), {"a": self.a.detach()})
         self.look()
@@ -159,9 +155,10 @@ def test_training_leaves_the_global_random_state_alone(few):
 def test_the_memory_layout_of_images_does_not_change_the_weights(few):
     """Convolutions give gradients in their input's layout; the optimiser has to follow."""
     weights = []
-    planes, channels_last = torch.empty(few.images.shape, dtype=torch.uint8), few.images
+    planes = torch.empty(len(few), 1, 28, 28, dtype=torch.uint8)
+    channels_last = torch.empty(len(few), 28, 28, 1, dtype=torch.uint8).permute(0, 3, 1, 2)
     assert planes.stride() != channels_last.stride()
-    for images in (planes.copy_(few.images), channels_last):
+    for images in (planes.copy_(few.images), channels_last.copy_(few.images)):
         torch.manual_seed(0)
         model = ConvAutoencoder(width=8)
         fit(model, Split(images, few.labels), steps=20, batch_size=16, show_bar=False)
@@ -176,9 +173,21 @@ def test_the_memory_layout_of_images_does_not_change_the_weights(few):
 def test_a_budget_in_steps_is_kept_exactly(steps):
     records = list(training_steps(Quadratic(), pixels(), steps=steps))
     assert [record.step for record in records] == list(range(1, steps + 1))
-    assert [record.fraction for record in records] == [s / steps for s in range(1, steps + 1)]
+    assert [record.progress for record in records] == [s / steps for s in range(1, steps + 1)]
     history = fit(Quadratic(), pixels(), steps=steps, show_bar=False)
     assert history.steps == len(history.terms["E"]) == steps
+
+
+def test_every_turn_is_told_the_progress_at_its_start():
+    class Told(Game):
+        def turns(self, batch, rng, progress):
+            seen.append(progress)
+            yield from super().turns(batch, rng, progress)
+
+    seen: list[float] = []
+    records = list(training_steps(Told(), pixels(), steps=4))
+    assert seen == [0, 0.25, 0.5, 0.75]
+    assert [record.progress for record in records] == [0.25, 0.5, 0.75, 1]
 
 
 def test_a_budget_in_minutes_ends_with_the_first_step_past_it():
@@ -214,7 +223,7 @@ def test_a_senseless_budget_is_refused_before_anything_moves(budget):
 
 
 def test_learning_rate_rises_from_almost_zero_to_its_peak_and_falls_to_zero():
-    scale = [learning_rate_scale(f / 1000) for f in range(1001)]
+    scale = [learning_rate_scale(p / 1000) for p in range(1001)]
     peak = scale.index(max(scale))
     assert peak == 20
     assert scale[peak] > 0.99
@@ -224,9 +233,9 @@ def test_learning_rate_rises_from_almost_zero_to_its_peak_and_falls_to_zero():
     assert all(a > b for a, b in pairwise(scale[peak:]))
 
 
-@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.5, 0.9])
-def test_learning_rate_is_half_a_cosine_after_the_warm_up(fraction):
-    assert learning_rate_scale(fraction) == pytest.approx(math.cos(math.pi * fraction / 2) ** 2)
+@pytest.mark.parametrize("progress", [0.02, 0.3, 0.5, 0.9])
+def test_learning_rate_is_half_a_cosine_after_the_warm_up(progress):
+    assert learning_rate_scale(progress) == pytest.approx(math.cos(math.pi * progress / 2) ** 2)
 
 
 # The running average
@@ -328,7 +337,7 @@ def test_divergence_is_named_and_the_last_good_weights_are_kept(event):
 
 def test_divergence_names_the_player():
     class Bad(Game):
-        def turns(self, batch, rng):
+        def turns(self, batch, rng, progress):
             yield Turn("first", self.a.square(), {})
             yield Turn("second", self.b * math.nan, {})
 
@@ -339,21 +348,9 @@ def test_divergence_names_the_player():
 # bfloat16
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "expected"),
-    [
-        ({}, False),
-        ({"avx512_f": True}, False),
-        ({"avx512_bf16": True}, True),
-        ({"amx_bf16": True}, True),
-    ],
-    ids=str,
-)
-def test_bfloat16_is_used_where_the_cpu_multiplies_it_and_inside_turns_only(
-    monkeypatch, capabilities, expected
-):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert has_bfloat16(CPU) == expected
+@pytest.mark.parametrize("allowed", [False, True])
+def test_bfloat16_is_used_where_it_is_allowed_and_inside_turns_only(monkeypatch, allowed):
+    monkeypatch.setattr(loop, "has_bfloat16", lambda device: allowed)
     inside = []
 
     def look(step, loss):
@@ -364,5 +361,5 @@ def test_bfloat16_is_used_where_the_cpu_multiplies_it_and_inside_turns_only(
         torch.is_autocast_enabled("cpu")
         for _ in training_steps(Quadratic(event=look), pixels(), steps=3)
     ]
-    assert inside == [expected] * 3
+    assert inside == [allowed] * 3
     assert outside == [False] * 3

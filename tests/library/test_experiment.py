@@ -1,0 +1,329 @@
+"""Train, sample, translate and evaluate from Python, and that the command line does the same."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gen_lib import InputError, experiment
+from gen_lib.cli import main
+from gen_lib.data import ImageSet, load, load_domains, to_uint8
+from gen_lib.experiment import evaluate, figures, sample, train, translate
+from gen_lib.files import sha256
+from gen_lib.metrics import Row
+from gen_lib.metrics.sample_quality import Quality
+from gen_lib.models import (
+    GAN,
+    CycleGAN,
+    DeepAutoencoder,
+    Judge,
+    LinearAutoencoder,
+    SupervisedTranslator,
+)
+from gen_lib.models.base import Model, Samples
+from gen_lib.training import fit
+from gen_lib.training.checkpoints import read_card
+
+QUIET = {"steps": 3, "batch_size": 4, "show_bar": False}
+SMALL_GAN = {"width": 4, "latent_size": 8}
+SMALL_TRANSLATOR = {"width": 4, "blocks": 1, "width_d": 4, "pool": 4}
+
+
+def equal(first: Model, second: Model) -> bool:
+    """Whether two models have the same configuration and the same bits."""
+    state = second.state_dict()
+    return first.config == second.config and all(
+        torch.equal(value, state[name]) for name, value in first.state_dict().items()
+    )
+
+
+def history(out: Path) -> list[dict[str, str]]:
+    """The rows of a history but for the seconds, which no two runs share."""
+    rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
+    return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
+
+
+@pytest.fixture
+def cyclegan(domains) -> Model:
+    return train("cyclegan", domains, settings=SMALL_TRANSLATOR, **QUIET)
+
+
+# train
+
+
+def test_without_a_place_nothing_is_written(tmp_path, classes, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    before = sorted(tmp_path.rglob("*"))
+    model = train("deep-ae", classes, settings={"latent_size": 3, "hidden": (8,)}, **QUIET)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert capsys.readouterr() == ("", "")
+    assert isinstance(model, DeepAutoencoder)
+    assert model.config == {"image_shape": (3, 32, 32), "latent_size": 3, "hidden": (8,)}
+    assert not model.training
+
+
+def test_a_trained_model_is_what_fit_makes_of_a_new_one(classes):
+    torch.manual_seed(5)
+    expected = LinearAutoencoder((3, 32, 32), latent_size=2)
+    fit(expected, load(classes).train, steps=3, batch_size=4, seed=5, show_bar=False)
+    torch.manual_seed(99)  # nobody's
+    assert equal(train("ae", classes, settings={"latent_size": 2}, seed=5, **QUIET), expected)
+    assert not equal(train("ae", classes, settings={"latent_size": 2}, seed=6, **QUIET), expected)
+
+
+def test_a_run_has_the_files_of_the_command_line(tmp_path, classes, capsys):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    settings = {"width": 4, "latent_size": 8, "spectral": False}
+    model = train("gan", classes, seed=3, settings=settings, out=ours, command="mine", **QUIET)
+    words = [word for item in settings.items() for word in ("--set", "{}={}".format(*item))]
+    budget = ["--steps", "3", "--batch-size", "4", "--seed", "3"]
+    command = ["train", "gan", "--data", classes, *budget, *words, "--out", str(theirs)]
+    assert main(command) == 0
+    names = ["history.csv", "model.json", "model.safetensors"]
+    said = capsys.readouterr().out
+    for out in (ours, theirs):
+        assert sorted(file.name for file in out.iterdir()) == names
+        assert f"Next: python -m gen_lib evaluate {out}" in said
+    assert sha256(ours / "model.safetensors") == sha256(theirs / "model.safetensors")
+    assert history(ours) == history(theirs)
+    cards = [read_card(out / "model.safetensors") for out in (ours, theirs)]
+    assert [card.pop("command") for card in cards] == [
+        "mine",
+        f"python -m gen_lib {' '.join(command)}",
+    ]
+    assert all(card.pop("minutes") >= 0 for card in cards)
+    assert cards[0] == cards[1]
+    assert cards[0]["data"] == classes
+    assert equal(model, experiment.load_any(str(ours), GAN))
+
+
+def test_a_run_that_is_done_is_loaded_and_not_trained_again(tmp_path, classes, monkeypatch, capsys):
+    out = tmp_path / "run"
+    model = train("ae", classes, settings={"latent_size": 2}, out=str(out), resume=True, **QUIET)
+    before = {file: file.read_bytes() for file in out.iterdir()}
+    monkeypatch.setattr(experiment, "fit", None)
+    again = train("ae", classes, settings={"latent_size": 2}, out=str(out), resume=True, **QUIET)
+    assert "is done" in capsys.readouterr().out
+    assert {file: file.read_bytes() for file in out.iterdir()} == before
+    assert equal(model, again)
+    with pytest.raises(InputError, match="exists and is not empty"):
+        train("ae", classes, out=out, **QUIET)
+
+
+def stop_before_the_end(out: Path, monkeypatch, **run) -> None:
+    """Train an autoencoder, and be interrupted when all that is left to do is to save it."""
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "_finish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train("ae", out=out, **run)
+    assert [file.name for file in out.iterdir()] == ["checkpoints"]
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(tmp_path, classes, monkeypatch):
+    run = {"data": classes, "settings": {"latent_size": 2}, "keep_every": 0.0, **QUIET}
+    stop_before_the_end(tmp_path / "run", monkeypatch, **run)
+    model = train("ae", out=tmp_path / "run", resume=True, **run)
+    assert equal(model, train("ae", **run))
+
+
+def test_a_run_goes_on_with_its_own_arguments_only(tmp_path, classes, monkeypatch):
+    run = {"data": classes, "settings": {"latent_size": 2}, "keep_every": 0.0, **QUIET}
+    stop_before_the_end(tmp_path / "run", monkeypatch, **run)
+    for other in ({"seed": 1}, {"batch_size": 5}, {"settings": {"latent_size": 3}}):
+        with pytest.raises(InputError, match="a run with other arguments"):
+            train("ae", out=tmp_path / "run", resume=True, **(run | other))
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "words"),
+    [
+        ("oracle", {}, "There is no model 'oracle': choose one of ae, deep-ae"),
+        ("ae", {"data": "fasion"}, "no data set called 'fasion'"),
+        ("ae", {"steps": None}, "give either steps or minutes"),
+        ("ae", {"minutes": 1.0}, "give either steps or minutes"),
+        ("ae", {"steps": 0}, "steps is 0"),
+        ("ae", {"batch_size": 0}, "batch_size is 0"),
+        ("ae", {"settings": {"latent_size": 0}}, "latent_size is 0"),
+        ("ae", {"settings": {"latent_size": "many"}}, "latent_size takes int values"),
+        ("ae", {"settings": {"depth": 3}}, "'ae' has no 'depth' to set: latent_size"),
+        ("masked", {"settings": {"width": 10**12}}, "'masked' cannot be built with width="),
+        ("cyclegan", {}, "no pictures in .*trainA"),
+    ],
+)
+def test_what_cannot_be_trained_is_named_and_nothing_is_written(
+    tmp_path, classes, model, options, words
+):
+    with pytest.raises(InputError, match=words):
+        train(model, **{"data": classes, **QUIET, **options}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_may_be_values_or_texts(classes):
+    for settings in ({"conditional": True, "T": 7}, {"conditional": "True", "T": "7"}):
+        size = {"width": 8, "blocks": 1, "schedule": "cosine"}
+        model = train("diffusion", classes, settings=settings | size, **QUIET)
+        assert (model.known, model.config["classes"], model.config["T"]) == (12, 12, 7)
+
+
+# sample
+
+
+def test_a_sample_of_a_model_is_that_of_its_run_and_of_its_file(tmp_path, classes):
+    out = tmp_path / "run"
+    model = train("gan", classes, settings=SMALL_GAN, out=out, **QUIET)
+    x = sample(model, n=5, seed=7)
+    assert (x.shape, x.dtype) == ((5, 3, 32, 32), torch.float32)
+    assert x.abs().max() <= 1
+    for same in (out, str(out), out / "model.safetensors"):
+        assert torch.equal(sample(same, n=5, seed=7), x)
+    assert not torch.equal(sample(model, n=5, seed=8), x)
+    assert torch.equal(sample(model, n=5, seed=7), x)
+    assert sample(model).shape[0] == 64
+
+
+def test_the_file_of_the_command_line_holds_the_same_sample(tmp_path, classes):
+    out = tmp_path / "run"
+    model = train("gan", classes, settings=SMALL_GAN, out=out, **QUIET)
+    words = ["-n", "5", "--seed", "7", "--out", str(tmp_path / "x.npz")]
+    assert main(["sample", str(out), *words]) == 0
+    images = np.load(tmp_path / "x.npz")["images"]
+    assert np.array_equal(images, to_uint8(sample(model, n=5, seed=7)))
+
+
+def test_what_cannot_be_sampled_from_is_named():
+    with pytest.raises(InputError, match="no shipped weights called 'oracle'"):
+        sample("oracle")
+    with pytest.raises(
+        InputError, match="The model is a 'ae', which has no distribution to sample"
+    ):
+        sample(LinearAutoencoder())
+
+
+# translate
+
+
+@pytest.mark.parametrize(("to", "source", "target"), [("B", "a", "b"), ("A", "b", "a")])
+def test_a_translation_of_a_model_is_that_of_its_run(tmp_path, domains, to, source, target):
+    out = tmp_path / "run"
+    model = train("cyclegan", domains, settings=SMALL_TRANSLATOR, out=out, **QUIET)
+    found, again = translate(model, to, domains), translate(out, to)
+    test = load_domains(domains).test
+    assert torch.equal(found.source.images, getattr(test, source).images)
+    assert torch.equal(found.target.images, getattr(test, target).images)
+    with torch.no_grad():
+        expected = model.translate(getattr(test, source).x, to=to)
+    torch.testing.assert_close(found.translated, expected)
+    assert torch.equal(again.translated, found.translated)
+    assert torch.equal(again.source.images, found.source.images)
+
+
+def test_what_has_no_partner_has_no_target(domains, cyclegan):
+    found = translate(cyclegan, "B", domains, split="train")
+    assert len(found.source) == len(found.translated) == 8
+    assert found.target is None
+
+
+def test_what_cannot_be_translated_is_named(domains):
+    with pytest.raises(InputError, match="The model is a 'ae', which translates nothing"):
+        translate(LinearAutoencoder((3, 32, 32)), "B", domains)
+    with pytest.raises(InputError, match="judge is a 'judge', which translates nothing"):
+        translate("judge", "B")
+    with pytest.raises(InputError, match="no pair of domains called 'mars'"):
+        translate(CycleGAN(**SMALL_TRANSLATOR), "B", "mars")
+
+
+# evaluate
+
+
+def test_a_model_is_evaluated_like_its_run_by_name_and_by_data(tmp_path, classes):
+    out = tmp_path / "run"
+    model, data = train("judge", classes, out=out, **QUIET), load(classes)
+    rows = evaluate(model, data)
+    assert rows == model.rows(data)
+    assert [row.name for row in rows] == ["accuracy"]
+    assert evaluate(model, classes) == evaluate(out) == evaluate(str(out), data) == rows
+    file = tmp_path / "x.json"
+    assert main(["evaluate", str(out), "--json", str(file)]) == 0
+    assert json.loads(file.read_text()) == figures(rows)
+
+
+def test_a_translator_is_evaluated_on_two_domains(domains, cyclegan):
+    rows = evaluate(cyclegan, domains)
+    assert rows == evaluate(cyclegan, load_domains(domains))
+    names = [f"{figure}_to_{to}" for to in "ba" for figure in ("psnr", "l1", "ssim", "retrieval")]
+    assert [row.name for row in rows] == names
+    assert all(list(row.beside) == ["identity", "blur", "colour"] for row in rows)
+
+
+class Copies(Model, Samples):
+    """ "Samples" training images; its own figures are one that it made up."""
+
+    name = "copies"
+
+    def __init__(self, images: ImageSet):
+        super().__init__(image_shape=images.image_shape)
+        self.images = images
+
+    def loss(self, batch, rng, progress):
+        raise AssertionError("trained, not only measured")
+
+    def sample(self, n, rng=None):
+        return self.images.train.subset(n).x
+
+    def rows(self, data):
+        return [Row("own", 1.0, {})]
+
+
+@pytest.fixture
+def garments(fashion, monkeypatch) -> ImageSet:
+    """Few test images, and a judge that is not trained."""
+    torch.manual_seed(0)
+    judge = Judge().eval()
+    monkeypatch.setattr("gen_lib.metrics.sample_quality.load_judge", lambda: judge)
+    return ImageSet("few", fashion.train, fashion.test.subset(100), fashion.classes)
+
+
+def test_the_figures_of_samples_follow_those_of_the_model(garments):
+    rows = evaluate(Copies(garments), garments, n=50)
+    assert [row.name for row in rows] == ["own", *Quality._fields]
+    assert all(row.value == pytest.approx(row.beside["floor"], rel=1e-5) for row in rows[1:])
+
+
+def test_too_few_samples_are_refused_before_any_work(garments, monkeypatch):
+    for work in ("sample", "rows"):
+        monkeypatch.setattr(Copies, work, None)
+    with pytest.raises(InputError, match="3 images are too few"):
+        evaluate(Copies(garments), garments, n=3)
+
+
+def test_what_cannot_be_evaluated_is_named(domains, classes, cyclegan):
+    two = load_domains(domains)
+    with pytest.raises(
+        InputError, match="A 'ae' translates nothing: evaluate it on a set of images"
+    ):
+        evaluate(LinearAutoencoder((3, 32, 32)), two)
+    with pytest.raises(InputError, match=r"made for images of shape \(3, 64, 64\)"):
+        evaluate(SupervisedTranslator((3, 64, 64), width=4, blocks=1), two)
+    with pytest.raises(InputError, match=r"made for images of shape \(1, 28, 28\), those of"):
+        evaluate(LinearAutoencoder(), classes)
+    with pytest.raises(InputError, match="no shipped weights called 'oracle'"):
+        evaluate("oracle")
+
+
+def test_figures_are_the_rows_laid_flat():
+    rows = [Row("mse", 1.0, {"pca": 2.0, "mean_image": 3.0}), Row("recall", 0.5, {"floor": 0.9})]
+    assert figures(rows) == {
+        "mse": 1.0,
+        "mse_pca": 2.0,
+        "mse_mean_image": 3.0,
+        "recall": 0.5,
+        "recall_floor": 0.9,
+    }
