@@ -132,9 +132,8 @@ lock: $(VENV_PYTHON) ## resolve the dependencies in pyproject.toml again and rew
 	  | grep -Ev '^(gen[-_]lib|torch|torchvision|triton|pip|setuptools|wheel|(nvidia|cuda)[-_].*)=='; \
 	} > requirements.txt
 
-clean: ## remove the environment, caches and unpacked data; never your runs or a tracked file
+clean: ## remove the environment and caches; never your runs or a tracked file
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build *.egg-info tests/screenshots
-	rm -f data/FashionMNIST/raw/*-ubyte
 	find gen_lib gen_course tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 

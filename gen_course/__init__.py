@@ -1,5 +1,6 @@
 """The course: chapters, homework, teaching material, and the programs that build the notebooks.
 
-It stands on the library ``gen_lib``, which knows nothing of it. ``chNN_name`` holds everything of
-one chapter, ``common`` what several chapters share, ``build`` what writes the notebooks.
+It uses the library ``gen_lib``, which does not depend on it. ``chNN_name`` holds everything that
+belongs to one chapter, ``common`` the code that several chapters share, and ``build`` the programs
+that write the notebooks.
 """

@@ -53,11 +53,10 @@ Denoiser = Callable[[Tensor, Tensor], Estimate]
 
 
 class State(NamedTuple):
-    """The state of a reverse process at the time t."""
+    """The state x = x_t of a reverse process at the time t."""
 
     t: Time
     x: Images
-    """x_t."""
     estimate: Estimate
     """The estimate from x_t; at t = 0, x_0 = x and eps = 0."""
     calls: int
@@ -264,8 +263,7 @@ def keep_known(
 def with_returns(times: Float[Tensor, "n"], repeats: int) -> Float[Tensor, "m"]:
     """Times that take every step but the last ``repeats`` times, returning by added noise.
 
-    In inpainting this lets the unknown pixels adapt to the known ones (Lugmayr et al. 2022,
-    arXiv:2201.09865, section 4.2).
+    In inpainting this lets unknown pixels adapt to known ones (Lugmayr et al. 2022, section 4.2).
 
     >>> with_returns(torch.tensor([3.0, 2.0, 0.0]), 2)
     tensor([3., 2., 3., 2., 0.])

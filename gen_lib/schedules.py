@@ -120,9 +120,7 @@ class Table(Schedule):
 
     def __init__(self, betas: Float[Tensor, "T"]):
         if not len(betas) or not bool(((betas > 0) & (betas < 1)).all()):
-            raise InputError(
-                f"betas holds {len(betas)} numbers: it must hold at least one, all between 0 and 1."
-            )
+            raise InputError("betas must be one or more numbers, all of them between 0 and 1.")
         self.last = len(betas)
         self.beta = torch.cat([betas.new_zeros(1), betas]).double()  # (T + 1,)
         self.alpha = 1 - self.beta
@@ -201,10 +199,9 @@ def cosine(T: int = 1000, offset: float = 0.008) -> Table:
 
 
 def sigmoid(T: int = 1000, beta_1: float = 1e-4, beta_T: float = 0.02) -> Table:
-    """beta_t grows from beta_1 to beta_T like a sigmoid over [-6, 6].
+    """beta_t grows from beta_1 to beta_T like a sigmoid over [-6, 6], as in ``diffusers``.
 
-    This follows ``diffusers``, which cites Xu et al. 2022 (arXiv:2203.02923). Other authors call a
-    schedule "sigmoid" if alpha_bar_t has this shape.
+    That cites Xu et al. 2022 (arXiv:2203.02923); other authors give alpha_bar_t this shape.
     """
     share = torch.linspace(-6, 6, T, dtype=torch.float64, device="cpu").sigmoid()
     return Table(beta_1 + share * (beta_T - beta_1))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import stamp
 import torch
 from jaxtyping import install_import_hook
 from PIL import Image
@@ -19,6 +18,7 @@ if imported := [package for package in CHECKED if package in sys.modules]:
 sys.path.insert(0, str(ROOT))
 install_import_hook(CHECKED, "beartype.beartype")
 
+from gen_course.build import stamps  # noqa: E402
 from gen_lib.data import ImageSet, Split, load  # noqa: E402
 
 
@@ -89,7 +89,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Remember the code that the faults are tried on, as it is before the first test."""
     if config.getoption("--reliability"):
-        config.stash[CODE] = stamp.digest(stamp.covered(stamp.RELIABILITY, ROOT), ROOT)
+        config.stash[CODE] = stamps.digest(stamps.covered(stamps.RELIABILITY, ROOT), ROOT)
 
 
 @pytest.fixture
@@ -117,4 +117,4 @@ def pytest_terminal_summary(terminalreporter, config):
         words = "; ".join(end if alike else f"{end} ({n})" for end, n in found.most_common())
         rows[fault] = f"| {fault} | {tried} | {words} |"
     text = WORDS.format(rows="\n".join(rows[fault] for fault in sorted(rows)))
-    stamp.write(TABLE, text, config.stash[CODE])
+    stamps.write(TABLE, text, config.stash[CODE])

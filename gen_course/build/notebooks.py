@@ -27,7 +27,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from gen_course.build import places, solutions
+from gen_course.build import images, places, solutions, stamps
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Python
@@ -114,7 +114,7 @@ def slide_types(cells: list[NotebookNode]) -> list[str]:
 def stamp(notebook: NotebookNode) -> str:
     """One hash over everything that the outputs depend on."""
     code = "\n# cell\n".join(c.source for c in notebook.cells if c.cell_type == "code")
-    modules = [_without_docstrings(file) for file in sorted(used_modules(code))]
+    modules = [_code(file) for file in sorted(used_modules(code))]
     read = [_digest(file.read_bytes()) for file in sorted(used_files(code, modules))]
     return _digest("\n".join([code, *modules, *read]).encode())
 
@@ -179,6 +179,7 @@ def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) ->
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
             cell.outputs = [o for o in cell.outputs if _without_widget(o)]
+    images.compact(notebook)
     return minutes
 
 
@@ -221,19 +222,8 @@ def _base(node: ast.ImportFrom, folder: Path) -> str:
     return ".".join([*inside, *([node.module] if node.module else [])])
 
 
-def _without_docstrings(file: Path) -> str:
-    """The lines of code; a dump of the tree would differ from one Python to the next."""
-    text = file.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            words = node.body[0]
-            lines[words.lineno - 1 : words.end_lineno] = [""] * (
-                (words.end_lineno or words.lineno) - words.lineno + 1
-            )
-    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+def _code(file: Path) -> str:
+    return stamps.code_of(file.read_text(encoding="utf-8")).decode()
 
 
 def _digest(content: bytes) -> str:

@@ -1,1 +1,1 @@
-"""What several chapters share: figures, timing, explorers, the quiz and the base of checks."""
+"""Code that several chapters share: figures, timing, explorers, the quiz and the base of checks."""

@@ -1,7 +1,7 @@
-"""Pictures as arrays, composed fast: small images enlarged by whole factors, labels, bars.
+"""Draw the explorers' pictures quickly: small images enlarged by whole factors, text, shapes.
 
-Everything is placed in the pixels of the page; a picture holds ``scale`` times as many each way:
-2 on a dense screen, where its text is then as sharp as that around it.
+Positions and lengths are in pixels of the page. The picture has ``scale`` times as many pixels in
+each direction: 2 on a high-density screen, so that its text is as sharp as the page's.
 """
 
 import io
@@ -20,17 +20,17 @@ from torch import Tensor
 from gen_lib.data import to_uint8
 
 TEXT = 13  # pixels of the page: 9.75 pt
-Place = tuple[float | int, float | int]  # x from the left, y from above
+Place = tuple[float | int, float | int]  # x from the left edge, y from the top edge
 INK, FAINT, WARNING = "#222222", "#666666", "#B03A00"
 
 
 class Canvas:
-    """A white picture to compose tiles and text on; places and lengths are pixels of the page.
+    """A white picture to draw images and text on; places and lengths are in pixels of the page.
 
     Args:
-        width: of the picture.
-        height: of the picture.
-        scale: pixels of the picture, each way, for one of the page.
+        width: width of the picture.
+        height: height of the picture.
+        scale: pixels of the picture, in each direction, for one pixel of the page.
     """
 
     def __init__(self, width: int, height: int, scale: int = 2):
@@ -39,7 +39,7 @@ class Canvas:
         self.draw = ImageDraw.Draw(self.picture)
 
     def image(self, x: Float[Tensor, "c h w"], left: int, top: int, factor: int) -> None:
-        """An image in [-1, 1], every pixel of it ``factor`` page pixels wide, unsmoothed."""
+        """Draw an image in [-1, 1]; each of its pixels becomes a square of ``factor`` page pixels."""
         small = Image.fromarray(_colour(to_uint8(x.detach()).numpy()))
         size = (factor * small.width, factor * small.height)
         self.paste(small, left, top, size, Image.Resampling.NEAREST)
@@ -52,7 +52,7 @@ class Canvas:
         size: tuple[int, int],
         way: Image.Resampling,
     ) -> None:
-        """A picture, brought to a size in one of Pillow's ways."""
+        """Resize a picture with one of Pillow's filters, and draw it."""
         large = small.resize((self.scale * size[0], self.scale * size[1]), way)
         self.picture.paste(large, (self.scale * left, self.scale * top))
 
@@ -65,17 +65,17 @@ class Canvas:
         anchor: str = "la",
         size: int = TEXT,
     ) -> None:
-        """One line; the anchor is Pillow's: "la" from the left, "ma" centred, "ra" to the right."""
+        """Draw a line of text; ``anchor`` is Pillow's: "la" left, "ma" centred, "ra" right-aligned."""
         place = (self.scale * left, self.scale * top)
         self.draw.text(place, words, color, font=font(self.scale * size), anchor=anchor)
 
     def box(self, left: int, top: int, right: int, bottom: int, color: str) -> None:
-        """A filled rectangle; right and bottom are just outside."""
+        """Draw a filled rectangle; ``right`` and ``bottom`` are exclusive."""
         left, top, right, bottom = (self.scale * side for side in (left, top, right, bottom))
         self.draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
 
     def line(self, places: Sequence[Place], color: str, width: int = 1) -> None:
-        """A line from place to place."""
+        """Draw a line through all places, in their order."""
         scaled = [(self.scale * x, self.scale * y) for x, y in places]
         self.draw.line(scaled, fill=color, width=self.scale * width)
 
@@ -87,30 +87,30 @@ class Canvas:
         outline: str | None = None,
         width: int = 1,
     ) -> None:
-        """A disc, or its outline, ``width`` pixels of the picture wide."""
+        """Draw a disc, or its outline, ``width`` pixels of the picture (not of the page) wide."""
         x, y = (self.scale * side for side in place)
         self.draw.circle((x, y), self.scale * radius, fill=fill, outline=outline, width=width)
 
     def dots(
         self, places: Float[Tensor, "n 2"], left: int, top: int, color: str, radius: float = 1.5
     ) -> None:
-        """Small discs, their middles counted from (left, top)."""
+        """Draw small discs; their centres are given relative to (left, top)."""
         for x, y in (places + torch.tensor([left, top])).tolist():
             self.disc((x, y), radius, color)
 
     def card(self, words: str) -> None:
-        """Say in words what went wrong."""
+        """Write an error message on the picture."""
         lines = textwrap.wrap(words, max(20, (self.width - 40) // 8))
         for number, line in enumerate(lines[: (self.height - 40) // 20]):
             self.text(line, 20, 20 + 20 * number, WARNING)
 
     def pixels(self) -> UInt8[np.ndarray, "height width 3"]:
-        """What was drawn."""
+        """Return the picture as an array."""
         return np.asarray(self.picture)
 
 
 def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """The bytes of a PNG file, packed lightly: speed counts here, size does not."""
+    """Encode a picture as PNG with little compression: speed matters here, size does not."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
@@ -118,7 +118,7 @@ def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings along, so that it looks the same everywhere."""
+    """Load DejaVu Sans, which comes with matplotlib, so that text looks the same everywhere."""
     return ImageFont.truetype(
         Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size
     )

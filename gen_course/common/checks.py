@@ -1,4 +1,4 @@
-"""What all checks share: three verdicts and the comparison that explains itself."""
+"""Helpers for the checks of exercises: three possible outcomes, and tests that explain a failure."""
 
 import functools
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 class Misconception(AssertionError):
-    """The function is wrong; the message names the idea behind the mistake."""
+    """The student's function is wrong; the message names the idea behind the mistake."""
 
 
 class Verdict(NamedTuple):
-    """What a check found when nothing was wrong."""
+    """The result of a check that found no mistake: right, or not attempted yet."""
 
     attempted: bool
     message: str
@@ -24,17 +24,21 @@ class Verdict(NamedTuple):
 
 
 def exercise(check: Callable[[Callable], str]) -> Callable[[Callable], Verdict]:
-    """Turn a function that raises or says what it verified into a check with three verdicts."""
+    """Make a check with three outcomes from a function that tests an exercise.
+
+    The function raises ``Misconception`` if the answer is wrong, and otherwise returns what it
+    verified. The check also returns a verdict if the exercise has not been attempted yet.
+    """
 
     @functools.wraps(check)
     def verdict(function: Callable) -> Verdict:
         try:
-            with torch.random.fork_rng(devices=[]):  # your own random state stays as it is
+            with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
                 torch.default_generator.manual_seed(0)
                 return Verdict(True, f"Right: {check(function)}")
         except NotImplementedError as stub:
             if str(stub) not in {"", getattr(function, "__name__", "")}:
-                raise  # torch's own, for a type of number that it cannot handle
+                raise  # torch raised it, for a dtype that it cannot handle
             return Verdict(False, f"Not attempted yet: {str(stub) or check.__name__}.")
 
     return verdict
@@ -47,7 +51,7 @@ def require(condition: bool | Tensor, message: str) -> None:
 
 
 def require_shape(got: Any, shape: tuple[int, ...], meaning: str) -> None:
-    """Raise unless got is a tensor of this shape; ``meaning`` names its dimensions."""
+    """Raise unless ``got`` is a tensor of this shape; ``meaning`` names its dimensions."""
     found = f"of shape {tuple(got.shape)}" if isinstance(got, Tensor) else type(got).__name__
     require(
         isinstance(got, Tensor) and got.shape == shape,
@@ -56,13 +60,13 @@ def require_shape(got: Any, shape: tuple[int, ...], meaning: str) -> None:
 
 
 def require_none_of(got: Tensor, *mistakes: tuple[Tensor, str]) -> None:
-    """Raise with the words of a mistake if got is what that mistake gives."""
+    """Raise if ``got`` is the result of a known mistake; the message explains that mistake."""
     for wrong, why in mistakes:
         require(not same(got, wrong), why)
 
 
 def require_one_number(got: Any) -> None:
-    """Raise unless got is a tensor without dimensions, which a loss must be."""
+    """Raise unless ``got``, a loss, is a tensor without dimensions."""
     require(
         isinstance(got, Tensor) and got.shape == (),
         "The loss must be one number, a tensor without dimensions: average over the batch.",
@@ -70,7 +74,7 @@ def require_one_number(got: Any) -> None:
 
 
 def number(got: Any, remedy: str) -> Tensor:
-    """A result that must be one number, as a tensor without dimensions; else say the remedy."""
+    """Return ``got`` as a tensor, or raise with the remedy if it is not one number."""
     require(
         isinstance(got, float | int | np.number) or (isinstance(got, Tensor) and got.shape == ()),
         f"The result must be one number: {remedy}.",
@@ -79,7 +83,7 @@ def number(got: Any, remedy: str) -> Tensor:
 
 
 def same(got: Any, expected: Tensor) -> bool:
-    """Whether got is a tensor of the expected shape and values, of any precision."""
+    """Whether ``got`` is a tensor with the expected shape and values; its dtype may differ."""
     return (
         isinstance(got, Tensor)
         and got.shape == expected.shape

@@ -1,8 +1,8 @@
-"""What every explorer shares: named controls, a picture that follows them, its caption, a reset.
+"""The base class of all explorers: controls, a picture that depends on them, a caption, a reset.
 
-An explorer is a pure function from a state (the values of its controls) to a picture and to a
-sentence. The rest - drawing when something moved, drawing once when two things moved together, and
-saying in words what went wrong - is here.
+A subclass defines a pure function from the state (the values of the controls) to a picture and a
+sentence. This module does the rest: it redraws when a control moves, redraws only once when several
+controls move together, and shows an error as text in the picture.
 """
 
 import math
@@ -24,9 +24,9 @@ from gen_lib import InputError
 from gen_lib.metrics import psnr
 
 S = TypeVar("S", bound=tuple)
-WIDTH, HEIGHT = 880, 580  # a widget fits the page of a laptop without scrolling
+WIDTH, HEIGHT = 880, 580  # so that a widget fits on a laptop's screen without scrolling
 LABEL_WIDTH = "130px"
-SHOWN = 100  # test images that an index slider reaches
+SHOWN = 100  # number of test images that an index slider covers
 
 
 class Size(NamedTuple):
@@ -37,21 +37,22 @@ class Size(NamedTuple):
 
 
 class Picture(widgets.Image):
-    """An Image whose tooltip, its title on the page, names it for who can't see it.
+    """An Image whose tooltip serves as its alternative text.
 
-    ipywidgets' Image has no alt, and its tooltip fails in the browser without a description.
+    ipywidgets' Image has no alt attribute. Its tooltip becomes the title of the image on the page,
+    but this fails in the browser unless the widget has a description.
     """
 
     description = traitlets.Unicode("").tag(sync=True)
 
 
 class Explorer(ABC, Generic[S]):
-    """Controls and the picture that follows them; the last line of a cell shows it.
+    """Controls and a picture that depends on them; displayed as the last line of a cell.
 
     Args:
         default: the state to begin with, a NamedTuple with one field per control.
-        controls: field -> control.
-        size: of the picture.
+        controls: the controls, by the name of their field.
+        size: size of the picture.
         beside: a widget to the left of the picture.
     """
 
@@ -76,7 +77,7 @@ class Explorer(ABC, Generic[S]):
         self._drawn: S | None = None
         self.default = default
         self.show(default)
-        self.default = self.state  # as far as sliders have it
+        self.default = self.state  # rounded to the steps of the sliders
         for name, control in self.controls.items():
             control.observe(lambda _, name=name: self._moved(name), names="value")
         self.caption.observe(lambda _: self._refine(), names="density")
@@ -94,38 +95,44 @@ class Explorer(ABC, Generic[S]):
 
     @abstractmethod
     def picture(self, state: S) -> UInt8[np.ndarray, "height width 3"]:
-        """What the state looks like, drawn on a ``canvas``."""
+        """Draw the state on a ``canvas`` and return its pixels."""
 
     @abstractmethod
     def describe(self, state: S) -> str:
-        """One sentence, at most two lines, that says what the picture shows."""
+        """Describe what the picture shows in one sentence of at most two lines."""
 
     def follow(self, name: str) -> None:
-        """The reader moved a control: move those that depend on it. Nothing, unless told."""
+        """Move the controls that depend on the one that the reader moved.
+
+        By default nothing is moved.
+        """
 
     def accompany(self, state: S) -> None:
-        """Bring what stands beside the picture in step with the state. Nothing, unless told."""
+        """Update the widget beside the picture to the state. By default nothing is done."""
 
     @property
     def state(self) -> S:
-        """The values of the controls, now."""
+        """The present values of the controls."""
         values = (self.controls[name].value for name in self.default._fields)  # type: ignore[attr-defined]
         return type(self.default)(*(tuple(v) if isinstance(v, list) else v for v in values))
 
     def show(self, state: S) -> None:
-        """Move all controls at once."""
+        """Set all controls to the state, and draw once."""
         with self.together():
             for name, value in zip(self.default._fields, state, strict=True):  # type: ignore[attr-defined]
                 control = self.controls[name]
                 control.value = list(value) if isinstance(value, tuple) else value
 
     def reset(self) -> None:
-        """Back to the state of the beginning."""
+        """Return to the default state."""
         self.show(self.default)
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Move several controls and draw once; the page gets the picture before their places."""
+        """Draw only once for all controls that move inside this context.
+
+        The page receives the picture before the new values of the controls.
+        """
         before, self._paused = self._paused, True
         with ExitStack() as held:
             for control in self.controls.values():
@@ -137,11 +144,11 @@ class Explorer(ABC, Generic[S]):
             self.redraw()
 
     def canvas(self, size: Size | None = None) -> Canvas:
-        """White paper of the size of the picture, or another, as fine as the screen."""
+        """A white canvas at the screen's density, as large as the picture or of another size."""
         return Canvas(*(size or self.size), self.caption.density)
 
     def redraw(self) -> None:
-        """Draw the present state, unless that is what is shown."""
+        """Draw the present state, unless it is already shown."""
         state = self.state
         if self._paused or state == self._drawn:
             return
@@ -155,7 +162,7 @@ class Explorer(ABC, Generic[S]):
     def _draw(self, state: S) -> None:
         try:
             text, pixels, failed = self.describe(state), self.picture(state), False
-        except Exception as error:  # a callback has no cell to show a traceback in
+        except Exception as error:  # a callback has no cell that could show a traceback
             text = str(error) if isinstance(error, InputError) else f"Nothing to show: {error!r}"
             canvas, failed = self.canvas(), True
             canvas.card(text)
@@ -170,7 +177,7 @@ class Explorer(ABC, Generic[S]):
                 self.follow(name)
 
     def _refine(self) -> None:
-        """Draw the same state for another screen."""
+        """Draw the same state again for a screen of another density."""
         self._drawn = None
         self.redraw()
 
@@ -182,17 +189,17 @@ class Explorer(ABC, Generic[S]):
         return widgets.HBox([widgets.VBox(column) for column in columns])
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and for whoever has no kernel its picture with a text."""
+        """The widget, and its picture with alternative text for a page without a kernel."""
         picture = b64encode(self.image.value).decode()
         bundle = self.box._repr_mimebundle_(**options) | {"image/png": picture}
         return bundle, {"image/png": {"alt": self.caption.text, "width": self.size.width}}
 
 
 class GridSlider(widgets.FloatSlider):
-    """A slider whose value stands on its steps, wherever it is set from.
+    """A slider whose value is always one of its steps, also when Python sets it.
 
-    The page rounds a value to the steps and sends it back; one that is on them already comes to
-    rest at once, and a reset means what it says.
+    The page rounds a value to the nearest step and sends it back. A value that is a step already
+    does not change this way, so a reset restores exactly the default state.
     """
 
     @traitlets.validate("value")
@@ -202,7 +209,7 @@ class GridSlider(widgets.FloatSlider):
 
 
 def decibels(y: Tensor, x: Tensor) -> str:
-    """The PSNR of y against x in words."""
+    """The PSNR of y against x as text."""
     value = psnr(y, x)
     return f"{value:.1f} dB" if math.isfinite(value) else "∞ dB (no error)"
 
@@ -218,7 +225,7 @@ def index_slider(description: str, last: int) -> widgets.IntSlider:
 
 
 def choice(description: str, options: Sequence[Any]) -> widgets.Dropdown:
-    """One of a few names."""
+    """A drop-down list of a few options."""
     return widgets.Dropdown(description=description, options=options, **_look())
 
 

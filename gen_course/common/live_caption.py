@@ -1,15 +1,19 @@
-"""A line of text that is spoken when it changes; it keeps the keys of the widget around it."""
+"""A caption below a widget, which screen readers read aloud when it changes.
+
+Its JavaScript does two more things for the widget around it: it stops JupyterLab from taking the
+keys pressed there, and it reports the pixel density of the screen.
+"""
 
 from pathlib import Path
 
 import anywidget
 import traitlets
 
-FRAME = "gen-widget"  # the class of the box whose keys JupyterLab is not to take
+FRAME = "gen-widget"  # CSS class of the box whose keys JupyterLab must not take
 
 
 class LiveCaption(anywidget.AnyWidget):
-    """One or two lines of text; a warning is coloured. The page says how dense its screen is."""
+    """One or two lines of text; a warning is coloured. The page sets ``density``."""
 
     _esm = Path(__file__).with_name("live_caption.js")
     _css = """
@@ -19,4 +23,4 @@ class LiveCaption(anywidget.AnyWidget):
 
     text = traitlets.Unicode().tag(sync=True)
     warning = traitlets.Bool(False).tag(sync=True)
-    density = traitlets.Int(2).tag(sync=True)  # of the screen: its pixels for one of the page
+    density = traitlets.Int(2).tag(sync=True)  # pixels of the screen for one pixel of the page

@@ -1,7 +1,7 @@
-"""Pictures to point at: a pad with a point to move, and patches to switch on and off.
+"""Two picture widgets: a pad with a movable point, and patches that can be switched on and off.
 
-Both are anywidgets: a few lines of JavaScript beside this file, sent along by the kernel, so that
-nothing has to be built and nothing is fetched. Both work by mouse, touch and keyboard.
+Both are anywidgets: the kernel sends the few lines of JavaScript beside this file to the page, so
+nothing has to be built or downloaded. Both work with mouse, touch and keyboard.
 """
 
 import io
@@ -27,16 +27,19 @@ class Pad(anywidget.AnyWidget):
 
     x = traitlets.Float(0.5, min=0, max=1).tag(sync=True)  # from the left
     y = traitlets.Float(0.5, min=0, max=1).tag(sync=True)  # from the bottom
-    steps = traitlets.List(traitlets.Int(), [100, 100]).tag(sync=True)  # of the grid it moves on
+    steps = traitlets.List(traitlets.Int(), [100, 100]).tag(sync=True)  # steps of the point's grid, across and up
     background = traitlets.Bytes().tag(sync=True)  # a PNG file
     width = traitlets.Int(380).tag(sync=True)
     height = traitlets.Int(380).tag(sync=True)
-    label = traitlets.Unicode().tag(sync=True)  # what the pad is, for who can't see it
-    words = traitlets.Unicode().tag(sync=True)  # where the point is
-    path = traitlets.List(traitlets.Tuple()).tag(sync=True)  # a line of (x, y) to draw
+    label = traitlets.Unicode().tag(sync=True)  # name of the pad, for screen readers
+    words = traitlets.Unicode().tag(sync=True)  # position of the point, for screen readers
+    path = traitlets.List(traitlets.Tuple()).tag(sync=True)  # points (x, y) of a line to draw
 
     def go(self, x: float, y: float) -> None:
-        """Move the point there; where it is there already, an echo would overtake the hand."""
+        """Move the point, unless it is there already.
+
+        Sending back a position that the page has just reported would undo a newer movement there.
+        """
         if math.dist((x, y), (self.x, self.y)) > 1e-9:
             self.x, self.y = x, y
 
@@ -53,12 +56,12 @@ class Patches(anywidget.AnyWidget):
     background = traitlets.Bytes().tag(sync=True)  # a PNG file
     width = traitlets.Int(280).tag(sync=True)
     height = traitlets.Int(280).tag(sync=True)
-    label = traitlets.Unicode().tag(sync=True)  # what the picture is, for who can't see it
-    words = traitlets.Unicode("on,off").tag(sync=True)  # how the two states are called
+    label = traitlets.Unicode().tag(sync=True)  # name of the picture, for screen readers
+    words = traitlets.Unicode("on,off").tag(sync=True)  # names of the two states
 
 
 def plane_map(side: int, draw: Callable[[Axes], object]) -> bytes:
-    """A PNG of the plane of codes that fills a square pad from edge to edge; ``draw`` fills it."""
+    """A PNG of the plane of codes for a square pad, without margins; ``draw`` draws its content."""
     with plt.style.context(plots.STYLE), plt.ioff():
         figure = plt.figure(figsize=(side / 100, side / 100), layout="none")
         ax = figure.add_axes((0, 0, 1, 1))

@@ -1,4 +1,4 @@
-"""A game in the plane as a picture: what D thinks, where the samples are, where they are sent."""
+"""Draw a GAN in the plane: the values of D, the samples, and arrows that show their next move."""
 
 from collections.abc import Sequence
 
@@ -15,22 +15,22 @@ ARROW = 0.35  # length of the longest arrow, in units of the plane
 
 
 def draw_field(canvas: Canvas, values: Float[np.ndarray, "n n"], side: int) -> None:
-    """D in [0, 1] over the plane, at the upper left corner: white for 0, pink for 1."""
+    """Draw D's values in [0, 1] as a map at the upper left corner: white for 0, pink for 1."""
     pink = np.array(ImageColor.getrgb(plots.DISCRIMINATOR), dtype=float)
-    colours = 255 + values[::-1, :, None] * (pink - 255)  # rows from above
+    colours = 255 + values[::-1, :, None] * (pink - 255)  # image rows start at the top
     small = Image.fromarray(colours.round().astype(np.uint8))
     canvas.paste(small, 0, 0, (side, side), Image.Resampling.BILINEAR)
 
 
 def draw_modes(canvas: Canvas, mixture: Mixture, side: int) -> None:
-    """A blue circle of three standard deviations around every mode."""
+    """Draw a blue circle around every mode, with a radius of three standard deviations."""
     radius = 3 * mixture.sigma * side / (2 * LIMIT)
     for mean in mixture.means.tolist():
         canvas.disc(_place(mean, side), radius, outline=plots.DATA, width=canvas.scale)
 
 
 def draw_samples(canvas: Canvas, points: Float[np.ndarray, "m 2"], side: int) -> None:
-    """An orange dot for each sample."""
+    """Draw an orange dot for each sample."""
     for point in points.tolist():
         canvas.disc(_place(point, side), 1.2, plots.GENERATOR, outline="#8a5f00")
 
@@ -38,7 +38,7 @@ def draw_samples(canvas: Canvas, points: Float[np.ndarray, "m 2"], side: int) ->
 def draw_pull(
     canvas: Canvas, points: Float[np.ndarray, "m 2"], pull: Float[np.ndarray, "k 2"], side: int
 ) -> None:
-    """Arrows from the first samples to where they are pulled; the strongest is the longest."""
+    """Draw arrows from the first samples in the direction of their pull, as long as it is strong."""
     longest = np.linalg.norm(pull, axis=1).max() + 1e-12
     for start, way in zip(points, ARROW * pull / longest, strict=False):
         tail, head = _place(start.tolist(), side), _place((start + way).tolist(), side)
@@ -53,7 +53,7 @@ def draw_curve(
     color: str,
     marked: int | None = None,
 ) -> None:
-    """A line of values in a box (left, top, right, bottom), and a dot on one of them."""
+    """Draw values as a line in a box (left, top, right, bottom), with a dot on one of them."""
     left, top, right, bottom = box
     low, high = limits
     shares = np.clip((np.asarray(values, dtype=float) - low) / (high - low), 0, 1)
@@ -66,6 +66,6 @@ def draw_curve(
 
 
 def _place(point: Sequence[float], side: int) -> tuple[float, float]:
-    """The pixel of the page for a point of the plane."""
+    """Convert a point of the plane to a place in pixels of the page."""
     x, y = (side * (float(v) + LIMIT) / (2 * LIMIT) for v in point)
     return x, side - y

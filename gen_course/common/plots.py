@@ -1,7 +1,7 @@
-"""Arrays to figures, all with one look; nothing here knows a model.
+"""Plot arrays in the style of the course; nothing here depends on a model.
 
-The first colours are those of Okabe & Ito 2008, distinguishable with any common colour vision, and
-each keeps one meaning through the whole course.
+The first colours are from Okabe & Ito 2008: people with any common colour vision can tell them
+apart. Each keeps one meaning through the whole course.
 """
 
 import io
@@ -20,12 +20,12 @@ from torchvision.utils import make_grid
 from gen_lib.data import to_uint8
 
 DATA = "#0072B2"  # blue: what is real
-MODEL = "#D55E00"  # vermilion: what a model says
+MODEL = "#D55E00"  # vermilion: what a model computes
 CODE = "#009E73"  # green: encoder, code, decoder
 GENERATOR = "#E69F00"  # orange
 DISCRIMINATOR = "#CC79A7"  # pink
 BASELINE = "#777777"  # grey: floors, ceilings, baselines
-CLASSES = (  # ten classes, light and dark alternating, each with a marker of its own
+CLASSES = (  # ten classes, light and dark alternating, each with its own marker
     "#0072B2",
     "#D55E00",
     "#009E73",
@@ -47,7 +47,7 @@ def use_style() -> None:
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure, sharp on a screen of double density, with a text for who can't see it."""
+    """Display a figure with alternative text, sharp on high-density screens."""
     from IPython.display import Image, display
 
     buffer = io.BytesIO()
@@ -59,11 +59,11 @@ def show(figure: Figure, alt: str) -> None:
 def image_rows(
     rows: Mapping[str, Float[Tensor, "n c h w"]], title: str = "", scale: float = 0.6
 ) -> Figure:
-    """Rows of images in [-1, 1], each row with its label, pixels kept as pixels.
+    """Rows of images in [-1, 1], each row with its label, without smoothing.
 
     Args:
-        rows: label -> images; all rows show equally many.
-        title: what the picture says.
+        rows: the images of each row, by label; every row has the same number of images.
+        title: title of the figure, which states what it shows.
         scale: inches per image.
     """
     columns = len(next(iter(rows.values())))
@@ -82,7 +82,7 @@ def image_rows(
 
 
 def draw_images(ax: Axes, images: Float[Tensor, "n c h w"], columns: int) -> None:
-    """A grid of images in [-1, 1] without axes, two white pixels between each two."""
+    """Draw a grid of images in [-1, 1] without axes, with two white pixels between neighbours."""
     grid = make_grid(to_uint8(images.detach().cpu()), nrow=columns, padding=2, pad_value=255)
     ax.imshow(grid.permute(1, 2, 0))
     ax.set(xticks=[], yticks=[])
@@ -107,7 +107,7 @@ def curves(
 
 
 def smooth(values: Sequence[float], window: int = 50) -> Float[Tensor, "m"]:
-    """Running mean over ``window`` entries (or all, where they are fewer).
+    """Running mean over ``window`` entries (or over all, if there are fewer).
 
     >>> smooth([0.0, 2.0, 4.0], window=2)
     tensor([1., 3.])
@@ -158,8 +158,8 @@ def classes(
 ) -> None:
     """Points coloured and shaped by class, each class named near the median of its points.
 
-    The axes go from the lower left to the upper right corner; by default they hold 98 % of the
-    points each way.
+    ``corners`` are the lower left and the upper right corner of the axes. By default each axis
+    shows the middle 98 % of the points.
     """
     low, high = corners or [z.quantile(share, dim=0).tolist() for share in (0.01, 0.99)]
     ax.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
@@ -177,7 +177,7 @@ def classes(
 
 
 def _spread(places: Float[Tensor, "n 2"]) -> list[list[float]]:
-    """Move labels (in shares of the axes) down until none covers another."""
+    """Move labels (places are fractions of the axes) down until none covers another."""
     placed: list[list[float]] = []
     for x, y in sorted(places.tolist(), key=lambda place: -place[1]):
         while any(abs(x - u) < 0.25 and abs(y - v) < 0.055 for u, v in placed):

@@ -1,10 +1,10 @@
-"""Questions with choices, and an explanation for every choice, the wrong ones too.
+"""A multiple-choice quiz that explains every choice, the wrong ones too.
 
 A quiz is a plain file, ``gen_course/chNN_name/quiz.json``: a list of
 
     {"question": "...", "choices": [{"text": "...", "right": true, "explanation": "..."}, ...]}
 
-Nothing that the reader answers is stored.
+The reader's answers are not stored.
 """
 
 import json
@@ -41,13 +41,13 @@ class Question(NamedTuple):
 
 
 class Quiz:
-    """The questions of a chapter, one at a time; the last line of a cell shows them.
+    """Show the questions of a chapter, one at a time; displayed as the last line of a cell.
 
     Args:
-        name: of the chapter, such as ``01_autoencoders``, or the path of a JSON file.
+        name: name of the chapter, such as ``01_autoencoders``, or the path of a JSON file.
 
     Raises:
-        InputError: there is no such quiz, or its file is no quiz.
+        InputError: there is no such quiz, or its file is not a valid quiz.
     """
 
     def __init__(self, name: str | Path):
@@ -73,11 +73,11 @@ class Quiz:
 
     @property
     def right(self) -> int:
-        """How many questions were right at the first check."""
+        """Number of questions that were answered right at the first check."""
         return sum(self.questions[n].choices[i].right for n, i in self.answers.items())
 
     def go(self, by: int) -> None:
-        """To another question, ``by`` places on."""
+        """Go ``by`` questions forward, or back if negative."""
         self.number = min(max(self.number + by, 0), len(self.questions) - 1)
         question = self.questions[self.number]
         self.question.value = (
@@ -92,7 +92,7 @@ class Quiz:
         self._chosen()
 
     def check(self) -> None:
-        """Explain every choice; the first check of a question counts."""
+        """Explain every choice; only the first check of a question counts for the score."""
         chosen = self.choices.index
         if chosen is None:
             return
@@ -116,7 +116,7 @@ class Quiz:
 
 
 def find_quiz(name: str | Path) -> Path:
-    """The file of a quiz by the name of its chapter, or by its path.
+    """Find the file of a quiz from the name of its chapter or from its path.
 
     Raises:
         InputError: there is no such quiz.
@@ -131,10 +131,10 @@ def find_quiz(name: str | Path) -> Path:
 
 
 def read_quiz(path: Path) -> list[Question]:
-    """The questions of a file.
+    """Read the questions of a quiz file.
 
     Raises:
-        InputError: it is no list of questions, or a question has not exactly one right choice.
+        InputError: the file is not a list of questions, or a question lacks exactly one right choice.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))

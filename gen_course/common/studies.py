@@ -9,11 +9,11 @@ from pathlib import Path
 
 from gen_lib import InputError
 
-CHAPTERS = Path(__file__).resolve().parents[1]  # a folder chNN_name for each chapter
+CHAPTERS = Path(__file__).resolve().parents[1]  # holds a folder chNN_name for each chapter
 
 
 def read_study(name: str) -> list[dict[str, str]]:
-    """The rows of the table ``NAME.csv`` of whichever chapter has it, each by column name.
+    """The rows of the table ``NAME.csv``, whichever chapter it belongs to, as dictionaries.
 
     Raises:
         InputError: no chapter has a study of this name.

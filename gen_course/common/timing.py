@@ -1,4 +1,4 @@
-"""How long does this take here, and how much memory does it hold?
+"""Estimate how long a chapter takes on the reader's machine; report the time and memory used.
 
 The minutes that a chapter states were measured on the reference machine when its notebook was last
 built (``minutes.json`` beside this file, written by ``make notebooks``). ``calibrate`` runs the
@@ -23,7 +23,7 @@ _start = time.perf_counter()
 
 
 def calibrate(seconds: float = 10.0) -> float:
-    """Training steps a second of a small fixed convolutional network; remembered for ``stated``."""
+    """Measure the training steps per second of a small fixed network; save them for ``stated``."""
     from tqdm.auto import tqdm
 
     layers = [nn.Conv2d(4, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1)]
@@ -40,14 +40,14 @@ def calibrate(seconds: float = 10.0) -> float:
 
 
 def measured() -> dict[str, Any]:
-    """What the last build measured: ``machine``, ``speed`` (steps a second), ``minutes``."""
+    """What the last build measured: ``machine``, ``speed`` (steps per second), ``minutes``."""
     if not MINUTES_FILE.is_file():
         return {"machine": machine(), "speed": None, "minutes": {}}
     return json.loads(MINUTES_FILE.read_text())
 
 
 def stated(chapter: str) -> str:
-    """One sentence: the chapter's minutes on the reference machine, and about how many here."""
+    """One sentence: the chapter's minutes on the reference machine, and the estimate for this one."""
     reference = measured()
     if chapter not in reference["minutes"]:
         return "The minutes of this chapter have not been measured yet."
@@ -60,13 +60,13 @@ def stated(chapter: str) -> str:
 
 
 def report() -> str:
-    """One sentence: seconds since this module was imported, and the most memory held so far."""
+    """One sentence: seconds since this module was imported, and the peak memory so far."""
     spent = time.perf_counter() - _start
     return f"{spent:.0f} s since the set-up cell; {peak_memory() / 2**30:.2f} GB of memory at most."
 
 
 def peak_memory() -> int:
-    """The most resident memory that this process has held, in bytes."""
+    """The peak resident memory of this process so far, in bytes."""
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset
     import resource

@@ -1,4 +1,4 @@
-"""What the tests of homework share: a shield around a hidden test, and a test of means."""
+"""Helpers for the hidden tests of the homework: run a test in isolation, and test a mean."""
 
 import contextlib
 import io
@@ -12,10 +12,10 @@ from gen_course.common.checks import require
 
 
 def graded(test: Callable[[], None]) -> None:
-    """Run the test of a homework question so that only its verdict counts.
+    """Run the test of a homework question, isolated from what the notebook did before.
 
-    It sees the same random state and settings whatever the notebook did before, and it prints
-    nothing: nbgrader takes a warning on stderr for a failure, and a value shown for a score.
+    The test always starts with the same random state and settings. It prints nothing, because
+    nbgrader counts a warning on stderr as a failure and a displayed value as a score.
     """
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
@@ -38,8 +38,8 @@ def graded(test: Callable[[], None]) -> None:
 def require_mean(draws: Tensor, expected: float | Tensor, message: str) -> None:
     """Raise unless each column of independent draws (n, ...) has the expected mean.
 
-    Six standard errors are allowed: for the thousands of draws that this is meant for, a right
-    function fails with a probability of 2e-9 a column.
+    The mean may be off by six standard errors. With thousands of draws, for which this is meant,
+    a right function then fails with a probability of 2e-9 per column.
     """
     error = draws.std(dim=0) / len(draws) ** 0.5
     distance = (draws.mean(dim=0) - expected).abs()

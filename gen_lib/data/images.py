@@ -16,12 +16,7 @@ from torch import Tensor
 
 from gen_lib import InputError
 
-TORCHVISION_SETS = {
-    "fashion_mnist": "FashionMNIST",
-    "mnist": "MNIST",
-    "kmnist": "KMNIST",
-    "cifar10": "CIFAR10",
-}
+TORCHVISION_SETS = ("fashion_mnist", "mnist", "kmnist", "cifar10")
 
 
 def to_float(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from gen_lib import InputError
-from gen_lib.data.images import TORCHVISION_SETS, ImageSet, Split, data_folder
+from gen_lib.data.images import ImageSet, Split, data_folder
 
 GARMENTS = "T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot"
 
@@ -44,14 +44,14 @@ def _idx(name: str, header: int) -> UInt8[Tensor, "values"]:
 
 
 def torchvision_set(name: str) -> ImageSet:
-    """Load a data set of torchvision, which downloads it on first use.
+    """Load ``mnist``, ``kmnist`` or ``cifar10``, which torchvision downloads on first use.
 
     Raises:
         InputError: the data set is not in the data folder and cannot be downloaded.
     """
     from torchvision import datasets  # imported here because this takes seconds
 
-    kind, root = getattr(datasets, TORCHVISION_SETS[name]), data_folder()
+    kind, root = getattr(datasets, name.upper()), data_folder()
     try:
         train, test = (kind(root, train=train, download=True) for train in (True, False))
     except (OSError, RuntimeError) as error:

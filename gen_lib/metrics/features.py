@@ -14,8 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+Features = Float[Tensor, "n features"]
+Others = Float[Tensor, "m features"]
 
-def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m features"]) -> float:
+
+def frechet_distance(a: Features, b: Others) -> float:
     """|mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)) between Gaussians fitted to both sets.
 
     >>> a = torch.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
@@ -31,9 +34,7 @@ def frechet_distance(a: Float[Tensor, "n features"], b: Float[Tensor, "m feature
     return (difference + S_a.trace() + S_b.trace() - 2 * trace_of_root).item()
 
 
-def kernel_distance(
-    a: Float[Tensor, "n features"], b: Float[Tensor, "m features"], seed: int = 0
-) -> float:
+def kernel_distance(a: Features, b: Others, seed: int = 0) -> float:
     """Unbiased squared MMD with a cubic kernel, averaged over 100 subsets of at most 1,000 images.
 
     >>> same, other = torch.randn(2, 500, 8, generator=torch.Generator().manual_seed(0))
@@ -51,9 +52,7 @@ def kernel_distance(
     return torch.stack(distances).mean().item()
 
 
-def precision_recall(
-    fake: Float[Tensor, "n features"], real: Float[Tensor, "m features"], k: int = 3
-) -> tuple[float, float]:
+def precision_recall(fake: Features, real: Others, k: int = 3) -> tuple[float, float]:
     """Share of fakes in the neighbourhood of some real image; share of reals in that of some fake.
 
     >>> real = torch.arange(10.0)[:, None]
@@ -67,9 +66,7 @@ def precision_recall(
     return precision.item(), recall.item()
 
 
-def density_coverage(
-    fake: Float[Tensor, "n features"], real: Float[Tensor, "m features"], k: int = 5
-) -> tuple[float, float]:
+def density_coverage(fake: Features, real: Others, k: int = 5) -> tuple[float, float]:
     """Mean number of real neighbourhoods a fake lies in, over k; share that hold some fake.
 
     >>> real = torch.arange(10.0)[:, None]
@@ -80,12 +77,10 @@ def density_coverage(
     return inside.sum(dim=1).float().mean().item() / k, inside.any(dim=0).float().mean().item()
 
 
-def _cubic_kernel(
-    x: Float[Tensor, "n features"], y: Float[Tensor, "m features"]
-) -> Float[Tensor, "n m"]:
+def _cubic_kernel(x: Features, y: Others) -> Float[Tensor, "n m"]:
     return (x @ y.T * (1.0 / x.shape[1]) + 1) ** 3
 
 
-def _radius(points: Float[Tensor, "n features"], k: int) -> Float[Tensor, "n"]:
+def _radius(points: Features, k: int) -> Float[Tensor, "n"]:
     """Distance of each point to its k-th nearest neighbour; the point itself is not counted."""
     return torch.cdist(points, points).kthvalue(k + 1, dim=1).values

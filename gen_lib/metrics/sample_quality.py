@@ -87,10 +87,7 @@ class SampleQuality:
         return self.frechet(self.images.train.subset(n).x)
 
     def quality(self, x: Float[Tensor, "n c h w"]) -> Quality:
-        """All figures of N images against the first N test images.
-
-        Precision, recall, density and coverage use the first 2,000 of them.
-        """
+        """All figures of N images and the first N test images; from precision on, of 2,000 each."""
         fake, real = self.features(x), self.reference[: len(x)]
         few_fake, few_real = fake[:N_NEIGHBOURS], real[:N_NEIGHBOURS]
         return Quality(
@@ -109,9 +106,8 @@ def check_shape(model: Model, images: ImageSet | DomainSet) -> None:
     """Raise InputError if the model was made for images of another shape."""
     if (made_for := model.config.get("image_shape", images.image_shape)) != images.image_shape:
         raise InputError(
-            f"The model {type(model).__name__} was made for images of shape "
-            f"{made_for}, those of {images.name} are {images.image_shape}: use one that was "
-            "trained on such images."
+            f"The model {type(model).__name__} was made for images of shape {made_for}, those of "
+            f"{images.name} are {images.image_shape}: use one that was trained on such images."
         )
 
 
@@ -154,11 +150,7 @@ def style_distance(judge: Judge, y: Images, target: Images) -> float:
 
 
 def _style_rows(model: Translates, domains: DomainSet, to: Side) -> list[Row]:
-    """Share with the target's style and distance to the true partners, beside the baselines.
-
-    The true partners are the ceiling of the share; real training images are the floor of the
-    distance.
-    """
+    """Share with the target's style and distance to the true partners, beside the baselines."""
     judge, outputs = load_pretrained(STYLE_JUDGE, Judge), Outputs(model.translate, domains, to)
     images, truth, seen = outputs.images, outputs.truth, outputs.seen.x
     order = torch.randperm(len(seen), generator=torch.Generator().manual_seed(0))

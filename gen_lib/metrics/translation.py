@@ -51,13 +51,8 @@ def colour_transfer(
 class Outputs:
     """The translations of the test pictures to one domain, and the three baselines.
 
-    Attributes: ``images``, the translations under "" and the baselines by name; ``truth``, the true
-    partners; ``bases``, the indices of the base pictures; ``seen``, the target's training pictures.
-
-    Args:
-        translate: maps images and a side to translated images, such as ``model.translate``.
-        domains: the data set.
-        to: the domain to translate to.
+    ``images`` holds the translations under "" and the baselines by name, ``truth`` the true
+    partners, ``bases`` the indices of the base pictures, ``seen`` the target's training pictures.
 
     Raises:
         InputError: the test pictures are not pairs.

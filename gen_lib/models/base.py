@@ -1,7 +1,6 @@
 """The interface of every model: the loss to minimise, and what a trained model can do.
 
-A model with one set of weights defines ``loss``. A game between two players, such as a GAN, defines
-``players`` and ``turns`` instead. The training loop uses nothing else.
+The training loop uses ``players`` and ``turns`` only. Most models define ``loss`` and inherit them.
 """
 
 from abc import ABC, abstractmethod
@@ -48,7 +47,7 @@ class Model(nn.Module, ABC):
 
     name: ClassVar[str]
     batch_size: ClassVar[int] = 128  # the default number of images in a training step
-    lr: float = 1e-3
+    lr: float = 1e-3  # this, betas and weight_decay are the settings of the default player
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
 
@@ -60,7 +59,7 @@ class Model(nn.Module, ABC):
     def loss(self, batch: Any, rng: torch.Generator, progress: float) -> Loss:
         """The loss of images in [-1, 1], a ``Batch`` or a ``PairBatch`` of two domains.
 
-        ``rng`` draws all noise; ``progress`` is the share of the budget already spent, in [0, 1].
+        ``rng`` draws all random numbers; ``progress`` is the share of the budget spent, in [0, 1].
         """
 
     def players(self) -> dict[str, Player]:
@@ -93,7 +92,7 @@ class Game(Model):
     """
 
     def loss(self, batch: Any, rng: torch.Generator, progress: float) -> Loss:
-        """Not defined for a game, which has one loss for each player."""
+        """Raise a TypeError: a game has one loss for each player."""
         raise TypeError(f"A {self.name!r} has one loss for each player: use turns.")
 
 

@@ -217,8 +217,7 @@ class BernoulliVAE(VariationalAutoencoder):
 class GaussianVAE(VariationalAutoencoder):
     """Grey pixels: p(x|z) = N(y(z), sigma_x^2 I), one learnt sigma_x for all pixels.
 
-    The sigma-VAE of Rybkin, Daniilidis, Levine 2020 (arXiv:2006.13202). A mean squared error with a
-    fixed weight is this model with sigma_x held fixed.
+    Rybkin, Daniilidis, Levine 2020 (arXiv:2006.13202); a fixed sigma_x gives the squared error.
     """
 
     name = "gaussian-vae"
@@ -268,10 +267,9 @@ class Bounds(NamedTuple):
 def likelihood_bounds(
     model: VariationalAutoencoder, x: Images, samples: int = 100, seed: int = 0
 ) -> Bounds:
-    """Both bounds for images in [-1, 1], the tighter one from ``samples`` codes each.
+    """Both bounds for images in [-1, 1], the tighter one from ``samples`` codes for each.
 
-    The gap between the bounds varies little from image to image, so it is measured on the first
-    1,000 images only.
+    Their gap varies little from image to image, so the first 1,000 images suffice to measure it.
     """
     rng = torch.Generator().manual_seed(seed)
     x = model.observe(x, rng)

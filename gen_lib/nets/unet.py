@@ -16,9 +16,10 @@ from torch.nn.functional import silu
 from gen_lib import InputError
 from gen_lib.nets.feedforward import divisible_by_four, mlp
 
-GROUPS = 8  # number of groups of channels in a group normalisation
+Images = Float[Tensor, "n c h w"]  # or features
 Times = Float[Tensor, "n"]
 Labels = Int64[Tensor, "n"] | None
+GROUPS = 8  # number of groups of channels in a group normalisation
 HIGHEST = 1_000  # frequency of the time features, in radians per unit of t
 
 
@@ -39,9 +40,7 @@ class TimedBlock(nn.Module):
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = _zero(nn.Conv2d(width, width, 3, padding=1))
 
-    def forward(
-        self, h: Float[Tensor, "n c h w"], time: Float[Tensor, "n time"]
-    ) -> Float[Tensor, "n c h w"]:
+    def forward(self, h: Images, time: Float[Tensor, "n time"]) -> Images:
         """Map features and an embedding of the time to features of the same shape."""
         scale, shift = self.modulate(time)[:, :, None, None].chunk(2, dim=1)
         body = silu(self.norm(h) * (1 + scale) + shift)
@@ -88,9 +87,7 @@ class UNet(nn.Module):
             nn.PixelShuffle(2),  # (n, C, H, W)
         )
 
-    def forward(
-        self, x: Float[Tensor, "n c h w"], t: Times, labels: Labels = None
-    ) -> Float[Tensor, "n c h w"]:
+    def forward(self, x: Images, t: Times, labels: Labels = None) -> Images:
         """x_t at times t in [0, 1]; label index ``classes``, or None, means unconditional."""
         time = silu(self.embed(t, labels))
         h = self.stem(x)

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gen_lib import InputError
+from gen_lib.nets.feedforward import mlp
 
 
 def patchify(x: Float[Tensor, "n c h w"], patch: int) -> Float[Tensor, "n patches values"]:
@@ -44,9 +45,7 @@ class Block(nn.Module):
         self.heads = heads
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.mlp = nn.Sequential(
-            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
-        )
+        self.mlp = mlp(width, 2 * width, width)
 
     def forward(self, h: Float[Tensor, "n tokens width"]) -> Float[Tensor, "n tokens width"]:
         """Map tokens to tokens of the same shape."""
@@ -56,8 +55,7 @@ class Block(nn.Module):
     def attend(self, qkv: Float[Tensor, "n tokens three"]) -> Float[Tensor, "n tokens width"]:
         """softmax(Q K^T / sqrt(d)) V in every head (Vaswani et al. 2017, arXiv:1706.03762, eq. 1).
 
-        In bfloat16 on a CPU this is faster for few tokens than torch's fused kernel; in float32 it
-        is slower.
+        For few tokens on a CPU, torch's fused kernel is slower in bfloat16, but faster in float32.
         """
         n, tokens, _ = qkv.shape
         q, k, v = qkv.reshape(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)

@@ -3,15 +3,13 @@
 In each step the loop asks the model for its turns (one for most models, two for a GAN). For each
 turn it differentiates the loss with respect to that player's parameters alone and updates them by
 AdamW (Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101). Learning rate
-and averaging depend on the progress p in [0, 1], the share of the budget that is spent, so a budget
-may be given in steps or in minutes:
+and averaging depend on the progress p in [0, 1], the share spent of a budget in steps or minutes:
 
     lr(p)   = lr * min(1, p / 0.02) * (1 + cos(pi p)) / 2
     average = average + (1 - beta_t) (weights - average),   beta_t = (1 - 1/t)^(gamma + 1)
 
-The second line is the power-function average of Karras et al. 2023 (arXiv:2312.02696, eq. 2). With
-gamma = 16.97 its relative width is 0.05: it averages about the last twentieth of the run. A trained
-model holds the averaged weights.
+A trained model holds the average of its weights, the power-function average of Karras et al. 2023
+(arXiv:2312.02696, eq. 2). With gamma = 16.97 it covers about the last twentieth of the run.
 
 Batches and noise are functions of the seed and the step. So a run that is resumed from a
 ``TrainState`` ends with the same bits as one that never stopped, and several processes

@@ -14,9 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-import stamp
 
-from gen_course.build import lecturer, places
+from gen_course.build import lecturer, places, stamps
 
 REPORT = places.ROOT / "tests" / "sections.md"
 HEAD = """# Sections that run after the set-up cell alone
@@ -70,15 +69,17 @@ def run_in_process(chapter: str) -> subprocess.CompletedProcess[str]:
 
 def main() -> int:
     """Run every chapter, write the report if all ran, and return how many failed."""
-    code = stamp.digest(stamp.covered(stamp.SECTIONS, places.ROOT), places.ROOT)
+    code = stamps.digest(stamps.covered(stamps.SECTIONS, places.ROOT), places.ROOT)
     with ThreadPoolExecutor(2) as pool:
-        runs = dict(zip(places.chapters(), pool.map(run_in_process, places.chapters()), strict=True))
+        runs = dict(
+            zip(places.chapters(), pool.map(run_in_process, places.chapters()), strict=True)
+        )
     failed = {chapter: done for chapter, done in runs.items() if done.returncode}
     for chapter, done in failed.items():
         print(f"== {chapter}\n{done.stdout[-200:]}{done.stderr[-2_000:]}", file=sys.stderr)
     if not failed:
         rows = [f"| {name} | {done.stdout.count('== ')} |\n" for name, done in runs.items()]
-        stamp.write(REPORT, HEAD + "".join(rows), code)
+        stamps.write(REPORT, HEAD + "".join(rows), code)
     return len(failed)
 
 

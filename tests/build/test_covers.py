@@ -5,25 +5,26 @@ import tomllib
 from pathlib import Path
 
 import pytest
-import stamp
+
+from gen_course.build import stamps
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = {  # the report, the patterns that it covers
-    "make mutants": ("tests/mutants.md", stamp.MUTANTS),
-    "make reliability": ("tests/RELIABILITY.md", stamp.RELIABILITY),
-    "make test-sections": ("tests/sections.md", stamp.SECTIONS),
+    "make mutants": ("tests/mutants.md", stamps.MUTANTS),
+    "make reliability": ("tests/RELIABILITY.md", stamps.RELIABILITY),
+    "make test-sections": ("tests/sections.md", stamps.SECTIONS),
 }
 every_result = pytest.mark.parametrize("command", RESULTS)
 
 
 def covered(patterns: tuple[str, ...]) -> set[str]:
-    return {file.relative_to(ROOT).as_posix() for file in stamp.covered(patterns, ROOT)}
+    return {file.relative_to(ROOT).as_posix() for file in stamps.covered(patterns, ROOT)}
 
 
 @every_result
 def test_a_result_is_that_of_todays_code(command):
     report, patterns = RESULTS[command]
-    stamp.check(ROOT / report, patterns, ROOT, command)
+    stamps.check(ROOT / report, patterns, ROOT, command)
 
 
 @every_result
@@ -38,7 +39,7 @@ def test_every_file_that_a_classic_bug_names_is_covered():
     named |= {bug["test"].split("::")[0] for bug in bugs["library"]}
     chapters = {name for name in named if name.endswith("/chapter.py")}
     named |= {name.replace("/chapter.py", "/checks.py") for name in chapters}
-    assert named - covered(stamp.MUTANTS) == set()
+    assert named - covered(stamps.MUTANTS) == set()
 
 
 def test_every_test_of_a_fault_is_covered():
@@ -49,4 +50,4 @@ def test_every_test_of_a_fault_is_covered():
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.fault"
     }
     assert marked
-    assert marked - covered(stamp.RELIABILITY) == set()
+    assert marked - covered(stamps.RELIABILITY) == set()

@@ -1,6 +1,5 @@
 """The lecturer's plan: its minutes add up, and every section that it names exists."""
 
-
 import pytest
 import sections
 

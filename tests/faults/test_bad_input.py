@@ -129,7 +129,7 @@ def test_a_missing_data_folder_is_named_with_its_remedy(tmp_path, monkeypatch, r
 
 
 def test_a_damaged_unpacked_copy_is_not_looked_at_and_none_is_written(data):
-    """Other programs unpack the archives beside them; a full disk is then no fault either."""
+    """Torchvision unpacks the archives beside them; the library reads the archives themselves."""
     (data / TEST_LABELS).write_bytes(b"damaged")
     before = contents(data)
     assert load("fashion_mnist").test.labels.bincount().tolist() == [1000] * 10
@@ -140,7 +140,7 @@ def test_a_damaged_unpacked_copy_is_not_looked_at_and_none_is_written(data):
 def test_damage_in_any_of_the_archives_is_found(data, damage):
     for archive in sorted((data / RAW).glob("*.gz")):
         whole = archive.read_bytes()
-        archive.unlink()  # perhaps a link to the shipped one
+        archive.unlink()  # most are links to the shipped files, which must stay whole
         archive.write_bytes(whole)
         damage(archive)
         with pytest.raises(InputError, match=f"{archive.name} is missing, truncated or altered"):

@@ -1,6 +1,6 @@
 """Steps of ``diffusers`` (0.42) on shared noise, kept in ``diffusers_reference.json``.
 
-``python tests/diffusers_reference.py`` writes the file again; it needs the extra ``peers``.
+``python tests/library/diffusers_reference.py`` writes the file again; it needs the extra ``peers``.
 """
 
 import json

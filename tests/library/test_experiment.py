@@ -41,7 +41,7 @@ def equal(first: Model, second: Model) -> bool:
 
 
 def history(out: Path) -> list[dict[str, str]]:
-    """The rows of a history but for the seconds, which no two runs share."""
+    """The rows of a history without the seconds, which differ from run to run."""
     rows = list(csv.DictReader((out / "history.csv").read_text().splitlines()))
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
@@ -70,7 +70,7 @@ def test_a_trained_model_is_what_fit_makes_of_a_new_one(classes):
     torch.manual_seed(5)
     expected = LinearAutoencoder((3, 32, 32), latent_size=2)
     fit(expected, load(classes).train, steps=3, batch_size=4, seed=5, show_bar=False)
-    torch.manual_seed(99)  # nobody's
+    torch.manual_seed(99)  # train must not depend on it
     assert equal(train("ae", classes, settings={"latent_size": 2}, seed=5, **QUIET), expected)
     assert not equal(train("ae", classes, settings={"latent_size": 2}, seed=6, **QUIET), expected)
 
@@ -115,7 +115,7 @@ def test_a_run_that_is_done_is_loaded_and_not_trained_again(tmp_path, classes, m
 
 
 def stop_before_the_end(out: Path, monkeypatch, **run) -> None:
-    """Train an autoencoder, and be interrupted when all that is left to do is to save it."""
+    """Train an autoencoder, and interrupt it after its last step, before it is saved."""
 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
@@ -264,7 +264,7 @@ def test_a_translator_is_evaluated_on_two_domains(domains, cyclegan):
 
 
 class Copies(Model, Samples):
-    """ "Samples" training images; its own figures are one that it made up."""
+    """A sampler that returns training images, and has one figure of its own."""
 
     name = "copies"
 

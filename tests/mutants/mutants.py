@@ -21,6 +21,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gen_course.build import stamps
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REPORT = ROOT / "tests" / "mutants.md"
@@ -74,6 +76,8 @@ def _pytest(folder: Path, tests: tuple[str, ...]) -> None:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # and the time that plugins take
     os.chdir(folder)
     sys.path[:] = [str(folder), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    for name in [n for n in sys.modules if n.split(".")[0] in {"gen_lib", "gen_course"}]:
+        del sys.modules[name]  # those of the tree itself
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", *tests])
     os._exit(int(code))
@@ -180,10 +184,8 @@ def head(title: str, by: str) -> str:
 
 def main() -> int:
     """Apply all, write the report, and return how many survived."""
-    import stamp
-
     report, survived, start = [HEAD], [], time.perf_counter()
-    covered = stamp.digest(stamp.covered(stamp.MUTANTS, ROOT), ROOT)
+    covered = stamps.digest(stamps.covered(stamps.MUTANTS, ROOT), ROOT)
 
     def note(caught: bool, *cells: str) -> None:
         report.append(row(*cells))
@@ -204,10 +206,10 @@ def main() -> int:
         note(caught, m.question, name, m.right, m.wrong, said.removeprefix("Misconception: "))
     print(f"{len(survived)} survived, in {(time.perf_counter() - start) / 60:.1f} minutes")
     if not survived:
-        stamp.write(REPORT, "".join(report), covered)
+        stamps.write(REPORT, "".join(report), covered)
     return len(survived)
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(ROOT), *(str(ROOT / "tests" / name) for name in ("homework", "build"))]
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "homework")]
     sys.exit(bool(main()))

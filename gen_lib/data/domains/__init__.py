@@ -169,6 +169,5 @@ def _season(scenes: range, winter: bool, size: int) -> Domain:
 
     if size < 1:
         raise InputError(f"size is {size}: it must be a whole number of at least 1.")
-    names = [f"scene {n}" for n in scenes]
-    captions = tuple(Caption(name, name) for name in names)
+    captions = tuple(Caption(name=f"scene {n}", family=f"scene {n}") for n in scenes)
     return Domain(seasons.draw(scenes, winter, size), captions)

@@ -13,6 +13,7 @@ from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
 from gen_lib.data.images import data_folder
 from gen_lib.files import sha256
 
+Table = list[dict[str, str]]  # the rows of emoji.csv
 SIDE = 32
 FILES = {
     "noto.png": "e1b056f64be58d4513948aae13946c6586710ff5b79aa0baf51faa0ab8a90efc",
@@ -33,11 +34,11 @@ def load_emoji(size: int = SIDE, paired: bool = False) -> DomainSet:
     folder = data_folder() / "emoji"
     _check_files(folder)
     with (folder / "emoji.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        table = list(csv.DictReader(file))
     noto, twemoji = (_cut_sheet(folder / f"{name}.png") for name in ("noto", "twemoji"))
     in_a, in_b = ({"a", "b"}, {"a", "b"}) if paired else ({"a"}, {"b"})
-    train = TwoDomains(_select(rows, noto, in_a), _select(rows, twemoji, in_b), paired)
-    test = TwoDomains(_select(rows, noto, {"test"}), _select(rows, twemoji, {"test"}), True)
+    train = TwoDomains(_select(table, noto, in_a), _select(table, twemoji, in_b), paired)
+    test = TwoDomains(_select(table, noto, {"test"}), _select(table, twemoji, {"test"}), True)
     return DomainSet("emoji", train, test, ("noto", "twemoji"))
 
 
@@ -61,12 +62,10 @@ def _cut_sheet(file: Path) -> UInt8[Tensor, "n 3 side side"]:
     return tiles.permute(0, 2, 4, 1, 3).flatten(0, 1)
 
 
-def _select(
-    rows: list[dict[str, str]], sheet: UInt8[Tensor, "n c h w"], splits: set[str]
-) -> Domain:
+def _select(table: Table, sheet: UInt8[Tensor, "n c h w"], splits: set[str]) -> Domain:
     """The emoji of the given splits."""
-    places = [n for n, row in enumerate(rows) if row["split"] in splits]
-    return Domain(sheet[places], tuple(_caption(rows[n]) for n in places))
+    places = [n for n, row in enumerate(table) if row["split"] in splits]
+    return Domain(sheet[places], tuple(_caption(table[n]) for n in places))
 
 
 def _caption(row: dict[str, str]) -> Caption:

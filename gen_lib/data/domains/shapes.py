@@ -1,4 +1,4 @@
-"""Draw shapes from signed distances, on many pictures at once, with the same bytes everywhere.
+"""Draw shapes from signed distances, on many pictures at once.
 
 A shape is the set of points where its signed distance d(x, y), in pixels, is negative. It covers
 the share
@@ -9,9 +9,8 @@ of a pixel, which gives smooth edges. Coordinates run from 0 to 32 in both direc
 whatever the size of the picture. Arrays are float64 of shape (N, H, W), or (N, 1, 1) for one
 number per picture; colours have shape (3, N or 1, 1, 1) and values in [0, 1].
 
-The bytes are the same on every machine: random numbers are raw bits of PCG64, whose stream is
-fixed, and the drawing uses only operations that IEEE 754 rounds exactly (no sine, no sum over an
-array).
+Every machine draws the same bytes: random numbers are raw bits of PCG64, whose stream is fixed, and
+all operations are rounded exactly by IEEE 754 (no sine, no sum over an array).
 """
 
 from collections.abc import Iterator

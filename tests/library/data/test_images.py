@@ -4,7 +4,7 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from gen_lib.data import Split, data_folder, to_float, to_uint8
+from gen_lib.data import Split, to_float, to_uint8
 
 
 def make_split(n: int) -> Split:
@@ -16,31 +16,6 @@ def make_split(n: int) -> Split:
 def test_annotations_of_shapes_are_checked_in_this_test_run():
     with pytest.raises(TypeCheckError):
         to_float(torch.zeros(3))
-
-
-# The shipped data
-
-
-@pytest.mark.parametrize(("half", "n"), [("train", 60_000), ("test", 10_000)])
-def test_fashion_mnist_is_what_torchvision_reads_from_the_shipped_files(fashion, half, n):
-    from torchvision.datasets import FashionMNIST
-
-    theirs = FashionMNIST(data_folder(), train=half == "train", download=True)
-    ours = getattr(fashion, half)
-    assert ours.images.shape == (n, 1, 28, 28)
-    assert ours.images.dtype == torch.uint8
-    assert ours.labels.dtype == torch.int64
-    assert torch.equal(ours.images[:, 0], theirs.data)
-    assert torch.equal(ours.labels, theirs.targets)
-    assert ours.labels.bincount().tolist() == [n // 10] * 10
-    assert fashion.classes == tuple(theirs.classes)
-
-
-def test_fashion_mnist_has_its_names_and_shape(fashion):
-    assert fashion.name == "fashion_mnist"
-    assert fashion.classes[0] == "T-shirt/top"
-    assert fashion.classes[9] == "Ankle boot"
-    assert fashion.image_shape == (1, 28, 28)
 
 
 # Pictures and the model's range

@@ -133,7 +133,7 @@ def test_points_lie_within_three(name, rng):
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_points_come_from_the_generator_alone(name):
+def test_points_come_from_the_rng_alone(name):
     before = torch.get_rng_state()
     draws = [load_toy(name).sample(50, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]
     assert torch.equal(draws[0], draws[1])

@@ -31,7 +31,7 @@ def fewer(data: ImageSet) -> ImageSet:
 
 
 class Sampler(Model, Samples):
-    """ "Samples" by a function of n, the number of images."""
+    """A sampler whose images are given by a function of their number."""
 
     name = "sampler"
 
@@ -165,7 +165,7 @@ def bright() -> Bright:
 
 
 class Identity(Sampler, Translates):
-    """Translates nothing into anything else."""
+    """A translator that changes nothing."""
 
     def translate(self, x, to):
         return x

@@ -215,7 +215,7 @@ def test_spectral_norm_bounds_every_layer(small):
     assert not hasattr(GAN(width=4, spectral=False).discriminator[1], "parametrizations")
 
 
-def test_samples_are_images_and_follow_their_generator(small):
+def test_samples_are_images_and_follow_their_rng(small):
     x = small.sample(7, torch.Generator().manual_seed(0))
     assert x.shape == (7, 1, 28, 28)
     assert x.abs().max() <= 1

@@ -11,7 +11,7 @@ NATIVE = {"avx512_bf16": True, "amx_bf16": True}
 
 @pytest.fixture
 def capable(monkeypatch):
-    """A CPU and a GPU that multiply bfloat16, and no word of the reader."""
+    """A CPU and a GPU that multiply bfloat16, and the environment variable unset."""
     monkeypatch.delenv("GEN_LIB_BFLOAT16", raising=False)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: NATIVE)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
@@ -51,7 +51,7 @@ def test_a_variable_that_is_unset_or_1_changes_nothing(capable, monkeypatch, val
         monkeypatch.setenv("GEN_LIB_BFLOAT16", value)
     assert [has_bfloat16(device) for device in (CPU, GPU, OTHER)] == [True, True, False]
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
-    assert not has_bfloat16(CPU)  # asking for it gives no hardware
+    assert not has_bfloat16(CPU)  # the variable cannot switch it on
 
 
 def test_the_variable_0_switches_bfloat16_off_on_every_device(capable, monkeypatch):

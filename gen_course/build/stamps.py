@@ -1,8 +1,9 @@
-"""Stamps: which files the committed result of a long proof holds for.
+"""Stamps: digests of the code that a stored result depends on.
 
 A command that takes minutes computes the digest of the files it covers, runs, and writes a report
-that ends in this digest. ``make test`` only compares it with the digest of today's files. Comments,
-docstrings and the prose of chapters are not part of it; all else is, the layout of the code too.
+that ends in this digest. ``make test`` compares it with the digest of the present files. Comments,
+docstrings and the prose of chapters are not part of a digest; everything else is, including the
+layout of the code.
 """
 
 import ast
@@ -111,23 +112,23 @@ def _meaning(file: Path) -> bytes:
     if file.suffix != ".py":
         return content
     text = content.decode("utf-8-sig") + "\n"
-    return _cells(text) if re.match(r"# (%%\s|---\n)", text) else _code(text)
+    return _cells(text) if re.match(r"# (%%\s|---\n)", text) else code_of(text)
 
 
 def _cells(text: str) -> bytes:
     """A percent script's code cells with their tags, and the headings that divide its sections."""
     before, *rest = CELL.split(text)
-    parts = [_code(before)]
+    parts = [code_of(before)]
     for head, body in zip(rest[::2], rest[1::2], strict=True):
         if "[markdown]" in head and all(line[:1] in ("", "#") for line in body.splitlines()):
             parts += [heading.encode() for heading in re.findall(r"^# ## .+", body, re.M)]
         else:
             magics_too = re.sub(r"^# (?=[%!])", "", body, flags=re.M)
-            parts += [f"# %%{head.rstrip()}".encode(), _code(magics_too)]
+            parts += [f"# %%{head.rstrip()}".encode(), code_of(magics_too)]
     return b"\n".join(parts)
 
 
-def _code(text: str) -> bytes:
+def code_of(text: str) -> bytes:
     """Python without comments, blank lines and strings that stand alone; else the text itself.
 
     Neither tokens nor a dump of the tree: both differ from one version of Python to the next.

@@ -4,9 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
-import stamp
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from gen_course.build import stamps
 
 CODE = '''"""What it is for."""
 
@@ -65,7 +66,7 @@ def of(tmp_path_factory):
     def made(content: str | bytes, name: str = "a.py") -> str:
         file = root / name
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return stamp.digest([file], root)
+        return stamps.digest([file], root)
 
     return made
 
@@ -126,11 +127,11 @@ def test_a_name_a_file_more_and_the_order_of_lines_change_the_digest(of, tmp_pat
     one, two = tmp_path / "one.py", tmp_path / "two.py"
     one.write_text("a = 1\n")
     two.write_text("")
-    assert stamp.digest([one, two], tmp_path) != stamp.digest([one], tmp_path)
-    before = stamp.digest([one, two], tmp_path)
+    assert stamps.digest([one, two], tmp_path) != stamps.digest([one], tmp_path)
+    before = stamps.digest([one, two], tmp_path)
     one.write_text("")
     two.write_text("a = 1\n")
-    assert stamp.digest([one, two], tmp_path) != before
+    assert stamps.digest([one, two], tmp_path) != before
 
 
 @given(st.permutations(["a.py", "b.py", "c/a.py", "c-a.toml"]), st.integers(0, 2))
@@ -140,8 +141,8 @@ def test_files_are_listed_in_any_order_and_as_often_as_you_like(tmp_path, names,
     for name in names:
         (tmp_path / name).write_text(f"name = {name!r}\n")
     files = [tmp_path / name for name in names]
-    expected = stamp.digest(sorted(files), tmp_path)
-    assert stamp.digest(iter(files + files[:again]), tmp_path) == expected
+    expected = stamps.digest(sorted(files), tmp_path)
+    assert stamps.digest(iter(files + files[:again]), tmp_path) == expected
 
 
 def test_a_copy_in_another_folder_has_the_same_digest(tmp_path):
@@ -149,8 +150,8 @@ def test_a_copy_in_another_folder_has_the_same_digest(tmp_path):
     for folder in ("here", "there"):
         (tmp_path / folder / "lib").mkdir(parents=True)
         (tmp_path / folder / "lib" / "a.py").write_text(CODE)
-        files = stamp.covered(["lib/*.py"], tmp_path / folder)
-        found.append(stamp.digest(files, tmp_path / folder))
+        files = stamps.covered(["lib/*.py"], tmp_path / folder)
+        found.append(stamps.digest(files, tmp_path / folder))
     assert found[0] == found[1]
 
 
@@ -283,8 +284,8 @@ def test_covered_finds_files_alone_once_and_in_order(tmp_path):
     for name in [*expected, *others]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert stamp.covered(["lib/**/*.py", "lib/b.py"], tmp_path) == expected
-    assert stamp.covered(["lib/**"], tmp_path) == expected
+    assert stamps.covered(["lib/**/*.py", "lib/b.py"], tmp_path) == expected
+    assert stamps.covered(["lib/**"], tmp_path) == expected
 
 
 @pytest.mark.parametrize("pattern", ["nothing/*.py", "lib", "lib/__pycache__/*"])
@@ -293,7 +294,7 @@ def test_a_pattern_that_matches_no_file_is_refused(tmp_path, pattern):
     (tmp_path / "lib" / "a.py").touch()
     (tmp_path / "lib" / "__pycache__" / "a.pyc").touch()
     with pytest.raises(ValueError, match=f"nothing of '{pattern[:3]}"):
-        stamp.covered(["lib/*.py", pattern], tmp_path)
+        stamps.covered(["lib/*.py", pattern], tmp_path)
 
 
 # Reports
@@ -306,22 +307,22 @@ STAMPS = st.text("0123456789abcdef", min_size=64, max_size=64)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_report_keeps_its_text_and_its_last_stamp(tmp_path, text, first, second):
     report = tmp_path / "report.md"
-    stamp.write(report, text, first)
-    assert stamp.read(report) == first
+    stamps.write(report, text, first)
+    assert stamps.read(report) == first
     content = report.read_bytes().decode()
     assert content == f"{text.rstrip()}\n\n<!-- covers: {first} -->\n"
-    stamp.write(report, content, second)
+    stamps.write(report, content, second)
     before = content.removesuffix(f"<!-- covers: {first} -->\n")
     assert report.read_bytes().decode() == f"{before}<!-- covers: {second} -->\n"
     report.write_bytes(report.read_bytes().replace(b"\n", b"\r\n"))
-    assert stamp.read(report) == second
+    assert stamps.read(report) == second
 
 
 @pytest.mark.parametrize("text", ["", "words\n", f"<!-- covers: {'0' * 64} -->\nwords\n"])
 def test_a_report_without_a_last_stamp_has_none(tmp_path, text):
-    assert stamp.read(tmp_path / "report.md") is None
+    assert stamps.read(tmp_path / "report.md") is None
     (tmp_path / "report.md").write_text(text)
-    assert stamp.read(tmp_path / "report.md") is None
+    assert stamps.read(tmp_path / "report.md") is None
 
 
 def test_a_stale_report_names_the_command_to_run(tmp_path):
@@ -331,11 +332,11 @@ def test_a_stale_report_names_the_command_to_run(tmp_path):
     said = r"^tests/report\.md was written for other code: run `make mutants`\.$"
 
     def check():
-        stamp.check(report, ["*.py"], tmp_path, "make mutants")
+        stamps.check(report, ["*.py"], tmp_path, "make mutants")
 
     with pytest.raises(AssertionError, match=said):
         check()
-    stamp.write(report, "All caught.", stamp.digest([code], tmp_path))
+    stamps.write(report, "All caught.", stamps.digest([code], tmp_path))
     check()
     code.write_text(changed(CODE, "A circle.", "A disc."))
     check()
@@ -349,4 +350,4 @@ def test_a_stale_report_names_the_command_to_run(tmp_path):
 
 def test_a_file_outside_the_root_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not in the subpath"):
-        stamp.digest([Path(__file__)], tmp_path)
+        stamps.digest([Path(__file__)], tmp_path)
