@@ -6,7 +6,7 @@ PIP_ARGS ?=
 LAB_ARGS ?=
 BENCH_ARGS ?=
 BUILD_ARGS ?=
-# Tests run in this many processes of one thread each: two threads on two cores gain them nothing.
+# Number of test processes, with one thread each: more threads would not make the tests faster.
 JOBS ?= 2
 TORCH := torch==2.14.1 torchvision==0.29.1
 
@@ -137,7 +137,7 @@ clean: ## remove the environment and caches; never your runs or a tracked file
 	find gen_lib gen_course tests benchmarks notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
-# An environment whose making was interrupted has no pip: it is made anew.
+# If making an environment was interrupted, it has no pip; then it is made again.
 FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 define MAKE_VENV
 @$(VENV_PYTHON) -m pip --version >/dev/null 2>&1 || { \
@@ -146,8 +146,8 @@ define MAKE_VENV
 	"apt-get install python3-venv) or name one (make lab PYTHON=python3.12)." >&2; exit 1; }
 endef
 
-# The stamp holds the folder it was made for: a moved or copied checkout installs again,
-# and so does one whose Python is gone.
+# The stamp holds the path of the folder that it was made for. A checkout that was moved or copied
+# installs again, and so does one whose Python no longer exists.
 ifneq ($(shell test -x $(VENV_PYTHON) && cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
@@ -159,12 +159,12 @@ $(STAMP): requirements.txt pyproject.toml gen_course/build/lab_settings.json
 	cp gen_course/build/lab_settings.json .venv/share/jupyter/lab/settings/overrides.json
 	printf '%s\n' "$(CURDIR)" > $(STAMP)
 
-# Libraries to compare with, beside the pinned set and never changing it.
+# The libraries that the benchmarks compare with. They never change the pinned versions.
 $(PEERS): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[peers]'
 	touch $(PEERS)
 
-# nbgrader, for who tests the course or grades homework; JupyterLab stays as it is without it.
+# nbgrader, for people who test the course or grade homework. Its JupyterLab parts stay disabled.
 LAB_PARTS := @jupyter/nbgrader @jupyter-notebook/lab-extension
 $(INSTRUCTOR): $(STAMP)
 	$(VENV_PYTHON) -m pip install $(PIP_ARGS) -c requirements.txt -e '.[instructor]'

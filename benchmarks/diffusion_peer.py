@@ -1,23 +1,24 @@
 """Compare the course's diffusion with that of two well-known libraries (``make bench``).
 
-Fashion-MNIST, the same minutes of training on the same number of threads, one after the other, then
-samples of 40 network calls at most. Each peer as its documentation shows it, with a plain loop of
-Adam at 1e-3:
+All train on Fashion-MNIST for the same minutes on the same number of threads, one after the other.
+Then they draw samples with at most 40 network calls. Each peer is set up as its documentation shows
+and trained in a plain loop by Adam at 1e-3:
 
-- diffusers (Hugging Face): ``UNet2DModel`` with the blocks of its course for digits, a cosine
-  schedule, eps as target, batches of 128; sampled by its DDIM scheduler;
+- diffusers (Hugging Face): ``UNet2DModel`` with the blocks that its course uses for digits, a
+  cosine schedule, eps as target, batches of 128; sampled by its DDIM scheduler;
 - denoising-diffusion-pytorch (Wang): ``Unet(dim=28, dim_mults=(1, 2, 4))`` in a
-  ``GaussianDiffusion`` as it comes (v as target, a sigmoid schedule), batches of 64; sampled by its
-  DDIM.
+  ``GaussianDiffusion`` with its defaults (v as target, a sigmoid schedule), batches of 64; sampled
+  by its DDIM.
 
-Two questions, answered by the course Fréchet distance of as many samples (2,000 unless told
-otherwise) to test images:
+Two questions are answered by the course's Fréchet distance between samples (2,000 of each by
+default) and test images:
 
 - Same minutes: is the course's distance at most a tenth of each peer's?
-- Same images: how far does the course get with as many training images as a peer has seen? What is
-  left of the factor then is owed to speed.
+- Same images: how far does the course get with as many training images as a peer has seen? The
+  part of its lead that is then missing is due to speed.
 
-With 5 minutes each and 2,000 samples expect an hour: the peers' samples take longer than training.
+With 5 minutes each and 2,000 samples this takes about an hour, because the peers need longer for
+their samples than for training.
 """
 
 import argparse
@@ -40,13 +41,13 @@ from gen_lib.data import ImageSet, load
 from gen_lib.metrics.sample_quality import SampleQuality
 from gen_lib.models import Diffusion
 
-CALLS = 40  # network calls of a sample, at most
+CALLS = 40  # at most so many network calls for a sample
 PART = 250  # samples that a peer draws at a time
-ALLOWED = 0.1  # of a peer's distance
+ALLOWED = 0.1  # the largest share of a peer's distance that passes
 
 
 class Peer(NamedTuple):
-    """A library's model: what it descends, how it samples, what it is trained on at a time."""
+    """A library's model: its loss, its sampler and its batch size."""
 
     name: str
     module: nn.Module
@@ -99,7 +100,7 @@ def denoising_diffusion() -> Peer:
 
 
 def of_peer(peer: Peer, quality: SampleQuality, minutes: float, n: int) -> Run:
-    """Train for so many minutes, and measure."""
+    """Train a peer for some minutes, and measure n samples."""
     optimiser = torch.optim.Adam(peer.module.parameters(), lr=1e-3)
     torch.manual_seed(0)
     peer.module.train()
@@ -137,7 +138,7 @@ def main() -> None:
 
 
 def verdict(ours: Run, peer: Run) -> str:
-    """Whether the course is that far ahead, in a sentence."""
+    """Say in a sentence whether the course is far enough ahead."""
     share = ours.frechet / peer.frechet
     return (
         f"{'PASS' if share <= ALLOWED else 'FAIL'}: the course's distance is {share:.3f} of "

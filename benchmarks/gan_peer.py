@@ -1,19 +1,21 @@
 """Compare the course's GAN with a plain DCGAN (Radford et al. 2016, arXiv:1511.06434).
 
-Fashion-MNIST, the same minutes of training on the same number of threads, one after the other. The
-DCGAN is the paper's, as PyTorch's tutorial sets it up, with a first layer for 7 x 7 places instead
-of 4 x 4: strided and transposed convolutions of 4 x 4, batch norm, 100 units of z, 64 channels at
-14 x 14 and 128 at 7 x 7, weights from N(0, 0.02^2), binary cross-entropy, batches of 128, Adam at
-2e-4 with a beta_1 of 0.5. Its samples are measured with batch norm as in training, which is how the
-tutorial draws them, and with the running averages; the better of the two counts. It computes in
-float32, as it comes; the course's loop in bfloat16 where the processor multiplies it.
+Both train on Fashion-MNIST for the same minutes on the same number of threads, one after the other.
+The DCGAN is the paper's, as PyTorch's tutorial sets it up, but its first layer gives 7 x 7 pixels
+instead of 4 x 4: strided and transposed convolutions of 4 x 4, batch norm, 100 units of z, 64
+channels at 14 x 14 and 128 at 7 x 7, weights from N(0, 0.02^2), binary cross-entropy, batches of
+128, Adam at 2e-4 with a beta_1 of 0.5.
 
-Two questions, answered by the course Fréchet distance of as many samples (10,000 unless told
-otherwise) to test images:
+Its samples are measured twice: with batch norm as in training, which is how the tutorial draws
+them, and with the running averages; the better result counts. The DCGAN computes in float32, its
+default; the course's loop uses bfloat16 if the processor supports it.
+
+Two questions are answered by the course's Fréchet distance between samples (10,000 of each by
+default) and test images:
 
 - Same minutes: is the course's distance smaller than the DCGAN's?
-- Same images: how far does the course get with as many training images as the DCGAN has seen? What
-  is left of the factor then is owed to speed.
+- Same images: how far does the course get with as many training images as the DCGAN has seen? The
+  part of its lead that is then missing is due to speed.
 """
 
 import argparse
@@ -64,12 +66,12 @@ def networks() -> tuple[nn.Sequential, nn.Sequential]:
 
 
 def bce(logits: Tensor, real: bool) -> Tensor:
-    """-log D where the images are to be called real, else -log(1 - D)."""
+    """-log D if the images should be called real, else -log(1 - D)."""
     return binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
 
 
 def of_dcgan(quality: SampleQuality, minutes: float, n: int) -> Run:
-    """Train the DCGAN for so many minutes, and measure."""
+    """Train the DCGAN for some minutes, and measure n samples."""
     g, d = networks()
     adam_g, adam_d = (torch.optim.Adam(v.parameters(), lr=2e-4, betas=(0.5, 0.999)) for v in (g, d))
     steps, start = 0, time.perf_counter()
@@ -110,7 +112,7 @@ def main() -> None:
 
 
 def verdict(ours: Run, peer: Run) -> str:
-    """Whether the course is ahead, in a sentence."""
+    """Say in a sentence whether the course is ahead."""
     share = ours.frechet / peer.frechet
     return (
         f"{'PASS' if share < 1 else 'FAIL'}: the course's distance is {share:.3f} of that of the "

@@ -1,6 +1,6 @@
 """Measure what importing the library costs beside importing torch (``make bench``).
 
-Fresh processes, in turns, after one warm-up of each.
+Each statement runs in new processes, in turn with the others, after one warm-up.
 """
 
 import statistics
@@ -15,11 +15,11 @@ PARTS = (
 )
 STATEMENTS = ("import torch", "import gen_lib", f"import {PARTS}")
 ROUNDS = 7
-ALLOWED = 1.3  # times what importing torch takes
+ALLOWED = 1.3  # at most so many times as long as importing torch
 
 
 def seconds(statement: str) -> float:
-    """Wall time of a fresh process that runs the statement."""
+    """Wall time of a new process that runs the statement."""
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", statement], check=True)
     return time.perf_counter() - start

@@ -1,7 +1,8 @@
 """Time a newcomer's path: clone, ``make lab``, Run All in chapter 00, move the first widget.
 
-In an empty home, with an environment made anew; pip takes its packages from wherever this machine
-has them. Chromium stands for the newcomer's browser, so the time to read is not in it.
+It runs in an empty home folder with a new environment; pip takes its packages from wherever this
+machine is configured to. Chromium takes the place of the newcomer's browser. The time that a person
+needs for reading is not included.
 """
 
 import os
@@ -23,7 +24,7 @@ ADDRESS = re.compile(r"http://(?:localhost|127\.0\.0\.1):\S+token=\w+")
 
 @contextmanager
 def make_lab(course: Path, home: Path) -> Iterator[str]:
-    """The address that ``make lab`` prints in a clone, and a server as long as it is needed."""
+    """Run ``make lab`` in a clone, give the address that it prints, and stop it at the end."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "PYTHONPATH"))}
     command = ["make", "lab", "LAB_ARGS=--no-browser --expose-app-in-browser"]
     with subprocess.Popen(
@@ -44,7 +45,7 @@ def make_lab(course: Path, home: Path) -> Iterator[str]:
 
 
 def move_the_first_widget(page: Page) -> None:
-    """One key on its first slider, until its picture is another."""
+    """Press one key on the first slider, and wait until the picture has changed."""
     explorer = page.locator(".gen-explorer").first
     explorer.scroll_into_view_if_needed()
     before = settle(explorer)
@@ -53,7 +54,7 @@ def move_the_first_widget(page: Page) -> None:
 
 
 def main() -> None:
-    """Print the seconds of each step, and keep them."""
+    """Print the seconds of each step, and save them."""
     rows: list[dict[str, str | float]] = []
     start = time.perf_counter()
 

@@ -2,8 +2,8 @@
 
     python benchmarks/processes.py [--steps 60]
 
-Both train through the course's command, the two as ``accelerate launch`` starts them; the first
-steps, in which memory is first taken, do not count. The median step of three runs each.
+Both train with the course's command; ``accelerate launch`` starts the two processes. Each is run
+three times, and the median step counts. The first steps, which allocate memory, are left out.
 """
 
 import argparse
@@ -28,7 +28,7 @@ TOGETHER = [*LAUNCH, "--num_processes", "2", *ALONE]
 
 
 def images_a_second(launch: list[str], processes: int, steps: int) -> float:
-    """Of all processes together, from the history that the run leaves."""
+    """Images a second of all processes together, from the history file of the run."""
     with tempfile.TemporaryDirectory() as folder:
         train = ["train", "diffusion", "--steps", str(steps), "--out", f"{folder}/run"]
         one_thread = os.environ | {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
@@ -40,7 +40,7 @@ def images_a_second(launch: list[str], processes: int, steps: int) -> float:
 
 
 def main() -> None:
-    """Measure in turns, report, and keep the result."""
+    """Measure both in turn, print a verdict, and save the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=60, help="of each run")
     steps = parser.parse_args().steps

@@ -18,7 +18,7 @@ START = time.perf_counter()
 
 
 def write(name: str, rows: list[dict[str, Any]], verdicts: list[str] | None = None) -> None:
-    """Keep a benchmark's rows, its verdicts in words, and what they were measured on."""
+    """Save a benchmark's rows, its verdicts in words, and the machine they were measured on."""
     MEASURED.mkdir(exist_ok=True)
     minutes = (time.perf_counter() - START) / 60
     facts = {"machine": machine(), "threads": torch.get_num_threads(), "minutes": minutes}
@@ -27,27 +27,27 @@ def write(name: str, rows: list[dict[str, Any]], verdicts: list[str] | None = No
 
 
 class Run(NamedTuple):
-    """What one contestant reached whose samples are measured."""
+    """The result of one model whose samples are measured."""
 
     name: str
     minutes: float
     images: int
     seconds: float
-    """Of sampling."""
+    """Seconds that sampling took."""
     frechet: float
 
 
 def of_course(
     kind: type[GAN | Diffusion], quality: SampleQuality, n: int, how: Any, **budget: Any
 ) -> Run:
-    """A model of the course as the course trains it, for so many minutes or steps.
+    """Train a model of the course with the course's own loop, and measure its samples.
 
     Args:
-        kind: of which model.
-        quality: measures its samples.
-        n: how many of them.
+        kind: class of the model.
+        quality: measures the samples.
+        n: number of samples.
         how: more arguments of ``sample``, by name.
-        budget: minutes or steps.
+        budget: ``minutes`` or ``steps`` of training.
     """
     torch.manual_seed(0)
     model = kind()
@@ -61,11 +61,11 @@ def of_course(
 
 
 class Race:
-    """Contestants in turns, each printed as it arrives, and kept at the end.
+    """A table of runs to compare; each is printed when it is added, and all are saved at the end.
 
     Args:
         quality: measures the samples.
-        n: how many of each.
+        n: number of samples of each run.
     """
 
     def __init__(self, quality: SampleQuality, n: int):
@@ -83,7 +83,7 @@ class Race:
         return run
 
     def finish(self, name: str, verdict: Callable[[Run, Run], str]) -> bool:
-        """Print and keep a verdict on the first run beside each peer; do all of them pass?"""
+        """Print and save a verdict on the first run against each peer; return whether all pass."""
         ours, *others = self.runs
         verdicts = [verdict(ours, run) for run in others if run.name != ours.name]
         print(*verdicts, sep="\n")

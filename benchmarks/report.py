@@ -23,16 +23,16 @@ less is better: above 1 this library is ahead. What each program does stands at 
 Written by `make bench` from `measured/`.
 """
 Measured = Mapping[str, Any]
-"""What each program kept, by its name: ``machine``, ``threads``, ``minutes``,
+"""What each program saved, by its name: ``machine``, ``threads``, ``minutes``,
 ``verdicts`` and ``rows``."""
 
 
 class Ratio(NamedTuple):
-    """A figure of this library and of another's, less being better."""
+    """A figure of this library and of another one; less is better."""
 
     peer: str
     given: str
-    """What both had."""
+    """What both were given equally, such as the same minutes."""
     figure: str
     ours: float
     theirs: float
@@ -44,12 +44,12 @@ class Ratio(NamedTuple):
 
 
 def measured() -> Measured:
-    """Everything that was kept."""
+    """Read what all programs saved."""
     return {file.stem: json.loads(file.read_text()) for file in sorted(MEASURED.glob("*.json"))}
 
 
 def ratios(found: Measured) -> list[Ratio]:
-    """This library beside every peer."""
+    """This library compared with every peer."""
     rows = {name: found[name]["rows"] for name in found}
     return [
         *_of_vae(rows.get("vae_peer", [])),
@@ -59,14 +59,14 @@ def ratios(found: Measured) -> list[Ratio]:
 
 
 def _of_race(rows: list[dict]) -> Iterator[Ratio]:
-    """The first row is the course's, then come pairs: a peer, the course after as many images."""
+    """The first row is the course's. Then come pairs: a peer, the course after as many images."""
     for peer, again in zip(rows[1::2], rows[2::2], strict=True):
         for given, ours in ((CLOCK, rows[0]), (IMAGES, again)):
             yield Ratio(peer["name"], given, "Fréchet", ours["frechet"], peer["frechet"])
 
 
 def _of_vae(rows: list[dict]) -> Iterator[Ratio]:
-    """The course's row, pythae's, then the course's networks in pythae's trainer, two ways."""
+    """Rows: the course, pythae twice, the course's networks in pythae's trainer twice."""
     if not rows:
         return
     ours, *_, same = rows
@@ -77,7 +77,7 @@ def _of_vae(rows: list[dict]) -> Iterator[Ratio]:
 
 
 def sentence(found: Measured) -> str:
-    """For the README: is this library ahead of every peer, and where is it not?"""
+    """The README's sentence on whether this library is ahead of every peer, and where not."""
     every = ratios(found)
     behind = [ratio for ratio in every if ratio.value <= 1]
     text = f"Beside other libraries this one is ahead in {len(every) - len(behind)} of {len(every)}"
@@ -88,7 +88,7 @@ def sentence(found: Measured) -> str:
 
 
 def path(found: Measured) -> str:
-    """For the README: a newcomer's minutes."""
+    """The README's sentence on a newcomer's minutes."""
     if "newcomer" not in found:
         return "Not measured yet."
     seconds = [row["seconds"] for row in found["newcomer"]["rows"]]
@@ -99,7 +99,7 @@ def path(found: Measured) -> str:
 
 
 def render(found: Measured) -> str:
-    """RESULTS.md; a program that has not been run has no section."""
+    """The text of RESULTS.md; a program that has not been run has no section."""
     parts = [HEAD, _verdicts(found), _peers(found)]
     sections = {"steps": _steps, "scaling": _scaling, "import_cost": _import_cost}
     sections["newcomer"] = _newcomer
@@ -230,7 +230,7 @@ def _number(value: float) -> str:
 
 
 def draw(rows: list[dict]) -> None:
-    """Cost against image size, batch size and number of samples, all on logarithmic scales."""
+    """Draw cost against image size, batch size and number of samples, on logarithmic scales."""
     import matplotlib.pyplot as plt
 
     from gen_course.common.plots import use_style
@@ -256,13 +256,13 @@ def draw(rows: list[dict]) -> None:
 
 
 def between(text: str, name: str, inner: str) -> str:
-    """The text with what stands between the markers of that name replaced."""
+    """Replace the text between the markers of a name."""
     head, tail = f"<!-- {name} -->", f"<!-- /{name} -->"
     return text[: text.index(head)] + head + inner + text[text.index(tail) :]
 
 
 def main() -> None:
-    """Write them."""
+    """Write RESULTS.md, its figure and the sentences in the README."""
     found = measured()
     RESULTS.write_text(render(found), encoding="utf-8")
     if "scaling" in found:

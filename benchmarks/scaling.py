@@ -1,9 +1,10 @@
 """Measure how cost grows with image size, batch size and number of samples (``make bench``).
 
-The median step of a short training on images of noise, and the median drawing of samples, each over
-the VAE's step on 64 images of 28 pixels, so that everything is a ratio within one run. An exponent
-is the slope between the last two points: 1 where twice as much costs twice as much. ``report.py``
-draws the figure. Two minutes on an idle core.
+Two costs are measured: the median time of a training step on images of noise, and the median time
+of drawing samples. Both are divided by the time of the VAE's step on 64 images of 28 x 28 pixels,
+so that every number is a ratio within one run. An exponent is the slope between the last two points
+on logarithmic scales; it is 1 if twice as much costs twice as much. ``report.py`` draws the figure.
+The program takes two minutes on an idle core.
 """
 
 import argparse
@@ -29,7 +30,7 @@ SAMPLES = (1, 8, 64, 512)
 
 
 class Point(NamedTuple):
-    """What one cost was."""
+    """One measured cost."""
 
     family: str
     against: str
@@ -61,7 +62,7 @@ def sampling(model: Samples, n: int, repeats: int) -> float:
 
 
 def points(steps: int) -> Iterator[Point]:
-    """Every cost, in units of the VAE's step."""
+    """Measure every cost, in units of the VAE's step."""
     unit = training("VAE", SIDE, BATCH, 4 * steps)
     for family, kind in FAMILIES.items():
         for side in SIDES:
@@ -77,7 +78,7 @@ def points(steps: int) -> Iterator[Point]:
 
 
 def exponents(found: list[Point]) -> dict[tuple[str, str], float]:
-    """The slope between the last two points of each curve."""
+    """The slope between the last two points of each curve, on logarithmic scales."""
     curves: dict[tuple[str, str], list[Point]] = {}
     for point in found:
         curves.setdefault((point.against, point.family), []).append(point)
@@ -88,7 +89,7 @@ def exponents(found: list[Point]) -> dict[tuple[str, str], float]:
 
 
 def main() -> None:
-    """Print the exponents and keep every point."""
+    """Print the exponents and save every point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=5, help="timed, of each (default: 5)")
     found = list(points(parser.parse_args().steps))

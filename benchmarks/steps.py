@@ -1,13 +1,13 @@
 """Measure how much of this machine a training step uses, and where its time goes (``make bench``).
 
-For each family, with its defaults, in the first half of a training:
+It measures two things for each family with its defaults, in the first half of a training:
 
-- the share of the measured convolution peak: the operations of a step (convolutions and matrix
-  products, forward and backward, counted by PyTorch) a second, over what the fastest of some large
-  convolutions reaches in the same minute, in bfloat16 where the training loop computes in it;
-- where the time goes: the profiler's own time of each operator, in groups.
+- the share of the peak: the operations per second of a step (convolutions and matrix products,
+  forward and backward, counted by PyTorch), divided by those of the fastest of some large
+  convolutions in the same minute; in bfloat16 if the training loop computes in it;
+- where the time goes: the profiler's time of each operator itself, summed in groups.
 
-Everything is a ratio within one run. About a minute on an idle core.
+Every number is a ratio within one run. The program takes about a minute on an idle core.
 """
 
 import argparse
@@ -37,7 +37,7 @@ FAMILIES: dict[str, type[Model]] = {
     "diffusion": Diffusion,
 }
 WARM_UP = 3  # steps that are not timed
-GROUPS = {  # parts of the names of operators; the first that fits counts
+GROUPS = {  # parts of operators' names; the first group that fits counts
     "convolution, forward": ("conv2d", "_convolution"),
     "convolution, backward": ("convolution_backward",),
     "matrix products": ("mm", "linear", "aten::mv", "aten::dot"),
@@ -53,14 +53,14 @@ REST = "everything else"
 def first_half(
     model: Model, data: TrainingData, steps: int, batch: int | None = None
 ) -> Iterator[Record]:
-    """The records of so many steps, all of them in the first half of a training."""
+    """The records of some steps, all of them in the first half of a training."""
     budget = {"steps": 2 * steps, "batch_size": batch or model.batch_size}
     with closing(training_steps(model, data, **budget)) as records:
         yield from islice(records, steps)
 
 
 def step_seconds(model: Model, data: TrainingData, steps: int, batch: int | None = None) -> float:
-    """The median of so many steps, after a warm-up."""
+    """The median seconds of a step, after a warm-up."""
     times = [r.seconds for r in first_half(model, data, WARM_UP + steps + 1, batch)]
     return statistics.median(b - a for a, b in list(pairwise(times))[WARM_UP:])
 
@@ -73,7 +73,7 @@ def flop(model: Model, data: TrainingData) -> int:
 
 
 def shares(model: Model, data: TrainingData, steps: int) -> dict[str, float]:
-    """Of the time of so many steps, by group of operators."""
+    """The share of the time of some steps that each group of operators takes."""
     list(first_half(model, data, WARM_UP))
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         list(first_half(model, data, steps))
@@ -92,7 +92,7 @@ def group_of(operator: str) -> str:
 
 
 def convolutions() -> Iterator[tuple[Callable[[], object], int]]:
-    """Large convolutions and their operations: of several widths, in both layouts in memory."""
+    """Large convolutions of several widths and memory layouts, with their operation counts."""
     dtype = torch.bfloat16 if has_bfloat16(torch.device("cpu")) else torch.float32
     layouts = (torch.contiguous_format, torch.channels_last)
     for width, layout in product((64, 128, 256), layouts):
@@ -108,7 +108,7 @@ def peak(repeats: int) -> float:
 
 @torch.no_grad()
 def seconds(call: Callable[[], object], repeats: int) -> float:
-    """The median of so many calls, after one."""
+    """The median seconds of a call, after one call that is not timed."""
     times = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -118,7 +118,7 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
 
 
 def main() -> None:
-    """Print and keep a row for each family."""
+    """Print and save a row for each family."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=20, help="timed, of each (default: 20)")
     steps = parser.parse_args().steps

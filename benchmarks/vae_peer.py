@@ -1,15 +1,15 @@
 """Compare the course's VAE with pythae's (Chadebec et al. 2022, arXiv:2206.08309; ``make bench``).
 
-Images of Fashion-MNIST, binarised anew whenever they are seen; every result is the course's own
-figure, the negative ELBO of seeded binarised test images. One run after the other, on the same
-number of threads. Three questions:
+All train on Fashion-MNIST, binarised anew each time an image is used. Every result is the negative
+ELBO as the course computes it, on test images binarised with a fixed seed. The runs follow one
+another, on the same number of threads. They answer three questions:
 
 - Same minutes: is the course's VAE better than pythae's with pythae's networks for MNIST, at
   pythae's learning rate and at a ten times larger one?
 - Same images: do the course's networks get as far in pythae's trainer, given the course's batch
-  size and learning rate? Then neither the data nor the loss is what differs.
-- Same minutes again: how far do the course's networks get in pythae's trainer as it comes? So much
-  is owed to the networks, and the rest to the training.
+  size and learning rate? If so, neither the data nor the loss explains the difference.
+- Same minutes again: how far do the course's networks get in pythae's trainer with its defaults?
+  Their gain over pythae's networks is due to the networks, the rest of the lead to the training.
 """
 
 import argparse
@@ -41,13 +41,13 @@ from gen_lib.models.vae import likelihood_bounds
 from gen_lib.training import fit
 from gen_lib.training.loop import learning_rate_scale
 
-NOISE = 1.0  # nats that two runs which do the same may differ by
-N_TEST = 2_000  # test images measured on: pythae's networks would take minutes for all
+NOISE = 1.0  # nats by which two runs of the same training may differ
+N_TEST = 2_000  # test images to measure on; pythae's networks would take minutes for all
 PYTHAE_LR, PYTHAE_BATCH = 1e-4, 64  # the defaults of its trainer
 
 
 class Run(NamedTuple):
-    """What one contestant reached."""
+    """The result of one training."""
 
     networks: str
     trainer: str
@@ -57,14 +57,14 @@ class Run(NamedTuple):
 
 
 class Binarised(BaseDataset):
-    """Grey images in [0, 1] as pythae takes them, black or white anew at each look."""
+    """Grey images in [0, 1], pythae's range, binarised anew each time they are read."""
 
     def __getitem__(self, index: int) -> DatasetOutput:
         return DatasetOutput(data=torch.bernoulli(self.data[index]), labels=self.labels[index])
 
 
 class CourseEncoder(BaseEncoder):
-    """The course's encoder of images -1 or 1, for pythae's images 0 or 1."""
+    """The course's encoder, whose pixels are -1 or 1, for pythae, whose pixels are 0 or 1."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -76,7 +76,7 @@ class CourseEncoder(BaseEncoder):
 
 
 class CourseDecoder(BaseDecoder):
-    """The course's decoder to logits, giving pythae its probabilities."""
+    """The course's decoder, which gives logits, for pythae, which expects probabilities."""
 
     def __init__(self, network: nn.Module):
         super().__init__()
@@ -87,7 +87,7 @@ class CourseDecoder(BaseDecoder):
 
 
 class PythaeEncoder(nn.Module):
-    """pythae's encoder as the course calls its own."""
+    """pythae's encoder for the course: pixels are -1 or 1, the output is (mu, log_var)."""
 
     def __init__(self, network: BaseEncoder):
         super().__init__()
@@ -99,7 +99,7 @@ class PythaeEncoder(nn.Module):
 
 
 class PythaeDecoder(nn.Module):
-    """pythae's decoder as the course calls its own."""
+    """pythae's decoder for the course: the output is logits."""
 
     def __init__(self, network: BaseDecoder):
         super().__init__()
@@ -110,16 +110,16 @@ class PythaeDecoder(nn.Module):
 
 
 class Spent(Exception):
-    """The budget is used up; pythae's trainer knows no other end than whole epochs."""
+    """The budget is used up; without an exception pythae's trainer ends only after whole epochs."""
 
 
 class Budget(TrainingCallback):
-    """Stop after so many images or minutes; before, give Adam the course's learning rate if told.
+    """Stop pythae's trainer after some images or minutes, and schedule the learning rate if asked.
 
     Args:
-        minutes: of wall time, from the trainer's beginning.
-        images: how many.
-        peak_lr: the learning rate follows the course's schedule below this peak; None leaves it.
+        minutes: wall time from the beginning of the training.
+        images: number of training images.
+        peak_lr: peak of the course's learning-rate schedule; None keeps pythae's own rate.
     """
 
     def __init__(self, minutes: float | None, images: int | None, peak_lr: float | None):
@@ -145,7 +145,7 @@ class Budget(TrainingCallback):
 
 
 def course_networks() -> tuple[VAE, BernoulliVAE]:
-    """pythae's model around the course's networks, and the course's around the same ones."""
+    """pythae's model and the course's model, which share the course's networks."""
     torch.manual_seed(0)
     ours = BernoulliVAE()
     config = VAEConfig((1, 28, 28), latent_dim=ours.latent_size, reconstruction_loss="bce")
@@ -153,7 +153,7 @@ def course_networks() -> tuple[VAE, BernoulliVAE]:
 
 
 def pythae_networks() -> tuple[VAE, BernoulliVAE]:
-    """pythae's model with its networks for MNIST, and the course's around the same ones."""
+    """pythae's model and the course's model, which share pythae's networks for MNIST."""
     torch.manual_seed(0)
     ours = BernoulliVAE()
     config = VAEConfig((1, 28, 28), latent_dim=ours.latent_size, reconstruction_loss="bce")
@@ -163,7 +163,7 @@ def pythae_networks() -> tuple[VAE, BernoulliVAE]:
 
 
 def in_course_loop(images: ImageSet, minutes: float) -> Run:
-    """The course's VAE as the course trains it."""
+    """Train the course's VAE with the course's loop."""
     torch.manual_seed(0)
     model = BernoulliVAE()
     history = fit(model, images.train, minutes=minutes, show_bar=False)
@@ -181,7 +181,7 @@ def in_pythae(
     n: int | None = None,
     scheduled: bool = False,
 ) -> Run:
-    """A VAE in pythae's trainer, for so many minutes or n images."""
+    """Train a VAE with pythae's trainer, for some minutes or on n images."""
     model, ours = networks()
     data = Binarised((images.train.x + 1) / 2, images.train.labels)
     budget = Budget(minutes, n, lr if scheduled else None)
@@ -198,7 +198,7 @@ def in_pythae(
 
 
 def neg_elbo(model: BernoulliVAE, images: ImageSet) -> float:
-    """The course's figure, in nats per image, on the first test images."""
+    """The negative ELBO as the course computes it, in nats per image, on the first test images."""
     return likelihood_bounds(model, images.test.x[:N_TEST], samples=1).neg_elbo
 
 
@@ -234,7 +234,7 @@ def report(run: Run) -> Run:
 
 
 def verdict(ours: Run, theirs: list[Run], same: Run) -> list[str]:
-    """Whether both hold, in a sentence each."""
+    """Say in two sentences whether the course is ahead, and whether equal trainings agree."""
     gain = min(run.neg_elbo for run in theirs) - ours.neg_elbo
     apart = same.neg_elbo - ours.neg_elbo
     return [

@@ -1,12 +1,12 @@
 """Measure the time from a key to changed pixels, for every control (``make bench-widgets``).
 
-With names of explorers as arguments, for those alone.
+Arguments are names of explorers to measure; without any, all are measured.
 
-In a real JupyterLab in a real Chromium, beside a bare slider that exchanges a small picture. The
-clock is the page's own: from the key press until the new picture is decoded and the next frame
-begins. Keys are real ones, 50 per control, each after the effects of the last are over. The target:
-95 % of the moves take at most 40 ms more than 95 % of those of the bare slider, in the same run; at
-most a second where every move runs a sampler.
+The explorers run in a real JupyterLab in a real Chromium, and are compared with a bare slider that
+only exchanges a small picture. The page itself takes the time, from the key press until the new
+picture is decoded and the next frame begins. Each control gets 50 real key presses; each waits
+until the effects of the last are over. The target: the 95th percentile of a control is at most
+40 ms above that of the bare slider in the same run, or one second if every move runs a sampler.
 """
 
 import statistics
@@ -31,7 +31,7 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 MOVES, PAUSE = 50, 100  # per control; milliseconds between two of them
 ALLOWED = 40  # milliseconds above the bare slider
-SAMPLING = {"guidance": 1_000}  # the same, where every move runs a sampler
+SAMPLING = {"guidance": 1_000}  # the same for explorers that run a sampler at every move
 BARE = """
 import io
 import ipywidgets as widgets
@@ -64,7 +64,7 @@ WATCH = """(picture, patience) => {
 
 
 class Control(NamedTuple):
-    """What takes the keys, its name, and the keys that move it to and fro."""
+    """A control: its name, the element that takes keys, and the keys that move it up and down."""
 
     name: str
     handle: Locator
@@ -98,9 +98,9 @@ def _label(row: Locator) -> str:
 
 
 def milliseconds(picture: Locator, control: Control) -> list[float]:
-    """Times from key to pixels, moving to and fro."""
+    """Move a control up and down, and return the times from key to pixels."""
     page, times = picture.page, []
-    # JupyterLab takes the arrow keys from widgets that do not forbid it, as the bare slider.
+    # JupyterLab takes the arrow keys unless a widget forbids it; the bare slider does not.
     control.handle.evaluate("el => el.setAttribute('data-lm-suppress-shortcuts', 'true')")
     control.handle.focus()
     for move in range(MOVES):
@@ -112,7 +112,7 @@ def milliseconds(picture: Locator, control: Control) -> list[float]:
 
 
 def measure(page: Page, address: str, name: str) -> Iterator[Row]:
-    """A row for every control of the notebook of that name."""
+    """Measure every control in the notebook of an explorer."""
     open_and_run(page, address, f"{name}.ipynb")
     picture = page.locator(".widget-image")
     picture.wait_for()
@@ -146,7 +146,7 @@ def main() -> None:
 
 
 def verdict(rows: list[Row]) -> int:
-    """Say whether every control is quick enough; 0 if so, else 1."""
+    """Say whether every control is fast enough; return 0 if so, else 1."""
     bare, *others = rows
     late = [row for row in others if row.p95 > bare.p95 + SAMPLING.get(row.explorer, ALLOWED)]
     allowed = f"{ALLOWED} ms (where a sampler runs, {max(SAMPLING.values())} ms)"

@@ -1,4 +1,4 @@
-"""Share what all tests use: shapes and types checked at run time, and data to test on."""
+"""Settings and fixtures for all tests: shapes and types are checked at run time; small data sets."""
 
 import sys
 from collections import Counter
@@ -24,7 +24,7 @@ from gen_lib.data import ImageSet, Split, load  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Untrained models are the same ones in every run, and in any order of the tests."""
+    """Seed torch: untrained models are the same in every run, whatever the order of the tests."""
     torch.manual_seed(0)
 
 
@@ -53,7 +53,7 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-# tests/RELIABILITY.md: what was tried, and how it ended. Written by `pytest --reliability`.
+# tests/RELIABILITY.md: the faults that were tried, and how each ended. Written by `pytest --reliability`.
 
 TABLE = Path(__file__).with_name("RELIABILITY.md")
 CODE = pytest.StashKey[str]()
@@ -87,20 +87,20 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Remember the code that the faults are tried on, as it is before the first test."""
+    """Stamp the code before the first test, so that later edits are not taken for tested code."""
     if config.getoption("--reliability"):
         config.stash[CODE] = stamps.digest(stamps.covered(stamps.RELIABILITY, ROOT), ROOT)
 
 
 @pytest.fixture
 def ended(request, record_property):
-    """Say how the fault of this test's mark ended, for the table."""
+    """Record how the fault in this test's mark ended; the table shows it."""
     (mark,) = request.node.iter_markers("fault")
     return lambda words: record_property("fault", (*mark.args, mark.kwargs["tried"], words))
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """One row for each fault: all its ends, with how many tests ended so where they differ.
+    """Write one row for each fault: how its tests ended, with counts if they ended differently.
 
     Nothing is written unless every fault was tried and every test passed.
     """

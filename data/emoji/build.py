@@ -56,7 +56,7 @@ def fetch(package: str, folder: Path) -> Path:
 
 
 def read_table(package: Path) -> list[Emoji]:
-    """What both sets have drawn, with at most one skin tone, in the order of Unicode's chart."""
+    """The emoji of both sets with at most one skin tone, in the order of Unicode's chart."""
     rows = []
     for base in sorted(
         json.loads((package / "emoji.json").read_text()), key=itemgetter("sort_order")
@@ -71,7 +71,7 @@ def read_table(package: Path) -> list[Emoji]:
 
 
 def cut(package: Path, which: str, rows: list[Emoji]) -> np.ndarray:
-    """The pictures (N, 32, 32, 3) on white; in the package's sheet each has a border of 1 pixel."""
+    """Cut the pictures (N, 32, 32, 3), on white, from a sheet with a 1-pixel border around each."""
     sheet = Image.open(package / "img" / which / "sheets-clean" / f"{SIDE}.png").convert("RGBA")
     opaque = Image.alpha_composite(Image.new("RGBA", sheet.size, "white"), sheet)
     pixels = np.asarray(opaque.convert("RGB"))
@@ -82,10 +82,11 @@ def cut(package: Path, which: str, rows: list[Emoji]) -> np.ndarray:
 
 
 def families(rows: list[Emoji], pictures: list[np.ndarray]) -> list[str]:
-    """For each row the name of its family's first member.
+    """The name of the first member of each row's family.
 
-    A family shares a Unicode name (that is, differs in skin tone) or a picture: Twemoji draws
-    many of the families with children alike.
+    Emoji belong to one family if they have the same Unicode name (and differ only in skin tone)
+    or the same picture in one of the sets: Twemoji uses one picture for many emoji of parents
+    with children.
     """
     parent = list(range(len(rows)))
 
@@ -101,7 +102,11 @@ def families(rows: list[Emoji], pictures: list[np.ndarray]) -> list[str]:
 
 
 def split(family_of: list[str]) -> list[str]:
-    """test, a or b for each row: families in the order of their sha256, cut by share of rows."""
+    """Assign each row to test, a or b, with all rows of a family in the same split.
+
+    Families are taken in the order of the SHA-256 of their names. They go to the first split whose
+    cumulative share of the rows is not reached yet.
+    """
     place: dict[str, str] = {}
     seen = 0
     for family in sorted(set(family_of), key=lambda f: hashlib.sha256(f.encode()).digest()):
@@ -112,7 +117,7 @@ def split(family_of: list[str]) -> list[str]:
 
 
 def save_sheet(pictures: np.ndarray, file: Path) -> None:
-    """One PNG of 57 pictures a row; what is left over is white."""
+    """Write the pictures to one PNG file, 57 in a row; the cells left over are white."""
     n_rows = -(-len(pictures) // COLUMNS)
     grid = np.full((n_rows * COLUMNS, SIDE, SIDE, 3), 255, np.uint8)
     grid[: len(pictures)] = pictures

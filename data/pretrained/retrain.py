@@ -1,7 +1,7 @@
 """Retrain the shipped models: ``python data/pretrained/retrain.py [NAME ...]`` (``make weights``).
 
 Each is trained by the command of its recipe, measured, and written with its card. The judge is
-frozen, since another judge would move every figure of the course: it is retrained only when named.
+retrained only if it is named, because another judge would change every figure of the course.
 """
 
 import argparse
@@ -61,7 +61,7 @@ RECIPES |= {
 
 
 def retrain(name: str) -> None:
-    """Train one model by its recipe, and put its weights and card into place."""
+    """Train one model by its recipe, and replace its shipped weights and card."""
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / name
         if cli.main(["train", *RECIPES[name].split(), "--out", str(run)]):
@@ -70,12 +70,12 @@ def retrain(name: str) -> None:
 
 
 def keep(run: Path, name: str) -> None:
-    """Measure a finished run and ship it."""
+    """Measure a finished run, and save its weights and card among the shipped ones."""
     model, card = load(run / RUN_FILE, Model), read_card(run / RUN_FILE)
     target = pretrained_folder() / f"{name}.safetensors"
     if name != "judge":
-        model.half()  # half the bytes; they are read back as float32, and measured so
-    save(model, run / target.name)  # measured as it will be read back, but not yet in place
+        model.half()  # halves the file; ``load`` converts the weights back to float32
+    save(model, run / target.name)  # a copy, to measure the rounded weights first
     rows = experiment.evaluate(load(run / target.name, Model), card["data"])
     figures = {k: round(v, 5) for k, v in experiment.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
@@ -86,7 +86,7 @@ def keep(run: Path, name: str) -> None:
 
 
 def main() -> None:
-    """Retrain what is named, or everything but the judge."""
+    """Retrain the named models, or all but the judge."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(RECIPES)}")
     names = parser.parse_args().names or [name for name in RECIPES if name != "judge"]

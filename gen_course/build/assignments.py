@@ -1,12 +1,12 @@
-"""Write what students get of the homework, from its masters.
+"""Write the students' homework notebooks from their masters.
 
     python -m gen_course.build.assignments [--course DIR [--masters DIR]]
 
-A master is a percent script ``gen_course/homework/hw*.py``. Its cells carry nbgrader's metadata, as
-far as they differ from the default: a ``grade_id``, and ``solution``, ``grade`` or ``points``.
-The notebooks in ``notebooks/homework/release`` are made by nbgrader's own ``generate_assignment``
-in a course folder; ``--course DIR`` makes or updates such a folder for an instructor, and does
-nothing else.
+A master is a percent script ``gen_course/homework/hw*.py``. Its cells carry nbgrader's metadata
+where they differ from the defaults: a ``grade_id``, and ``solution``, ``grade`` or ``points``.
+nbgrader's own ``generate_assignment`` makes the notebooks in ``notebooks/homework/release``, in a
+temporary course folder. With ``--course DIR`` the program only makes or updates a course folder for
+an instructor.
 """
 
 import argparse
@@ -30,14 +30,14 @@ DEFAULTS = {"grade": False, "solution": False, "task": False, "schema_version": 
 
 
 def masters(overlays: Iterable[Path] = ()) -> dict[str, Path]:
-    """Assignments by name, in order; of two masters with one name the last overlay's counts."""
+    """Masters by name, in order; if several have the same name, the last overlay's is used."""
     files = [*places.HOMEWORK.glob("hw*.py")]
     files += [file for folder in overlays for file in folder.glob("*.py")]
     return dict(sorted({file.stem: file for file in files}.items()))
 
 
 def instructor_version(master: Path) -> NotebookNode:
-    """The notebook with solutions and hidden tests; same text, same bytes."""
+    """The notebook with solutions and hidden tests; the same master gives the same bytes."""
     notebook = jupytext.read(master, fmt="py:percent")
     notebook.metadata = {"kernelspec": KERNEL, "language_info": LANGUAGE}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
@@ -50,7 +50,7 @@ def instructor_version(master: Path) -> NotebookNode:
 
 
 def make_course(course: Path, chosen: dict[str, Path]) -> None:
-    """A course folder with nbgrader's configuration and the instructor's version of the masters."""
+    """Make a course folder with nbgrader's configuration and the instructor's notebooks."""
     course.mkdir(parents=True, exist_ok=True)
     if not (course / "nbgrader_config.py").exists():
         shutil.copy(places.HOMEWORK / "nbgrader_config.py", course)
@@ -61,7 +61,7 @@ def make_course(course: Path, chosen: dict[str, Path]) -> None:
 
 
 def nbgrader(course: Path, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Run an nbgrader command in a course folder, with no configuration but the folder's own."""
+    """Run an nbgrader command in a course folder, with only that folder's configuration."""
     environment = os.environ | {"JUPYTER_CONFIG_DIR": str(course / ".jupyter")}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "nbgrader", *arguments],
@@ -76,7 +76,7 @@ def nbgrader(course: Path, *arguments: str, check: bool = True) -> subprocess.Co
 
 
 def release(chosen: dict[str, Path], to: Path) -> None:
-    """Write what students get, one notebook an assignment, to a folder."""
+    """Write the students' notebooks, one per assignment, to a folder."""
     with tempfile.TemporaryDirectory() as temporary:
         course = Path(temporary)
         make_course(course, chosen)

@@ -1,8 +1,8 @@
 """Write the glossary: ``python -m gen_course.build.glossary``, by ``make notebooks``.
 
-A term is marked where a chapter uses it first: ``**term** (한국어)``. ``glossary.toml`` holds what
-it means; ``notebooks/glossary.md`` is written from both. A term without a meaning, a meaning
-without a term and a term that is marked twice are errors.
+A chapter marks a term at its first use: ``**term** (한국어)``. ``glossary.toml`` holds the meaning
+of each term. ``notebooks/glossary.md`` is written from the chapters and from this file. A term
+without a meaning, a meaning without a term and a term that is marked twice are errors.
 """
 
 import re
@@ -31,7 +31,7 @@ Written by `make notebooks` from the chapters and `gen_course/teaching/glossary.
 
 
 class GlossaryError(ValueError):
-    """A term and its meaning do not come together."""
+    """A term has no meaning, a meaning has no term, or a term is marked twice."""
 
 
 class Term(NamedTuple):
@@ -44,7 +44,7 @@ class Term(NamedTuple):
 
     @property
     def key(self) -> str:
-        """Its name in ``glossary.toml``."""
+        """The term's name in ``glossary.toml``."""
         return self.english.replace(" ", "-")
 
 
@@ -58,7 +58,7 @@ def marked(text: str, chapter: str) -> Iterator[Term]:
 
 
 def terms() -> list[Term]:
-    """All terms, in the order of the alphabet.
+    """All terms in alphabetical order.
 
     Raises:
         GlossaryError: a term is marked twice.
@@ -78,7 +78,7 @@ def render() -> str:
     """The whole glossary, in Markdown.
 
     Raises:
-        GlossaryError: a marked term has no meaning, or a meaning no marked term.
+        GlossaryError: a marked term has no meaning, or a meaning has no marked term.
     """
     found = terms()
     meanings = tomllib.loads((places.TEACHING / "glossary.toml").read_text(encoding="utf-8"))

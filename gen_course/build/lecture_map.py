@@ -52,27 +52,27 @@ class Claim(NamedTuple):
     shown: str
     """The verdict's reason, with a place for each number."""
     verdict: str = ""
-    """Empty where the section prints it."""
+    """Empty if the section prints the verdict."""
     printed: tuple[str, ...] = ()
     """Patterns for what the section printed; their groups fill ``shown``."""
     rising: tuple[str, ...] = ()
-    """Named groups whose numbers rise in this order, or the verdict is wrong."""
+    """Named groups whose numbers must rise in this order; otherwise the verdict is wrong."""
     cited: str = ""
-    """What stands in the section's text."""
+    """A reference, or words, that the section's text must contain."""
 
     @property
     def chapter(self) -> str:
-        """Such as 01_autoencoders."""
+        """The name of the chapter, such as 01_autoencoders."""
         return self.at.partition("#")[0]
 
     @property
     def heading(self) -> str:
-        """Of the section, as the master text has it."""
+        """The heading of the section, as in the master text."""
         return self.at.partition("#")[2]
 
 
 class Finding(NamedTuple):
-    """A verdict, and why: all numbers are in their places."""
+    """A verdict and its reason, with all numbers filled in."""
 
     verdict: str
     reason: str
@@ -86,7 +86,7 @@ class Part(NamedTuple):
 
 
 def parts(file: Path = SOURCE) -> list[Part]:
-    """The lecture's sections and their claims, in its order."""
+    """The lecture's sections and their claims, in the order of the lecture."""
     read = tomllib.loads(file.read_text(encoding="utf-8"))["part"]
     return [Part(part["title"], [_claim(**claim) for claim in part["claim"]]) for part in read]
 
@@ -100,10 +100,12 @@ def master(chapter: str) -> Path:
 
 
 def section(cells: list[NotebookNode], heading: str) -> list[NotebookNode]:
-    """The cells from the heading's on, up to the next heading that is no smaller.
+    """The cells of a section, from the cell with its heading to that with the next heading.
+
+    The next heading is the next of the same or a higher level. Its cell is included.
 
     Raises:
-        MapError: not exactly one heading of the notebook reads so.
+        MapError: the notebook does not have exactly one heading with this text.
     """
     found = [
         (number, len(match[1]), match[2])
@@ -120,7 +122,7 @@ def section(cells: list[NotebookNode], heading: str) -> list[NotebookNode]:
 
 
 def finding(claim: Claim) -> Finding:
-    """The verdict on a claim whose chapter has been executed.
+    """The verdict on a claim, with the numbers that its section printed.
 
     Raises:
         MapError: nothing that was printed fits a pattern, or the numbers contradict the verdict.
@@ -135,7 +137,7 @@ def finding(claim: Claim) -> Finding:
         groups += match.groups()
         named |= match.groupdict()
     numbers = [float(named[name].rstrip("%").replace(",", "")) for name in claim.rising]
-    if not all(a < b for a, b in pairwise(numbers)):  # nor are two of them equal
+    if not all(a < b for a, b in pairwise(numbers)):  # equal numbers do not rise
         raise MapError(f"{numbers} do not rise, so the verdict falls: {claim.claim}")
     return Finding(claim.verdict or named["verdict"], claim.shown.format(*groups, **named))
 
@@ -186,7 +188,7 @@ def _notebook(chapter: str) -> list[NotebookNode]:
 
 
 def _printed(cells: list[NotebookNode]) -> Iterator[str]:
-    """What the cells printed, and the texts of their figures."""
+    """What the cells printed, and the alternative texts of their figures."""
     for output in (o for cell in cells if cell.cell_type == "code" for o in cell.outputs):
         yield output.get("text", "")
         yield output.get("metadata", {}).get("image/png", {}).get("alt", "") + "\n"

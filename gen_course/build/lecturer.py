@@ -41,7 +41,7 @@ class Row(NamedTuple):
     """What to show, and for how long."""
 
     part: int
-    """Of the lecture, from 1."""
+    """Number of the lecture's section, from 1."""
     at: str
     """chapter#section"""
     minutes: int
@@ -58,7 +58,7 @@ class Session(NamedTuple):
 
 
 def sessions() -> list[Session]:
-    """The plan, checked.
+    """The plan, read and checked.
 
     Raises:
         PlanError: the rows and the questions do not take as long as the session.
@@ -103,7 +103,7 @@ def _table(one: Session) -> str:
 
 @cache
 def needs(chapter: str) -> dict[str, list[str]]:
-    """For each section of a chapter the earlier ones that it cannot run without, in their order."""
+    """For each section of a chapter, the earlier sections that must run before it, in order."""
     cells = [cell for cell in _cells(chapter) if cell.cell_type == "code"]
     known = {name for c in cells if solutions.tagged(c, "setup") for name in _names(c.source)[1]}
     bound_in: dict[str, str] = {}
@@ -122,7 +122,10 @@ def needs(chapter: str) -> dict[str, list[str]]:
 
 
 def sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
-    """The headings of a chapter with the code under each; first, without one, the set-up cell."""
+    """The headings of a chapter, each with the code cells under it.
+
+    The code before the first heading (the set-up cell) comes first, with an empty heading.
+    """
     heading, codes = "", list[str]()
     for cell in _cells(chapter):
         start = re.search(r"^## (.+)$", cell.source, re.MULTILINE)
@@ -135,7 +138,7 @@ def sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _names(code: str) -> tuple[set[str], set[str]]:
-    """The names that a cell takes from before it, and those that it binds or adds to."""
+    """The names that a cell takes from earlier cells, and those that it assigns or adds to."""
     lines = (line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))
     code = "\n".join(lines)
     top = symtable.symtable(code, "cell", "exec")

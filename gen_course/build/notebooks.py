@@ -30,7 +30,7 @@ from nbformat import NotebookNode
 from gen_course.build import images, places, solutions, stamps
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Python
+LANGUAGE = {  # as a kernel writes it, but without the version of Python
     "codemirror_mode": {"name": "ipython", "version": 3},
     "file_extension": ".py",
     "mimetype": "text/x-python",
@@ -38,7 +38,7 @@ LANGUAGE = {  # as a kernel writes it, but for the reader's own version of Pytho
     "nbconvert_exporter": "python",
     "pygments_lexer": "ipython3",
 }
-PACKAGES = ("gen_lib", "gen_course")  # whose modules the outputs depend on
+PACKAGES = ("gen_lib", "gen_course")  # the outputs depend on modules of these packages
 QUIZ = re.compile(r"\bQuiz\(\s*[\"'](\w+)[\"']")
 STUDY = re.compile(r"\bread_study\(\s*[\"'](\w+)[\"']")
 UNSHOWN = ("Quiz", "Exercises")  # sections without slides
@@ -70,7 +70,7 @@ def targets() -> list[Target]:
 
 
 def blank(source: Path, solved: bool = False) -> NotebookNode:
-    """The chapter or solutions of a master text, not executed; same text, same bytes."""
+    """The chapter or its solutions, not executed; the same master text gives the same bytes."""
     notebook = _master(source)
     if solved:
         notebook.cells = solutions.solution_cells(notebook.cells, places.name_of(source))
@@ -90,10 +90,10 @@ def blank(source: Path, solved: bool = False) -> NotebookNode:
 
 
 def slide_types(cells: list[NotebookNode]) -> list[str]:
-    """What each cell is in a deck: "slide" starts a column, "subslide" a page, "-" stays on it.
+    """The slide type of each cell: "slide" starts a column, "subslide" a page, "-" continues one.
 
-    What a cell shows stays with the words before it, unless they ask to predict it. Set-up cells,
-    the quiz and the exercises are skipped.
+    A code cell stays on the page of the text just before it. If that text asks for a prediction,
+    the code cell starts a new page. Set-up cells, the quiz and the exercises are skipped.
     """
     types: list[str] = []
     skipping = revealing = False
@@ -120,7 +120,7 @@ def stamp(notebook: NotebookNode) -> str:
 
 
 def used_modules(code: str) -> set[Path]:
-    """The files of both packages that the code imports, and those that they import."""
+    """The files of both packages that the code imports, directly or through other files."""
     found: set[Path] = set()
     waiting = [(code, places.ROOT)]
     while waiting:
@@ -133,7 +133,8 @@ def used_modules(code: str) -> set[Path]:
 def used_files(code: str, modules: list[str]) -> set[Path]:
     """The files that the code reads: weights, studies, its quiz, and the style of the figures.
 
-    Weights count if the code names them, or a module that also names their folder.
+    A file of weights counts if the code names it, or if a module names both the file and the folder
+    ``pretrained``.
     """
     weights = places.ROOT / "data" / "pretrained"
     names = "\n".join([code, *(module for module in modules if "pretrained" in module)])
@@ -146,7 +147,7 @@ def used_files(code: str, modules: list[str]) -> set[Path]:
 
 
 def outputs_of(path: Path, notebook: NotebookNode) -> NotebookNode | None:
-    """The notebook with the outputs of its last execution, if they still belong to it."""
+    """The notebook with the outputs of its last execution, or None if these are out of date."""
     if not path.is_file():
         return None
     old = nbformat.read(path, as_version=4)
@@ -161,17 +162,17 @@ def outputs_of(path: Path, notebook: NotebookNode) -> NotebookNode | None:
 
 
 def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) -> float:
-    """Run all cells in place, in a fresh kernel in the folder; the minutes that it took.
+    """Run all cells in a new kernel, store their outputs, and return the minutes it took.
 
     Args:
-        notebook: whose code cells get their outputs.
+        notebook: the notebook to execute; its code cells receive the outputs.
         folder: where the kernel starts.
-        threads: of the kernel's computing; None leaves it to torch.
+        threads: number of threads to compute with; None leaves the choice to torch.
     """
     limit = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
     client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}})
     start = time.perf_counter()
-    asyncio.run(client.async_execute(env=os.environ | limit))  # closes its loop, in any thread
+    asyncio.run(client.async_execute(env=os.environ | limit))  # works in any thread
     minutes = (time.perf_counter() - start) / 60
     notebook.metadata.pop("widgets", None)
     notebook.metadata.language_info = LANGUAGE
@@ -184,7 +185,10 @@ def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) ->
 
 
 def _without_widget(output: NotebookNode) -> bool:
-    """Whether anything is left: without its kernel a widget is an error, its picture is not."""
+    """Remove the widget from an output, and return whether there is anything left to show.
+
+    A stored widget shows an error when its kernel is gone; the picture beside it still shows.
+    """
     data = output.get("data", {})
     return data.pop(WIDGET_VIEW, None) is None or "image/png" in data
 
@@ -194,7 +198,7 @@ def _master(source: Path) -> NotebookNode:
 
 
 def _imported(code: str, folder: Path) -> Iterator[Path]:
-    """The files of both packages that code of a folder names in its import statements."""
+    """The files of both packages that the import statements of code in a folder name."""
     lines = "\n".join(
         line for line in code.splitlines() if not line.lstrip().startswith(("%", "!"))
     )
@@ -214,7 +218,7 @@ def _imported(code: str, folder: Path) -> Iterator[Path]:
 
 
 def _base(node: ast.ImportFrom, folder: Path) -> str:
-    """The module that ``from ... import`` names, also where it is relative to the folder."""
+    """The module that ``from ... import`` names; a relative name starts from the folder."""
     if not node.level:
         return node.module or ""
     parts = folder.relative_to(places.ROOT).parts
@@ -240,7 +244,7 @@ def _remember(minutes: dict[str, float]) -> None:
 
 
 def build(target: Target, force: bool = False, threads: int | None = None) -> float | None:
-    """Write one notebook; the minutes of its execution, None if its outputs still hold."""
+    """Write one notebook; return the minutes it ran, or None if its old outputs still hold."""
     notebook, spent = blank(target.source, target.solved), None
     if force or outputs_of(target.path, notebook) is None:
         target.path.parent.mkdir(exist_ok=True)

@@ -1,8 +1,8 @@
 """Write the pictures in the README: ``python -m gen_course.build.pictures``, by ``make notebooks``.
 
-Each is what a section of an executed chapter shows, made smaller; its text for who cannot see it is
-the chapter's. The files go to ``gen_course/build/readme/``; the README shows them, two in a row,
-between the markers ``pictures``.
+Each picture is an output of an executed chapter, made smaller, with the chapter's alternative text.
+The files go to ``gen_course/build/readme/``; the README shows them, two in a row, between the
+markers ``pictures``.
 """
 
 import base64
@@ -29,7 +29,7 @@ class Shown(NamedTuple):
     chapter: str
     heading: str
     number: int
-    """Among the pictures of the section."""
+    """Index among the pictures of the section."""
     caption: str
 
 
@@ -42,7 +42,7 @@ PICTURES = (
 
 
 def output(picture: Shown) -> NotebookNode:
-    """What the section of the executed chapter shows."""
+    """The output of the executed chapter that holds the picture."""
     notebook = nbformat.read(places.notebook(picture.chapter), as_version=4)
     cells = section(notebook.cells, picture.heading)
     outputs = [o for cell in cells if cell.cell_type == "code" for o in cell.outputs]
@@ -50,7 +50,7 @@ def output(picture: Shown) -> NotebookNode:
 
 
 def small(png: str) -> bytes:
-    """The same picture for a page: narrow, and with few colours."""
+    """The same picture as a smaller file: narrow, and with few colours."""
     image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
     height = round(image.height * WIDTH / image.width)
     narrow = image.resize((WIDTH, height), Image.Resampling.LANCZOS)
@@ -60,7 +60,7 @@ def small(png: str) -> bytes:
 
 
 def render() -> str:
-    """The table of pictures, two in a row, each with its text, its caption and its section."""
+    """The table of pictures, two in a row, each with alternative text, caption and link."""
     lines = ["| | |", "|---|---|"]
     for left, right in zip(PICTURES[::2], PICTURES[1::2], strict=True):
         lines += [f"| {_image(left)} | {_image(right)} |", f"| {_words(left)} | {_words(right)} |"]

@@ -1,6 +1,6 @@
 """Write the results in the README: ``python -m gen_course.build.results``, by ``make notebooks``.
 
-Two tables between the markers ``results``, from the stored studies of chapters 07 and 02.
+They are two tables from the stored studies of chapters 07 and 02, between the markers ``results``.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ LADDER = {"mse": "Error per pixel", "probe_100": "100 labels", "probe_10000": "1
 
 
 def families(rows: Sequence[Row]) -> str:
-    """Each family's figures, means over its seeds; the floor is real images'."""
+    """A table of each family's figures, means over seeds; the last row is for real images."""
     by = {name: summary(rows, reading) for name, (reading, _) in COLUMNS.items()}
     names = next(iter(by.values()))
     lines = [[f, *(format(by[c][f], COLUMNS[c][1]) for c in COLUMNS)] for f in names]
@@ -39,7 +39,7 @@ def families(rows: Sequence[Row]) -> str:
 
 
 def ladder(rows: Sequence[Row]) -> str:
-    """What the autoencoders' features are good for."""
+    """A table of the autoencoders' errors, and of how well their features can be classified."""
     lines = [[row["model"], *(_rounded(row[column]) for column in LADDER)] for row in rows]
     (minutes,) = {float(row["minutes"]) for row in rows if row["minutes"]}
     return (
@@ -50,13 +50,13 @@ def ladder(rows: Sequence[Row]) -> str:
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown, numbers to the right."""
+    """A table in Markdown with right-aligned numbers."""
     rows = [head, ["---"] + ["---:"] * (len(head) - 1), *lines]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def render() -> str:
-    """What stands between the markers."""
+    """The text between the markers."""
     found = {path.stem for path in places.studies()}
     tables = {"comparison": families, "ladder": ladder}
     texts = [write(read_study(study)) for study, write in tables.items() if study in found]
@@ -64,7 +64,7 @@ def render() -> str:
 
 
 def between(text: str, inner: str, name: str = "results") -> str:
-    """The README with this between the markers of a name."""
+    """Replace the text between the markers of a name."""
     head, tail = f"<!-- {name} -->", f"<!-- /{name} -->"
     return text[: text.index(head)] + head + inner + text[text.index(tail) :]
 
@@ -82,7 +82,7 @@ def _rounded(text: str) -> str:
 
 
 def main() -> None:
-    """Write them into the README."""
+    """Write the tables into the README."""
     README.write_text(between(README.read_text(encoding="utf-8"), render()), encoding="utf-8")
 
 

@@ -1,8 +1,9 @@
 """Write the slides: ``python -m gen_course.build.slides [FOLDER]``, by ``make slides``.
 
-Each executed chapter becomes one HTML file that needs no network: reveal.js (of the package
-pyreveal), formulas as SVG (ziamath) and pictures are inside. ``slide_types`` in ``notebooks.py``
-says what starts a slide; ``deck/deck.js`` divides what is too long for one when the file is opened.
+Each executed chapter becomes one HTML file that needs no network: it contains reveal.js (from the
+package pyreveal), formulas as SVG (drawn by ziamath) and the pictures. ``slide_types`` in
+``notebooks.py`` decides where a slide starts. When the file is opened, ``deck/deck.js`` divides
+slides that are too long.
 """
 
 import argparse
@@ -50,7 +51,7 @@ PAGE = """<!DOCTYPE html>
 
 
 class _Renderer(IPythonRenderer):
-    """Markdown as JupyterLab reads it, but with drawn formulas and without links to notebooks."""
+    """Render Markdown as JupyterLab does, with formulas as SVG and without links to notebooks."""
 
     def inline_math(self, body: str) -> str:
         return formula(body)
@@ -64,7 +65,7 @@ class _Renderer(IPythonRenderer):
 
 @cache
 def formula(tex: str, display: bool = False) -> str:
-    """LaTeX as an SVG that sits on the line of text around it."""
+    """LaTeX as an SVG that is aligned with the text around it."""
     drawn = ziamath.Latex(tex.strip(), size=EM, inline=not display)
     width, height = drawn.getsize()
     below = drawn.getyofst()
@@ -90,7 +91,7 @@ def deck(notebook: NotebookNode) -> str:
 
 
 def _columns(cells: list[NotebookNode], title: str) -> Iterator[str]:
-    """A column per section, of pages; the section's name above all but the first."""
+    """One column of pages per section; every page but the first names the section."""
     pages: list[str] = []
     section = ""
     for cell in cells:

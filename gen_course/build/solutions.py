@@ -27,17 +27,17 @@ def tagged(cell: NotebookNode, tag: str) -> bool:
 
 
 def stub(code: str) -> str:
-    """An exercise's cell as a student finds it."""
+    """The code of an exercise with a stub in place of the solved part."""
     return _replaced(code, r'\1raise NotImplementedError("{name}")  # replace this line')
 
 
 def solution(code: str) -> str:
-    """An exercise's cell, solved, without the marks."""
+    """The code of an exercise with the solved part, without the two lines around it."""
     return _replaced(code, None)
 
 
 def chapter_cells(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """All cells, each exercise with a stub."""
+    """All cells of a chapter, each exercise with a stub."""
     return [_with(cell, stub(cell.source)) if tagged(cell, "exercise") else cell for cell in cells]
 
 
@@ -53,7 +53,7 @@ def solution_cells(cells: list[NotebookNode], chapter: str) -> list[NotebookNode
 
 
 def section(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """The cells between the heading of the exercises and the next section; none without it."""
+    """The cells of the section of exercises, without its heading; none if it is missing."""
     starts = [k for k, cell in enumerate(cells) if re.match("## ", cell.source)]
     for start, end in zip(starts, [*starts[1:], len(cells)], strict=True):
         if cells[start].source.startswith(HEADING):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from pathlib import Path
 
-MUTANTS = (  # what is changed, what must catch it, what applies it; nothing that only draws
+MUTANTS = (  # changed code, tests that must fail, and the program; no code that only draws
     "gen_lib/**/*.py",
     "gen_course/common/checks.py",
     "gen_course/ch0[1-6]_*/checks.py",
@@ -35,7 +35,7 @@ MUTANTS = (  # what is changed, what must catch it, what applies it; nothing tha
     "tests/mutants/mutants.toml",
     "requirements.txt",
 )
-SECTIONS = (  # all that a cell runs or reads; a card holds the hash of its weights
+SECTIONS = (  # all that a cell runs or reads; weights count by the hash on their card
     "gen_lib/**/*.py",
     "gen_course/common/*.py",
     "gen_course/common/*.mplstyle",
@@ -78,7 +78,7 @@ def covered(patterns: Sequence[str], root: Path) -> list[Path]:
 
 
 def digest(files: Iterable[Path], root: Path) -> str:
-    """One hash over the paths of some files below the root and what each means, in any order."""
+    """One hash over the paths and the relevant content of files below the root, in any order."""
     total = hashlib.sha256()
     for name, file in sorted({file.relative_to(root).as_posix(): file for file in files}.items()):
         total.update(f"{name}\0{hashlib.sha256(_meaning(file)).hexdigest()}\n".encode())
@@ -98,7 +98,7 @@ def write(path: Path, text: str, stamp: str) -> None:
 
 
 def check(path: Path, patterns: Sequence[str], root: Path, command: str) -> None:
-    """Raise an AssertionError that names the command if a report is not that of today's files."""
+    """Raise an AssertionError that names the command if a report's stamp is out of date."""
     if read(path) != digest(covered(patterns, root), root):
         name = path.relative_to(root).as_posix()
         raise AssertionError(f"{name} was written for other code: run `{command}`.")
@@ -106,7 +106,7 @@ def check(path: Path, patterns: Sequence[str], root: Path, command: str) -> None
 
 def _meaning(file: Path) -> bytes:
     content = file.read_bytes()
-    if b"\0" in content:  # no text
+    if b"\0" in content:  # not a text file
         return content
     content = re.sub(rb"\r\n?", b"\n", content)
     if file.suffix != ".py":
@@ -129,9 +129,10 @@ def _cells(text: str) -> bytes:
 
 
 def code_of(text: str) -> bytes:
-    """Python without comments, blank lines and strings that stand alone; else the text itself.
+    """Python code without comments, blank lines and docstrings (all strings that stand alone).
 
-    Neither tokens nor a dump of the tree: both differ from one version of Python to the next.
+    Text that Python cannot parse is returned as it is. The result is neither tokens nor a dump of
+    the syntax tree, because both differ from one version of Python to the next.
     """
     code = text.encode()
     try:

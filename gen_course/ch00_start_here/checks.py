@@ -1,4 +1,4 @@
-"""Checks for chapter 00: a score, a chain of conditionals, a width and a divergence."""
+"""Checks for chapter 00: held-out score, autoregressive samples, kernel width, KL divergence."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ MEAN = "average over the points"
 
 @exercise
 def check_held_out_score(score: Callable) -> str:
-    """score(train, test) fits a Gaussian to train; mean log-likelihood of test in nats."""
+    """score(train, test) fits a Gaussian to train; it returns the mean log p of test in nats."""
     rng = torch.Generator().manual_seed(0)
     mixing = torch.tensor([[2.0, 0.0, 0.0], [1.5, 1.0, 0.0], [0.0, 0.5, 3.0]])
     train = torch.randn(30, 3, generator=rng) @ mixing + 2.0
@@ -73,7 +73,7 @@ def _mistakes_of_formula(train: Tensor, test: Tensor) -> tuple[tuple[Tensor, str
 
 @exercise
 def check_sample_chain(sample: Callable) -> str:
-    """sample(p_first, p_next, length, n, rng): n sequences (n, length) of whole numbers."""
+    """sample(p_first, p_next, length, n, rng) draws n sequences of states, integers (n, length)."""
     _check_certain_chain(sample)
     p_first = torch.tensor([0.5, 0.2, 0.3])
     p_next = torch.tensor([[0.1, 0.8, 0.1], [0.6, 0.2, 0.2], [0.3, 0.0, 0.7]])
@@ -107,7 +107,7 @@ def check_sample_chain(sample: Callable) -> str:
 
 
 def _check_certain_chain(sample: Callable) -> None:
-    """0 -> 1 -> 2 -> 0 with certainty, from 2: there is one right answer."""
+    """Check a deterministic chain, 0 -> 1 -> 2 -> 0, that starts in 2: only one answer is right."""
     p_first, p_next = torch.tensor([0.0, 0.0, 1.0]), torch.eye(3).roll(1, dims=1)
     x = sample(p_first, p_next, 5, 4, torch.Generator().manual_seed(0))
     require_shape(x, (4, 5), "(n, length)")

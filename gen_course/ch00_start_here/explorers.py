@@ -1,4 +1,4 @@
-"""Explorer of chapter 00: the kernels of a kernel density, their width and their number."""
+"""Explorer of chapter 00: a kernel density, and how the width of its kernels changes it."""
 
 from functools import lru_cache
 from typing import NamedTuple, cast
@@ -28,11 +28,11 @@ HELD_OUT = 1_000
 MAP, LIMIT, TOP = 300, 3.0, 22  # side of a map in pixels of the page; it shows [-LIMIT, LIMIT]^2
 FAINTEST, BRIGHTEST = -10.0, 3.0  # nats, on the map of log p
 LOWEST, HIGHEST = -10.0, 6.0  # nats at the ends of the histograms
-BAR = 7  # width of a bar, which holds half a nat
+BAR = 7  # width in page pixels of a bar, which covers half a nat
 
 
 class KernelState(NamedTuple):
-    """The width of the kernels; how many points, of which p_data and which draw, they stand on."""
+    """The width of the kernels, and the training points: how many, of which p_data, which draw."""
 
     width: float = 0.1
     points: int = 400
@@ -41,12 +41,12 @@ class KernelState(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A kernel density, and log p in nats at its own and at held-out points."""
+    """A kernel density, and its log p in nats at the training points and at held-out points."""
 
     model: Mixture
     seen: Float[Tensor, "n"]
     held_out: Float[Tensor, "m"]
-    ceiling: Float[Tensor, ""]  # what p_data itself scores on the held-out points
+    ceiling: Float[Tensor, ""]  # the mean of log p_data at the held-out points
 
 
 class KernelExplorer(Explorer[KernelState]):
@@ -92,9 +92,9 @@ class KernelExplorer(Explorer[KernelState]):
         )
 
 
-@lru_cache(maxsize=1)  # for the picture and for its words
+@lru_cache(maxsize=1)  # the picture and the caption need the same fit
 def fit(state: KernelState) -> Fit:
-    """The kernel density of a state: equally likely Gaussians, one on every training point."""
+    """Fit a kernel density: a mixture of equally likely Gaussians, one on each training point."""
     toy = cast(DensityToy, load_toy(state.source))
     train = toy.sample(POINTS[-1], torch.Generator().manual_seed(1 + 2 * state.draw))
     x = toy.sample(4_000, torch.Generator().manual_seed(2))[:HELD_OUT]
@@ -103,10 +103,10 @@ def fit(state: KernelState) -> Fit:
 
 
 def log_density(model: Mixture, side: int) -> Float[Tensor, "side side"]:
-    """log p in the middle of each pixel of the map, top row first.
+    """log p at the centre of each pixel of the map, top row first.
 
-    A Gaussian of the plane is a product of one Gaussian for each axis, which saves nearly all of
-    the work.
+    A Gaussian in the plane is the product of one Gaussian per axis. Computing these on each axis
+    saves nearly all of the work.
     """
     middle = LIMIT * (2 * torch.arange(side) + 1 - side) / side  # (side,)
     kernels = Normal(model.means, model.sigma).log_prob(middle[:, None, None]).exp()
@@ -121,7 +121,7 @@ def _colours(log_p: Float[Tensor, "side side"]) -> Float[Tensor, "3 side side"]:
 
 
 def _on_map(x: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-    """Places in pixels of the page, from the upper left corner of the map."""
+    """Positions in page pixels from the upper left corner of the map, without points outside it."""
     x = x[(x.abs() < LIMIT).all(dim=1)]
     return (x * torch.tensor([1.0, -1.0]) + LIMIT) * MAP / (2 * LIMIT)
 
@@ -134,7 +134,10 @@ def _nats(log_p: Float[Tensor, "*n"]) -> str:
 def _histogram(
     canvas: Canvas, log_p: Float[Tensor, "n"], ceiling: Tensor, left: int, top: int, color: str
 ) -> None:
-    """Bars of half a nat, the first for all below, the last for all above; lines at two means."""
+    """Draw a histogram of log p, with lines at its mean and at the mean of log p_data.
+
+    A bar covers half a nat; the first bar also holds all values below, the last all above.
+    """
 
     def at(nats: float | Tensor) -> int:
         return left + round(2 * BAR * (min(max(float(nats), LOWEST), HIGHEST) - LOWEST))

@@ -1,4 +1,4 @@
-"""Checks for chapter 01: the loss, principal components, planes and a linear probe."""
+"""Checks for chapter 01: losses, principal components, angles of planes, a linear probe."""
 
 import math
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def two_batches() -> tuple[Tensor, Tensor]:
 
 
 def require_E(got: Tensor, y: Tensor, x: Tensor) -> None:
-    """Raise with the name of the mistake unless got is E(w) per image of y and x."""
+    """Raise, and name the mistake, unless got is E(w) per image for the output y and input x."""
     right, n, pixels = reconstruction_loss(y, x), len(x), x[0].numel()
     per_image = (y - x).flatten(1)
     for wrong, why in (
@@ -131,11 +131,11 @@ def check_plane_angle(angle: Callable) -> str:
 
 
 def _angle_of(angle: Callable, first: float, second: float, mixed: bool = True) -> Tensor:
-    """The student's angle between two planes that are turned by these angles against each other."""
+    """The student's angle for two planes with these two principal angles, in degrees."""
     basis = torch.linalg.qr(torch.randn(8, 4, generator=torch.Generator().manual_seed(0))).Q
     theta = torch.deg2rad(torch.tensor([first, second]))
     a, b = basis[:, :2], basis[:, :2] * theta.cos() + basis[:, 2:] * theta.sin()
-    if mixed:  # the same planes, other axes
+    if mixed:  # the same planes, spanned by other vectors
         a, b = a @ torch.tensor([[2.0, 1.0], [0.5, 3.0]]), b @ torch.tensor([[1.0, -1.0], [0, 0.5]])
     return number(angle(a, b), "the largest angle")
 

@@ -1,4 +1,4 @@
-"""Explorer of chapter 01: walk through a code of two numbers."""
+"""Explorer of chapter 01: a map of two-dimensional codes, decoded at any point."""
 
 import math
 from typing import NamedTuple
@@ -23,11 +23,11 @@ from gen_lib.training.checkpoints import load_pretrained
 
 LATENT = "deep-ae-2d"  # name of the shipped weights
 MAP = 380  # side of the latent map
-FRAMES = 6  # along the line between two images
+FRAMES = 6  # images decoded along the line between two codes
 
 
 class LatentState(NamedTuple):
-    """A point of the plane of codes, two test images, and how far the way from one to the other."""
+    """A code (z1, z2), two test images, and a position on the line between their codes, 0 to 1."""
 
     z1: float
     z2: float
@@ -37,11 +37,11 @@ class LatentState(NamedTuple):
 
 
 class LatentExplorer(Explorer[LatentState]):
-    """Walk through a code of two numbers: what does the decoder make of each place?
+    """What does the decoder draw at each point of a two-dimensional latent space?
 
     Args:
         model: an autoencoder whose code has two numbers; the shipped one unless given.
-        images: whose test half is encoded; Fashion-MNIST unless given.
+        images: the data set whose test images are encoded; Fashion-MNIST unless given.
 
     Raises:
         InputError: the code has more or fewer than two numbers.
@@ -164,12 +164,16 @@ class LatentExplorer(Explorer[LatentState]):
 
 
 def _frame(codes: Float[Tensor, "n 2"]) -> tuple[list[float], list[float], float]:
-    """Two corners around nearly all codes and all that can be chosen, and a step for sliders."""
+    """Lower and upper limits of the map, and the step of its sliders.
+
+    The limits enclose the middle 98 % of the codes on each axis, and all codes of test images that
+    the reader can choose.
+    """
     few = codes[:SHOWN]
     low = torch.minimum(codes.quantile(0.01, dim=0), few.amin(dim=0))
     high = torch.maximum(codes.quantile(0.99, dim=0), few.amax(dim=0))
     span = (high - low).max().item() + 1e-6
-    digits = 2 - math.floor(math.log10(span))  # a hundred steps or more, less than a thousand
+    digits = 2 - math.floor(math.log10(span))  # 100 to 1,000 steps over the span
     margin, steps = 0.03 * span, 10.0**digits
     corners = ((low - margin) * steps).floor(), ((high + margin) * steps).ceil()
     left, right = ([round(v / steps, digits) for v in corner.tolist()] for corner in corners)

@@ -1,4 +1,4 @@
-"""Checks for chapter 02: a penalty on the code, noise on the input, patches hidden."""
+"""Checks for chapter 02: the sparse and the denoising loss, patches, masks, the masked loss."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +48,7 @@ def check_sparse_loss(loss: Callable) -> str:
 
 @exercise
 def check_denoising_loss(loss: Callable) -> str:
-    """loss(model, x, sigma, rng): noise goes in, the clean x is the target."""
+    """loss(model, x, sigma, rng): squared error between the output for noised x and the clean x."""
     x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     seen: list[Tensor] = []
     weight = torch.tensor(0.5, requires_grad=True)
@@ -120,7 +120,7 @@ def _check_target(got: Tensor, y: Tensor, x: Tensor, noised: Tensor) -> None:
 
 @exercise
 def check_to_patches(cut: Callable) -> str:
-    """cut(x, patch) gives (n, patches, values), squares row by row, channels first inside."""
+    """cut(x, patch) gives square patches, row by row, channels first: (n, patches, values)."""
     x = torch.arange(2 * 3 * 4 * 6).float().reshape(2, 3, 4, 6)
     got, right = cut(x, 2), patchify(x, 2)
     require_shape(got, (2, 6, 12), "(n, patches, c * patch * patch)")
@@ -139,7 +139,7 @@ def check_to_patches(cut: Callable) -> str:
 
 @exercise
 def check_random_mask(draw: Callable) -> str:
-    """draw(n, patches, ratio, rng): (n, patches), True in round(ratio * patches) places."""
+    """draw(n, patches, ratio, rng): mask (n, patches), True at round(ratio * patches) per row."""
 
     def mask(ratio: float, seed: int) -> Any:
         return draw(2_000, 49, ratio, torch.Generator().manual_seed(seed))
@@ -155,7 +155,7 @@ def check_random_mask(draw: Callable) -> str:
 
 
 def _check_hidden(mask: Tensor) -> None:
-    """round(0.75 * 49) = 37 hidden patches in every row, anywhere."""
+    """Check that every row hides round(0.75 * 49) = 37 patches, at uniformly drawn places."""
     hidden = mask.sum(dim=1)
     require(
         (hidden == hidden[0]).all(),

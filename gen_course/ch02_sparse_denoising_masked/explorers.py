@@ -1,4 +1,4 @@
-"""Explorers of chapter 02: sparsity, noise, and hidden patches."""
+"""Explorers of chapter 02: the sparsity penalty, noise on the input, and hidden patches."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -37,18 +37,18 @@ SPARSE = {0.1: "sparse-0.1", 0.3: "sparse-0.3", 1.0: "sparse-1", 3.0: "sparse-3"
 
 
 class LambdaState(NamedTuple):
-    """The price of activity and a test image."""
+    """The weight lambda of the sparsity penalty, and a test image."""
 
     sparsity: float
     image: int = 0
 
 
 class LambdaExplorer(Explorer[LambdaState]):
-    """What does a higher price of activity do to the reconstruction and to the code?
+    """How does the weight lambda of the sparsity penalty change the reconstruction and the code?
 
     Args:
         models: lambda -> model; the shipped ones unless given.
-        images: whose test half is shown; Fashion-MNIST unless given.
+        images: the data set whose test images are shown; Fashion-MNIST unless given.
     """
 
     def __init__(
@@ -108,13 +108,16 @@ def _active(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Int64[Tens
 
 
 def _as_images(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "k c h w"]:
-    """What each unit adds, scaled to reach -1 or 1."""
+    """The image that each unit adds, scaled so that its largest absolute value is 1."""
     features = model.dictionary.detach().T
     return (features / features.abs().amax(dim=1, keepdim=True)).reshape(-1, *x.shape[1:])
 
 
 def _histogram(canvas: Canvas, counts: Int64[Tensor, "n"], mine: int) -> None:
-    """Bars over 0, 1, 2-3, 4-7, ... active units; the one that holds ``mine`` stands out."""
+    """Draw the shares of images with 0, 1, 2-3, 4-7, ... active units.
+
+    The bar that holds ``mine``, the count of the image shown, has another colour.
+    """
     bins = [(0, 0), *((2**k, 2 ** (k + 1) - 1) for k in range(10))]
     for number, (low, high) in enumerate(bins):
         share = ((counts >= low) & (counts <= high)).float().mean().item()
@@ -130,7 +133,7 @@ DENOISING = "denoising"  # name of the shipped weights
 
 
 class NoiseState(NamedTuple):
-    """How much noise, of which type, on which image, and which draw of the noise."""
+    """The level and the type of the noise, a test image, and a draw of the noise."""
 
     level: float = 0.5
     kind: str = "Gaussian"
@@ -142,8 +145,8 @@ class NoiseExplorer(Explorer[NoiseState]):
     """How much noise can a denoising autoencoder remove, and of which kind?
 
     Args:
-        model: removes the noise; the shipped one unless given.
-        images: whose test half is shown; Fashion-MNIST unless given.
+        model: a denoising autoencoder; the shipped one unless given.
+        images: the data set whose test images are shown; Fashion-MNIST unless given.
     """
 
     def __init__(self, model: Reconstructs | None = None, images: ImageSet | None = None):
@@ -186,7 +189,7 @@ class NoiseExplorer(Explorer[NoiseState]):
         return f"With {what} the PSNR of the input is {before}, that of the output {after}."
 
     def run(self, state: NoiseState) -> tuple[Tensor, Tensor, Tensor]:
-        """The clean image, with noise, and what the model makes of it, each (1, C, H, W)."""
+        """The clean image, the image with noise, and the model's output, each (1, C, H, W)."""
         x = self.x[state.image][None]
         level = {"Gaussian": (state.level, 0.0), "masking": (0.0, state.level)}[state.kind]
         noised = add_noise(x, *level, torch.Generator().manual_seed(state.draw))
@@ -195,11 +198,11 @@ class NoiseExplorer(Explorer[NoiseState]):
 
 MASKED = "masked"  # name of the shipped weights
 SIDE, TOP = 280, 20
-GREY = 0.4  # a hidden patch; no garment is that even
+GREY = 0.4  # all pixels of a hidden patch; no patch of a garment is so uniform
 
 
 class MaskState(NamedTuple):
-    """Which patches of which image are hidden; ratio and draw are what they were drawn with."""
+    """A test image and its hidden patches, and the ratio and the draw that were chosen last."""
 
     ratio: float
     draw: int
@@ -211,8 +214,8 @@ class MaskExplorer(Explorer[MaskState]):
     """How little of an image is enough to predict the rest?
 
     Args:
-        model: predicts the hidden patches; the shipped one unless given.
-        images: whose test half is shown; Fashion-MNIST unless given.
+        model: a masked autoencoder; the shipped one unless given.
+        images: the data set whose test images are shown; Fashion-MNIST unless given.
     """
 
     def __init__(self, model: MaskedAutoencoder | None = None, images: ImageSet | None = None):
@@ -275,7 +278,7 @@ class MaskExplorer(Explorer[MaskState]):
         self.patches.background = png(canvas.pixels())
 
     def drawn(self, ratio: float, draw: int) -> tuple[int, ...]:
-        """The patches that this draw hides: a larger ratio hides the same ones and more."""
+        """Indices of the patches that a draw hides; a larger ratio hides the same ones and more."""
         rng = torch.Generator().manual_seed(draw)
         order = torch.randperm(self.model.patches, generator=rng)
         return tuple(sorted(order[: count_hidden(ratio, self.model.patches)].tolist()))
@@ -287,7 +290,7 @@ class MaskExplorer(Explorer[MaskState]):
         return mask
 
     def predict(self, state: MaskState) -> Float[Tensor, "c h w"]:
-        """The image, its hidden patches predicted from the visible ones.
+        """The image with its hidden patches predicted from the visible ones.
 
         Raises:
             InputError: every patch is hidden.

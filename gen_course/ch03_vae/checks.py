@@ -1,4 +1,4 @@
-"""Checks for chapter 03: a code drawn so that gradients pass, the KL, the ELBO, a tighter bound."""
+"""Checks for chapter 03: reparameterisation, the KL, the ELBO, the importance-weighted bound."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from gen_course.common.checks import (
 )
 from gen_lib.models.vae import Posterior
 
-RIGHT = ""  # the message of a term that is as it must be
+RIGHT = ""  # the message of a term without a mistake
 
 
 @exercise
@@ -56,7 +56,7 @@ def _check_eps(noise: Tensor) -> None:
 
 
 def _check_spread(spread: Tensor) -> None:
-    """The true deviations are 0.5 and 2."""
+    """Check the standard deviations of z; the right ones are 0.5 and 2."""
     for wrong, why in (
         ((0.25, 4.0), "sigma^2: eps is multiplied by the variance; sigma = exp(log_var / 2)."),
         ((0.0625, 16.0), "sigma^4: log_var is log sigma^2, so sigma = exp(log_var / 2)."),
@@ -101,7 +101,7 @@ def check_kl(kl: Callable) -> str:
 
 
 def _kl_terms(mu: Tensor, log_var: Tensor) -> dict[str, Tensor]:
-    """The KL as it must be and as it is often written, each with the name of its mistake."""
+    """The right KL and common wrong ones: message that names the mistake -> value."""
     right = Posterior(mu, log_var).kl().sum(dim=1).mean()
     log_sigma, sigma, variance = log_var / 2, (log_var / 2).exp(), log_var.exp()
     squared_log = 0.5 * (mu**2 + variance - log_sigma**2 - 1).sum(dim=1).mean()
@@ -154,7 +154,7 @@ def check_negative_elbo(loss: Callable) -> str:
 
 
 def _distortions(logits: Tensor, x: Tensor) -> dict[str, Tensor]:
-    """-log p(x|z) as it must be and as it is often written."""
+    """The right -log p(x|z) and common wrong ones: message that names the mistake -> value."""
 
     def cross_entropy(target: Tensor) -> Tensor:
         each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
@@ -176,7 +176,7 @@ def _distortions(logits: Tensor, x: Tensor) -> dict[str, Tensor]:
 
 
 def _check_sum(got: Tensor, first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> None:
-    """Raise with the words of the mistaken terms unless got is the sum of the two right ones."""
+    """Raise with the messages of the wrong terms unless got is the sum of the two right ones."""
     whole = first[RIGHT] + second[RIGHT]
     if same(got, whole):
         return

@@ -1,4 +1,4 @@
-"""Explorers of chapter 03: the prior, the price of a code, its units, and interpolation."""
+"""Explorers of chapter 03: the prior, the weight beta of the KL, single units, interpolation."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -40,18 +40,18 @@ LIMIT = 4.0  # the pad and the sliders go from -LIMIT to LIMIT
 
 
 class PriorState(NamedTuple):
-    """A point of the plane of codes."""
+    """A code (z1, z2)."""
 
     z1: float = 0.0
     z2: float = 0.0
 
 
 class PriorExplorer(Explorer[PriorState]):
-    """Walk through a code of two numbers: where do codes lie, and where does the prior say?
+    """Where in a two-dimensional latent space do codes of test images lie, compared to the prior?
 
     Args:
         model: a variational autoencoder with latent_size=2; the shipped one unless given.
-        images: whose test half is encoded; Fashion-MNIST unless given.
+        images: the data set whose test images are encoded; Fashion-MNIST unless given.
 
     Raises:
         InputError: the code has more or fewer than two numbers.
@@ -140,7 +140,7 @@ class PriorExplorer(Explorer[PriorState]):
 
 
 class BetaState(NamedTuple):
-    """The price of a nat, a test image, and which draw of codes from the prior."""
+    """The weight beta of the KL, a test image, and a draw of codes from the prior."""
 
     beta: float
     image: int = 0
@@ -148,11 +148,11 @@ class BetaState(NamedTuple):
 
 
 class BetaExplorer(Explorer[BetaState]):
-    """What does a higher price of the code do to reconstructions, samples and units?
+    """How does the weight beta of the KL change reconstructions, samples and units?
 
     Args:
         models: beta -> model; the shipped ones unless given.
-        images: whose test half is shown; Fashion-MNIST unless given.
+        images: the data set whose test images are shown; Fashion-MNIST unless given.
     """
 
     def __init__(
@@ -205,19 +205,19 @@ class BetaExplorer(Explorer[BetaState]):
 
 
 def posteriors(model: BernoulliVAE, x: Float[Tensor, "n c h w"]) -> Posterior:
-    """q(z|x) of images, binarised once."""
+    """q(z|x) of images, which are binarised first (with seed 0)."""
     x = model.observe(x, torch.Generator().manual_seed(0))
     both = in_batches(lambda part: torch.cat(model.posterior(part), dim=1), x)
     return Posterior(*both.chunk(2, dim=1))
 
 
 LARGE = "vae"  # name of the shipped weights
-UNITS = 5  # sliders of the units
-FRAMES = 9  # along a way
+UNITS = 5  # units that have a slider
+FRAMES = 9  # images decoded along each path
 
 
 class UnitsState(NamedTuple):
-    """Where the code comes from, and the values of its most active units."""
+    """The code to start from (its source and number), and the values of the most active units."""
 
     start: str
     number: int
@@ -229,11 +229,11 @@ class UnitsState(NamedTuple):
 
 
 class UnitsExplorer(Explorer[UnitsState]):
-    """What does each of the most active units of a code do, with the others held?
+    """What does each of the most active units of a code change if the others stay fixed?
 
     Args:
         model: a variational autoencoder with at least five units; the shipped one unless given.
-        images: whose test half is encoded; Fashion-MNIST unless given.
+        images: the data set whose test images are encoded; Fashion-MNIST unless given.
 
     Raises:
         InputError: the code has fewer than five units.
@@ -299,19 +299,19 @@ class UnitsExplorer(Explorer[UnitsState]):
                 self.controls[f"u{i}"].value = value
 
     def code(self, state: UnitsState) -> Float[Tensor, "k"]:
-        """The code of the start with the sliders' values in place."""
+        """The code to start from, with the values of the sliders in its most active units."""
         z = self.codes[state.start][state.number].clone()
         z[self.units] = torch.tensor(state[2:])
         return z
 
     def _values(self, start: str, number: int) -> list[float]:
-        """Those of the most active units, as the sliders can have them."""
+        """The values of the most active units, clamped and rounded to values of the sliders."""
         values = self.codes[start][number, self.units].clamp(-LIMIT, LIMIT).tolist()
         return [round(value, 1) for value in values]
 
 
 class WayState(NamedTuple):
-    """Two test images, and a place on one of two ways between their codes."""
+    """Two test images, and a position on one of two paths between their codes."""
 
     first: int = 0
     second: int = 2
@@ -320,19 +320,19 @@ class WayState(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """Images decoded at equal steps along a way, and what the judge takes each for."""
+    """Images decoded at equal steps along a path, and the class that the judge gives to each."""
 
     images: Float[Tensor, "frames c h w"]
     names: list[str]
 
 
 class WayExplorer(Explorer[WayState]):
-    """What lies between two images, on a straight line of codes and on an arc?
+    """Which images lie between two test images, on a straight line of codes and on an arc?
 
     Args:
         model: a variational autoencoder; the shipped one unless given.
-        images: whose test half is encoded; Fashion-MNIST unless given.
-        judge: names what it sees on the way; the frozen one unless given.
+        images: the data set whose test images are encoded; Fashion-MNIST unless given.
+        judge: the classifier that names the decoded images; the frozen one unless given.
     """
 
     def __init__(
@@ -345,7 +345,7 @@ class WayExplorer(Explorer[WayState]):
         self.images, self.judge = images or load("fashion_mnist"), judge or load_judge()
         self.x = self.images.test.x[:SHOWN]
         self.codes = in_batches(self.model.encode, self.x)
-        self.strip = lru_cache(maxsize=4)(self._strip)  # the place on the way does not change it
+        self.strip = lru_cache(maxsize=4)(self._strip)  # a strip is the same for all positions
         self.ways: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
             "straight": torch.lerp,
             "on an arc": slerp,
@@ -395,7 +395,7 @@ class WayExplorer(Explorer[WayState]):
         )
 
     def along(self, state: WayState, kind: str, position: float) -> Float[Tensor, "k"]:
-        """The code at a place on one of the ways, 0 <= position <= 1."""
+        """The code at a position on the path of this kind, 0 <= position <= 1."""
         return self.ways[kind](self.codes[state.first], self.codes[state.second], position)
 
     def _strip(self, first: int, second: int, kind: str) -> Strip:

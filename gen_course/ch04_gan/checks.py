@@ -1,4 +1,4 @@
-"""Checks for chapter 04: two losses, one turn of the discriminator, modes, and R1."""
+"""Checks for chapter 04: the objective, the losses, a step of the discriminator, modes, R1."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,7 +46,7 @@ def check_value(function: Callable) -> str:
 
 @exercise
 def check_losses(losses: Callable) -> str:
-    """losses(real, fake): what D descends (-V), and the non-saturating loss of G, from logits."""
+    """losses(real, fake): D's loss -V and G's non-saturating loss, from the logits."""
     real, fake = _logits()
     pair = losses(real, fake)
     require(
@@ -107,7 +107,7 @@ def _one_number(loss: Any) -> Tensor:
 
 
 class _Recorder(nn.Module):
-    """A network that remembers in which mode it was called, and with what."""
+    """A linear layer that records, for each call, its mode (training or not) and its input."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -121,11 +121,11 @@ class _Recorder(nn.Module):
 
 @exercise
 def check_discriminator_step(step: Callable) -> str:
-    """step(G, D, optimiser, x, z): one turn of D, nothing else moves; returns D's loss."""
+    """step(G, D, optimiser, x, z) updates D once, leaves G unchanged, and returns D's loss."""
     g, d = _Recorder(3, 2), _Recorder(2, 1)
-    d.eval()  # as whoever drew samples has left it
+    d.eval()  # as after drawing samples
     x, z = torch.randn(64, 2) + 2.0, torch.randn(64, 3)
-    for parameter in d.parameters():  # left over from G's turn, in which D's are of no interest
+    for parameter in d.parameters():  # old gradients, as a turn of G leaves them in D
         parameter.grad = torch.full_like(parameter, 100.0)
     before = [[p.detach().clone() for p in net.parameters()] for net in (g, d)]
     rate, right = 0.1, _right_step(g.layer, d.layer, x, z)
@@ -182,7 +182,7 @@ def _check_calls(d: _Recorder, x: Tensor, fakes: Tensor) -> None:
 
 
 def _check_move(moved: list[Tensor], right: list[Tensor]) -> None:
-    """moved and right: how D's weight and bias were changed, and the gradient of -V."""
+    """Compare D's step, divided by the learning rate, with the gradient of -V (weight and bias)."""
     flat, wanted = (torch.cat([p.flatten() for p in part]).detach() for part in (moved, right))
     require(flat.abs().max() > 0, "D did not move: call backward() and then optimiser.step().")
     for wrong, why in (
@@ -211,7 +211,7 @@ def check_covered_modes(count: Callable) -> str:
         return (means[mode] + torch.tensor([dx, dy])).repeat(n, 1)
 
     few = place(1, 8, 0.2)  # 0.8 % of all 1,000, but more than 1 % of those near a mode
-    corner = place(2, 100, 1.3, 1.3)  # within 3 sigma each way, 1.84 away
+    corner = place(2, 100, 1.3, 1.3)  # within 3 sigma = 1.5 on each axis, but 1.84 away
     narrow = place(3, 100, 1.0)  # 2 sigma away
     x = torch.cat([place(0, 92, 0.0), few, corner, narrow, place(4, 700, 0.0, 1.6)])
     right = modes(x, Mixture("five", means, sigma)).covered
@@ -232,7 +232,7 @@ def check_covered_modes(count: Callable) -> str:
 
 @exercise
 def check_squared_slope(penalty: Callable) -> str:
-    """penalty(D, x): E ||grad_x f(x)||^2, one number through which D's weights get gradients."""
+    """penalty(D, x): E ||grad_x f(x)||^2 as one number, differentiable in D's weights."""
     torch.manual_seed(0)
     d = nn.Sequential(nn.Flatten(), nn.Linear(4, 5), nn.Softplus(), nn.Linear(5, 1))
     x = torch.randn(6, 1, 2, 2)

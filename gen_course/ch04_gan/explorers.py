@@ -1,4 +1,7 @@
-"""Explorers of chapter 04: a game replayed, a latent walk, and mode collapse live."""
+"""Explorers of chapter 04: a recorded GAN training, a latent walk, and mode collapse live.
+
+A game is the training of a GAN in the plane.
+"""
 
 import threading
 import time
@@ -31,26 +34,26 @@ FILMS = "gan-plane.npz"  # in the folder of the shipped weights
 SHIPPED = "gan"  # name of the shipped weights
 SIDE = 400  # of the picture of the plane
 SEEDS = 100  # latent codes that a slider reaches
-FRAMES = 9  # along the way between two codes
+FRAMES = 9  # images generated between two codes
 
 
 class Film(NamedTuple):
-    """One game, frame by frame."""
+    """The training of a GAN in the plane, recorded frame by frame."""
 
     steps: np.ndarray
     """Training steps done, (frames,)."""
     field: np.ndarray
     """255 D(x) over the plane, (frames, n, n)."""
     samples: np.ndarray
-    """(frames, m, 2)."""
+    """Samples of G, (frames, m, 2)."""
     pull: np.ndarray
-    """Where G's loss sends the first samples, (frames, k, 2)."""
+    """Minus the gradient of G's loss at the first k samples, (frames, k, 2)."""
     losses: np.ndarray
-    """D's and G's, (frames, 2)."""
+    """The losses of D and of G, (frames, 2)."""
 
 
 def load_films() -> dict[str, Film]:
-    """The shipped games by the names of their rules.
+    """Load the shipped films: name of the rules -> film.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -68,18 +71,18 @@ def load_films() -> dict[str, Film]:
 
 
 class FilmState(NamedTuple):
-    """Which game, and which frame of it."""
+    """The film, and the frame that is shown."""
 
     game: str
     frame: int = 0
 
 
 class TrainingScrubber(Explorer[FilmState]):
-    """What do D and G do, step by step, under other rules?
+    """How do D and G change during training under different rules?
 
     Args:
         films: name -> film; the shipped ones unless given.
-        mixture: what G is to learn; the eight Gaussians unless given.
+        mixture: the distribution that G learns; the eight Gaussians unless given.
     """
 
     def __init__(self, films: Mapping[str, Film] | None = None, mixture: Mixture | None = None):
@@ -137,7 +140,7 @@ class TrainingScrubber(Explorer[FilmState]):
 
 
 class WalkState(NamedTuple):
-    """Two codes, the way from one to the other, and one unit moved."""
+    """Two codes, a position between them (0 to 1), and a shift of one unit of z."""
 
     start: int = 0
     end: int = 1
@@ -147,10 +150,10 @@ class WalkState(NamedTuple):
 
 
 class LatentWalk(Explorer[WalkState]):
-    """What does the generator draw between two codes, and if one unit of z moves?
+    """What does the generator draw between two codes, and when one unit of z changes?
 
     Args:
-        model: draws images; the shipped one unless given.
+        model: a GAN of images; the shipped one unless given.
     """
 
     def __init__(self, model: Adversarial | None = None):
@@ -205,13 +208,13 @@ class LatentWalk(Explorer[WalkState]):
         )
 
     def code(self, state: WalkState, position: float) -> Float[Tensor, "1 latent"]:
-        """The code at a position of the way, 0 to 1, with the unit moved."""
+        """The code at a position between the two codes (0 to 1), with the shift added."""
         z = between(self.codes[state.start], self.codes[state.end], position)[None].clone()
         z[0, state.unit] += state.shift
         return z
 
     def draw_codes(self) -> None:
-        """Go to two other codes."""
+        """Choose two other codes at random."""
         with self.together():
             for name in ("start", "end"):
                 others = [k for k in range(SEEDS) if k != self.controls[name].value]
@@ -219,12 +222,12 @@ class LatentWalk(Explorer[WalkState]):
 
 
 LAB_SIDE = 380  # of the picture of the plane in the lab
-EVERY = 0.4  # seconds between two pictures of a game
+EVERY = 0.4  # seconds between two pictures of a running game
 RATIOS = {"1 : 1": (1, 1), "G 5 : D 1": (5, 1), "G 1 : D 5": (1, 5)}
 
 
 class Frames(widgets.DOMWidget):
-    """A control that no one sees: how many pictures of games there have been."""
+    """An invisible control that counts the pictures of games, so that each new one is drawn."""
 
     value = traitlets.Int(0)
     label = "pictures of games"
@@ -242,7 +245,7 @@ class LabState(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """What a game is at."""
+    """A game at one training step."""
 
     step: int
     scene: Scene
@@ -250,11 +253,11 @@ class Moment(NamedTuple):
 
 
 class CollapseLab(Explorer[LabState]):
-    """Which rules make a generator forget modes, and which bring them back?
+    """Which rules make a generator lose modes, and which bring them back?
 
     Args:
-        last: training steps of a game.
-        batch_size: points a step.
+        last: number of training steps of a game.
+        batch_size: points in a training step.
     """
 
     def __init__(self, last: int = 1_500, batch_size: int = 256):
@@ -289,11 +292,11 @@ class CollapseLab(Explorer[LabState]):
 
     @property
     def running(self) -> bool:
-        """Is a game being played?"""
+        """Whether a game is running."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Play a new game by the rules chosen, in the background; one that is played ends."""
+        """Stop the running game, if any, and start one with the chosen rules in the background."""
         self.stop()
         self.moments, self.trouble = [], ""
         self.rules = _words(self.state)
@@ -303,13 +306,13 @@ class CollapseLab(Explorer[LabState]):
         self._thread.start()
 
     def stop(self) -> None:
-        """End the game, if there is one, and wait until it has ended: a few milliseconds."""
+        """Stop the running game, if any, and wait for its end, which takes a few milliseconds."""
         self._stop.set()
         if self.running:
             self._thread.join()
 
     def clear(self) -> None:
-        """End the game and forget it."""
+        """Stop the running game, if any, and delete its pictures."""
         self.stop()
         self.moments, self.rules, self.trouble = [], "", ""
         self._drawn = None

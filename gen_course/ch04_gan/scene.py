@@ -1,4 +1,4 @@
-"""The state of a game in the plane: D on a grid, samples of G, and the gradient that moves them."""
+"""A GAN in the plane at one moment: D on a grid, samples of G, and the gradient that moves them."""
 
 from typing import NamedTuple
 
@@ -11,20 +11,27 @@ from gen_lib.models.gan import LOSSES, Adversarial
 
 
 class Scene(NamedTuple):
-    """A game in the plane at one moment."""
+    """D, samples of G and their gradients at one moment of the training."""
 
     field: Float[Tensor, "n n"]
     """D(x) on a grid over [-3, 3]^2, rows from below."""
     samples: Float[Tensor, "m 2"]
-    """G(z) for given z."""
+    """The points G(z) for given codes z."""
     pull: Float[Tensor, "m 2"]
-    """Where G's loss sends each sample: minus its gradient there."""
+    """Minus the gradient of m times G's loss at each sample: the direction that lowers the loss."""
 
 
 def scene(
     model: Adversarial, z: Float[Tensor, "m latent"], x: Float[Tensor, "m 2"], n: int = 40
 ) -> Scene:
-    """What the players do now: for the latent z, beside the real points x, the field n by n."""
+    """Evaluate the model as it is now.
+
+    Args:
+        model: a GAN of points in the plane.
+        z: codes, from which G makes the samples.
+        x: real points; the relativistic loss compares each sample with one of them.
+        n: points of the grid in each direction.
+    """
     grid = plots.plane(n)
     with torch.no_grad():
         field = model.logits(grid[:, :, None, None]).sigmoid().reshape(n, n)

@@ -1,4 +1,4 @@
-"""Checks for chapter 05: cycle, identity, two discriminators, the pool, the generators' turn."""
+"""Checks for chapter 05: the losses, the pool of past translations, and the generators' step."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,10 @@ from gen_lib.models.cyclegan import adversarial_loss, discriminator_loss, distan
 
 
 class _Networks:
-    """Two generators and two discriminators that no two mistakes confuse, and a batch of each."""
+    """Two generators, two discriminators, and a batch of each domain, all random.
+
+    Their values are such that different mistakes give different losses.
+    """
 
     def __init__(self):
         torch.manual_seed(0)
@@ -31,7 +34,7 @@ class _Networks:
 
 
 def _one_number(got: Any) -> Tensor:
-    """A loss as one number through which gradients flow."""
+    """Raise unless the loss is one number through which gradients flow; return it."""
     loss = number(got, "average over the pixels and the images")
     require(loss.requires_grad, "No gradient flows from your loss: do not detach, do not call item")
     return loss
@@ -72,7 +75,7 @@ def check_cycle_loss(loss: Callable) -> str:
 
 
 def _check_both_learn(got: Tensor, n: _Networks) -> None:
-    """Both generators get the gradients of the whole cycle, the inner ones' included."""
+    """Check that both generators get the gradient of the whole cycle, nothing being detached."""
     for net, name in ((n.g, "G"), (n.f, "F")):
         wanted = torch.autograd.grad(n.cycle(), net.weight)[0]
         found = torch.autograd.grad(got, net.weight, retain_graph=True, allow_unused=True)[0]
@@ -146,7 +149,7 @@ def _check_discriminator(
     real: tuple[Tensor, Tensor],
     fake: tuple[Tensor, Tensor],
 ) -> None:
-    """real and fake: those of the right domain, then those of the other one."""
+    """Check one loss; real and fake hold images of the discriminator's domain, then the other's."""
     right = discriminator_loss(d(real[0]), d(fake[0]))
     swapped = (
         f"{name} looks at the wrong domain: D_X tells x from F(y), both of A, and D_Y tells y from "
@@ -180,7 +183,7 @@ def _absolute(real: Tensor, fake: Tensor) -> Tensor:
 
 @exercise
 def check_exchange(exchange: Callable) -> str:
-    """exchange(pool, new, size, rng): one image in, one out; the list holds ``size``."""
+    """exchange(pool, new, size, rng) takes one image and returns one; the list holds ``size``."""
     rng = torch.Generator().manual_seed(0)
     pool: list[Tensor] = []
     for k in range(20):
@@ -228,7 +231,7 @@ def check_generators_turn(turn: Callable) -> str:
     n = _Networks()
     players, judges = nn.ModuleList([n.g, n.f]), nn.ModuleList([n.d_x, n.d_y])
     for parameter in players.parameters():
-        parameter.grad = torch.full_like(parameter, 100.0)  # left over from another turn
+        parameter.grad = torch.full_like(parameter, 100.0)  # old gradients from another turn
     right = n.adversarial() + 3 * n.cycle() + 2 * n.identity()
     wanted = torch.autograd.grad(right, list(players.parameters()))
     wrong = _wrong_turns(n)

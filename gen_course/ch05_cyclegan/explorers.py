@@ -1,4 +1,4 @@
-"""Explorers of chapter 05: there and back again, and the weights of the losses."""
+"""Explorers of chapter 05: translations and their cycles, and the weights of the losses."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -42,11 +42,11 @@ WAYS: dict[str, tuple[str, Literal["A", "B"]]] = {
     "Twemoji to Noto": ("emoji", "A"),
 }
 NOISE = 0.2  # largest standard deviation
-COLUMNS = (0, 176, 352, 528)  # of four pictures, five page pixels a pixel
+COLUMNS = (0, 176, 352, 528)  # left edges of four pictures, each enlarged five times
 
 
 class Ends(NamedTuple):
-    """Images to translate, what they should become, and the domain to reach."""
+    """Images to translate, their true partners, their names, and the target domain."""
 
     x: Float[Tensor, "n c h w"]
     y: Float[Tensor, "n c h w"]
@@ -60,7 +60,7 @@ class Ends(NamedTuple):
 
 
 def ends(pairs: TwoDomains, to: Literal["A", "B"]) -> Ends:
-    """The first pairs, seen from the domain that is to be left."""
+    """At most ``SHOWN`` evenly spaced pairs, for translation to the domain ``to``."""
     source, target = (pairs.a, pairs.b) if to == "B" else (pairs.b, pairs.a)
     few = spread(len(source))
     names = [source.captions[k].name.replace("_", " ") for k in few.tolist()]
@@ -68,12 +68,12 @@ def ends(pairs: TwoDomains, to: Literal["A", "B"]) -> Ends:
 
 
 def spread(n: int) -> Tensor:
-    """The places of at most ``SHOWN`` of n pictures, evenly spread."""
+    """Indices of at most ``SHOWN`` of n pictures, evenly spaced."""
     return torch.linspace(0, n - 1, min(SHOWN, n)).round().long()
 
 
 class TranslatorState(NamedTuple):
-    """From where to where, which picture, and the noise on its translation."""
+    """The direction of translation, the picture, and the noise added to its translation."""
 
     way: str
     image: int = 0
@@ -81,7 +81,7 @@ class TranslatorState(NamedTuple):
 
 
 class Translated(NamedTuple):
-    """A picture and what becomes of it, each (c, h, w)."""
+    """An image x, its translation, the translation back, and the true partner y, (c, h, w) each."""
 
     x: Tensor
     g_x: Tensor
@@ -90,7 +90,7 @@ class Translated(NamedTuple):
 
 
 class TranslatorExplorer(Explorer[TranslatorState]):
-    """What does G make of a picture, and does F bring it back?
+    """How does a translator change a picture, and does translating it back restore it?
 
     Args:
         models: domains -> translator; the shipped ones unless given.
@@ -138,13 +138,13 @@ class TranslatorExplorer(Explorer[TranslatorState]):
         )
 
     def translated(self, state: TranslatorState) -> Translated:
-        """There, and back from the translation with noise on it."""
+        """Translate the picture of a state, add its noise, and translate back."""
         model = self.models[WAYS[state.way][0]]
         return there_and_back(model, self.ends[state.way], state.image, state.noise)
 
 
 def there_and_back(model: Translates, e: Ends, image: int, noise: float = 0.0) -> Translated:
-    """A translation, and the way back from it after Gaussian noise of this standard deviation."""
+    """Translate an image, add Gaussian noise of this standard deviation, and translate back."""
     x = e.x[image][None]
     g_x = in_batches(lambda v: model.translate(v, to=e.to), x).clamp(-1, 1)
     eps = torch.randn(g_x.shape, generator=torch.Generator().manual_seed(0))
@@ -168,7 +168,7 @@ def draw_rows(canvas: Canvas, *rows: Mapping[str, Tensor | None]) -> None:
 
 
 class MixerState(NamedTuple):
-    """The weights of two losses, a direction and a picture."""
+    """The weights of two losses, a direction of translation and a picture."""
 
     cycle: float
     identity: float
@@ -177,14 +177,14 @@ class MixerState(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Means over the shown pictures, in dB."""
+    """Mean PSNR in dB: of translations against true partners, of round trips against originals."""
 
     there: float
     back: float
 
 
 class MixerExplorer(Explorer[MixerState]):
-    """What do more cycle loss and more identity loss do?
+    """How do the weights of the cycle loss and of the identity loss change the translations?
 
     Args:
         models: (lambda_cycle, lambda_identity) -> translator; the shipped ones unless given.
@@ -238,7 +238,7 @@ class MixerExplorer(Explorer[MixerState]):
         )
 
     def translated(self, state: MixerState) -> Translated:
-        """A picture there and back."""
+        """Translate the picture of a state, and translate it back."""
         return there_and_back(
             self.models[state.cycle, state.identity], self.ends[state.way], state.image
         )
@@ -250,7 +250,7 @@ class MixerExplorer(Explorer[MixerState]):
         return Figures(psnr(g_x, e.y), psnr(back, e.x))
 
     def _table(self, canvas: Canvas, title: str, which: int, state: MixerState) -> None:
-        """A figure for every mixture, the present one in colour."""
+        """Draw a figure for each pair of weights; that of the state is in colour."""
         left, top = 560, 196 * which
         canvas.text(title, left, top)
         canvas.text("λ cycle", left, top + 20, FAINT)

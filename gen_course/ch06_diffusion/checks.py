@@ -1,4 +1,4 @@
-"""Checks for chapter 06: closed-form noise, two steps back, the loss with labels, guidance."""
+"""Checks for chapter 06: x_t in closed form, ancestral and DDIM steps, the loss, guidance."""
 
 from collections.abc import Callable, Iterator
 
@@ -51,7 +51,7 @@ def check_alpha_bar(function: Callable) -> str:
 
 @exercise
 def check_noised(noised: Callable) -> str:
-    """noised(x_0, t, eps, table): x_t of (n, 1, h, w) in closed form, a time for each image."""
+    """noised(x_0, t, eps, table): x_t (n, 1, h, w) in closed form, with one time per image."""
     table, t = linear(20, 0.01, 0.3), torch.tensor([1, 4, 9, 20])
     x_0, eps = torch.randn(2, 4, 1, 3, 3)
     got = noised(x_0.clone(), t.clone(), eps.clone(), table)
@@ -68,7 +68,7 @@ def check_noised(noised: Callable) -> str:
 
 
 def _wrong_scales(table: Table, t: Tensor) -> Iterator[tuple[Tensor, Tensor, str]]:
-    """What image and noise are multiplied by in classic mistakes."""
+    """Factors of the image and of the noise in common mistakes, and the message for each."""
     bar, alpha, beta = (_column(v[t]) for v in (table.alpha_bar, table.alpha, table.beta))
     signal, sigma = bar.sqrt(), (1 - bar).sqrt()
     for near in (t - 1, (t + 1).clamp(max=len(table.beta) - 1)):
@@ -204,12 +204,12 @@ def check_ddim_step(step: Callable) -> str:
     return "the estimated x_0, noised again with the same eps as far as s."
 
 
-NOTHING = 10  # the label that says nothing, where there are ten classes
-HIDDEN = 0.1  # share of the labels that a loss hides
+NOTHING = 10  # the label that means "no label"; the classes are 0 ... 9
+HIDDEN = 0.1  # share of the labels that the loss replaces by NOTHING
 
 
 class _Spy(nn.Module):
-    """A network that remembers what it is told, and whose answer depends on all of it."""
+    """A network that records its inputs; its output depends on x_t and on the labels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -226,7 +226,7 @@ class _Spy(nn.Module):
 def check_loss(loss: Callable) -> str:
     """loss(network, x_0, labels, table, rng): E ||network(x_t, t, labels) - eps||^2.
 
-    A tenth of the labels, drawn anew each time, is replaced by 10, which says nothing.
+    A random tenth of the labels is replaced by 10, which means "no label".
     """
     network, table, n = _Spy(), linear(10, 0.05, 0.5), 6_000
     x_0, labels = torch.rand(n, 1, 2, 2) * 2 - 1, torch.arange(n) % NOTHING
@@ -235,7 +235,7 @@ def check_loss(loss: Callable) -> str:
     require(len(network.told) == 1, "Call the network once, on the whole batch.")
     x_t, t, told = network.told[0]
     _check_times(t, n, int(table.last))
-    eps = table.noise_in(x_t, t.double(), x_0)  # what the noise must have been
+    eps = table.noise_in(x_t, t.double(), x_0)  # the noise that gives this x_t
     _check_what_is_seen(eps, t)
     _check_hidden(told, labels)
     y = network(x_t, t, told)

@@ -1,4 +1,4 @@
-"""Explorers of chapter 06: schedules, the reverse process, its field, and guidance."""
+"""Explorers of chapter 06: schedules, the reverse process, its vector field, and guidance."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -32,7 +32,7 @@ STRIP = 7  # pictures of a film strip
 
 
 class ScheduleState(NamedTuple):
-    """A schedule, the time as a share of all of it, an image and a draw of the noise."""
+    """A schedule and its parameters, the time as t / T, a test image and a draw of the noise."""
 
     schedule: str = "linear"
     T: int = 1000
@@ -46,7 +46,7 @@ class ScheduleExplorer(Explorer[ScheduleState]):
     """How much of an image is left at the time t, and what decides that?
 
     Args:
-        images: whose test half is shown; Fashion-MNIST unless given.
+        images: the data set whose test images are shown; Fashion-MNIST unless given.
     """
 
     def __init__(self, images: ImageSet | None = None):
@@ -140,20 +140,20 @@ def make(state: ScheduleState) -> Schedule:
 
 
 def all_times(schedule: Schedule) -> Float[Tensor, "points"]:
-    """From 0 to the last time: as many as a curve has points, as near as the schedule has them."""
+    """``POINTS`` times from 0 to the last, equally spaced; rounded if t must be a whole number."""
     t = torch.linspace(0, schedule.last, POINTS, dtype=torch.float64)
     return t if isinstance(schedule, Straight) else t.round()
 
 
 class Recording(NamedTuple):
-    """A reverse process, state by state."""
+    """The states of a reverse process, from noise to image."""
 
     t: list[float]
-    """The time as a share of all of it, from 1 to 0."""
+    """t / T of each state, from 1 to 0."""
     x: Float[Tensor, "frames n c h w"]
     """x_t."""
     x_0: Float[Tensor, "frames n c h w"]
-    """What the network takes for x_0 there."""
+    """The network's estimate of x_0 from x_t."""
     calls: list[int]
     """Network calls so far."""
 
@@ -170,7 +170,7 @@ def recorded(states: Iterable[State]) -> Recording:
 
 
 class ReverseState(NamedTuple):
-    """Which process, how far of it, and which of its samples."""
+    """The recording, the share of its steps that is done, and the number of the sample."""
 
     way: str
     done: float = 0.5
@@ -178,13 +178,13 @@ class ReverseState(NamedTuple):
 
 
 class ReverseScrubber(Explorer[ReverseState]):
-    """What does a reverse process have in hand at every step, and what does it take that for?
+    """How do x_t and the network's estimate of x_0 change during the reverse process?
 
     Args:
-        recordings: name -> recording, all of equally many samples.
+        recordings: name -> recording, all with the same number of samples.
 
     Raises:
-        InputError: there are none.
+        InputError: there are no recordings.
     """
 
     def __init__(self, recordings: Mapping[str, Recording]):
@@ -246,17 +246,17 @@ def _number(value: Tensor) -> str:
     return f"{value:.2f}".replace("-", "−")
 
 
-SIDE, LIMIT = 300, 3.0  # of the picture of the plane: pixels of the page, units from its middle
-ARROWS, ARROW = 13, 0.4  # arrows each way; length of the longest, in units of the plane
+SIDE, LIMIT = 300, 3.0  # side in page pixels of a picture of the plane; it shows [-LIMIT, LIMIT]^2
+ARROWS, ARROW = 13, 0.4  # arrows per row and column; length of the longest, in units of the plane
 PARTICLES = 300
 CALLS = (5, 10, 20, 40)
-KEPT_PATHS = 100  # paths that are remembered
-FRAMES = 21  # of the field, over all of the time
+KEPT_PATHS = 100  # paths kept in the cache
+FRAMES = 21  # times from noise to data at which the fields are computed
 SAMPLERS: dict[str, type[Sampler]] = {"Heun": Heun, "DDIM": DDIM, "ancestral": Ancestral}
 
 
 class FieldState(NamedTuple):
-    """Which process, from which noise, its network calls, and how far it is on its way back."""
+    """The sampler, its network calls, the share of its steps done, and the draw of the noise."""
 
     sampler: str = "Heun"
     calls: int = 20
@@ -265,20 +265,20 @@ class FieldState(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A denoiser over the plane, at all frames, from noise to data."""
+    """The output of a denoiser in the plane at ``FRAMES`` times, from noise to data."""
 
     arrows: Float[Tensor, "frames points 2"]
-    """Where the points of a grid are sent: x_0 - eps."""
+    """x_0 - eps at the points of a grid: the direction in which they move."""
     seen: Float[Tensor, "frames n 2"]
-    """What it takes for x_0 in noised data."""
+    """Estimates of x_0 from noised data."""
 
 
 class FieldExplorer(Explorer[FieldState]):
-    """Where is every point sent at every time, and is the learnt field the exact one?
+    """How do points move in the reverse process, and is the learnt vector field the exact one?
 
     Args:
-        model: what was learnt.
-        mixture: what it was trained on; the eight Gaussians unless given.
+        model: a trained diffusion model of points in the plane.
+        mixture: the distribution it was trained on; the eight Gaussians unless given.
     """
 
     def __init__(self, model: PlaneDiffusion, mixture: Mixture | None = None):
@@ -334,7 +334,7 @@ class FieldExplorer(Explorer[FieldState]):
         )
 
     def points(self, name: str, state: FieldState) -> Float[Tensor, "n 2"]:
-        """The particles of a field in the last step begun by then."""
+        """The particles that a field moves, after the share ``done`` of the steps, rounded down."""
         path = self.path(name, state.sampler, state.calls, state.draw)
         return path[int(state.done * (len(path) - 1) + 1e-6)]
 
@@ -344,7 +344,7 @@ class FieldExplorer(Explorer[FieldState]):
         eps, places = torch.randn(x_0.shape, generator=rng), self.grid[:, :, None, None]
         arrows, seen = [], []
         with torch.no_grad():
-            for t in self.times.clamp(min=0.02 * self.schedule.last):  # eps means nothing at 0
+            for t in self.times.clamp(min=0.02 * self.schedule.last):  # eps is undefined at t = 0
                 there = denoise(places, t)
                 arrows.append((there.x_0 - there.eps).flatten(1))
                 seen.append(denoise(self.schedule.noised(x_0, t, eps), t).x_0.flatten(1))
@@ -365,7 +365,7 @@ class FieldExplorer(Explorer[FieldState]):
 
 
 def _pixels(points: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-    """Places in a picture of the plane, from its upper left corner."""
+    """Positions in page pixels from the upper left corner of a picture of the plane."""
     return SIDE * (points * torch.tensor([1.0, -1.0]) + LIMIT) / (2 * LIMIT)
 
 
@@ -381,12 +381,12 @@ def _arrows(
 
 LABELS = "diffusion-labels"  # name of the shipped weights
 SAMPLES, COLUMNS = 10, 5
-GUIDED_CALLS = 30  # of a sample with guidance: each second of waiting is one too many
-KEPT_SETS = 2  # sets of samples that are remembered: those shown
+GUIDED_CALLS = 30  # network calls of a sample with guidance; few, to keep the wait short
+KEPT_SETS = 2  # sets of samples kept in the cache: the two that are shown
 
 
 class GuidanceState(NamedTuple):
-    """What to draw, how strongly to insist on it, and from which noise."""
+    """The class of the samples, the guidance weight, and the seed of the noise."""
 
     label: str
     weight: float = 2.0
@@ -394,22 +394,22 @@ class GuidanceState(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Samples for one label, and what can be said of them."""
+    """Samples for one label, and two figures that describe them."""
 
     x: Float[Tensor, "n c h w"]
     taken: int
-    """How many of them the judge takes for the label."""
+    """Number of samples that the judge assigns to the label."""
     apart: float
-    """Mean distance between two of them."""
+    """Mean distance between two samples."""
 
 
 class GuidanceExplorer(Explorer[GuidanceState]):
-    """What does a guidance weight buy, and what does it cost?
+    """How does the guidance weight change the accuracy and the variety of samples?
 
     Args:
-        model: knows labels; the shipped one unless given.
-        judge: says what it takes a sample for; the frozen one unless given.
-        names: of the labels; those of Fashion-MNIST unless given.
+        model: a diffusion model with labels; the shipped one unless given.
+        judge: the classifier of the samples; the frozen one unless given.
+        names: the names of the labels; those of Fashion-MNIST unless given.
     """
 
     def __init__(
@@ -428,7 +428,7 @@ class GuidanceExplorer(Explorer[GuidanceState]):
             "seed": index_slider("seed", 9),
         }
         for control in (controls["weight"], controls["seed"]):
-            control.continuous_update = False  # each value takes a sampler's time
+            control.continuous_update = False  # each new value runs the sampler
         super().__init__(GuidanceState(self.names[0]), controls, Size(880, 252))
 
     @override
@@ -454,7 +454,7 @@ class GuidanceExplorer(Explorer[GuidanceState]):
         x = self.model.sample(
             SAMPLES,
             torch.Generator().manual_seed(state.seed),
-            calls=GUIDED_CALLS if state.weight else GUIDED_CALLS // 2,  # as many steps
+            calls=GUIDED_CALLS if state.weight else GUIDED_CALLS // 2,  # equally many steps
             labels=torch.full((SAMPLES,), number),
             guidance=state.weight,
         ).detach()
@@ -463,7 +463,7 @@ class GuidanceExplorer(Explorer[GuidanceState]):
 
 
 def _grid(canvas: Canvas, x: Float[Tensor, "n c h w"], left: int, factor: int) -> None:
-    """Rows of five images, one page pixel or more between each two."""
+    """Draw images in rows of five, with gaps of ``factor`` - 1 page pixels."""
     gap = factor - 1
     for number, image in enumerate(x):
         row, column = divmod(number, COLUMNS)

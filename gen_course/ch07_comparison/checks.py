@@ -1,4 +1,4 @@
-"""Checks for chapter 07: counting classes, covering data, comparing sets, and not being beaten."""
+"""Checks for chapter 07: effective classes, coverage, kernel distance, and undominated rows."""
 
 from collections.abc import Callable
 

@@ -1,13 +1,14 @@
-"""Which family for which purpose? Four criteria, read from a table of runs.
+"""Rank the model families by the lecture's four criteria, from a table of runs.
 
-The lecture's criteria are words. Here each is a column of the study's table (``studies/
-comparison.csv``, one row a run) and a way to sum up the runs of a family: their mean, or their
-spread over the seeds, (largest - smallest) / mean. Other readings of the same word stand beside
-the first.
+The lecture names its criteria in words. A reading makes a word measurable: it is a column of the
+study's table (``studies/comparison.csv``, one row per run) and a way to summarise the runs of a
+family, by their mean or by their spread over the seeds, (largest - smallest) / mean. Each criterion
+has several readings, because its word can be understood in several ways.
 
-A score is 0 for the worst family of the table and 1 for the best, with the others between them; on
-a logarithmic scale where it is factors that count (distances, seconds, spreads). A ranking sums the
-scores, weighted by what matters to the reader.
+The score of a reading is 0 for the worst family of the table and 1 for the best. The others lie
+between them on a linear scale if more is better, else on a logarithmic scale, since factors count
+for distances, seconds and spreads. A ranking sorts the families by the weighted mean of their
+scores; the reader chooses the weights.
 """
 
 import math
@@ -19,7 +20,7 @@ Row = Mapping[str, str]
 
 
 class Reading(NamedTuple):
-    """What a criterion is taken to mean."""
+    """One way to measure a criterion."""
 
     column: str
     more_is_better: bool = False
@@ -46,9 +47,9 @@ CRITERIA = {
         "rarest class": Reading("rarest", more_is_better=True),
     },
 }
-"""The lecture's four criteria, each with the names of its readings; the first one is the usual."""
+"""The lecture's four criteria, each with its readings by name; the first is the usual one."""
 USUAL = {criterion: next(iter(readings.values())) for criterion, readings in CRITERIA.items()}
-LEAST = 1e-4  # what counts as 0 on a logarithmic scale
+LEAST = 1e-4  # smaller values count as this one on the logarithmic scale
 
 
 class Place(NamedTuple):
@@ -58,26 +59,26 @@ class Place(NamedTuple):
     total: float
     """The weighted mean of its scores, in [0, 1]."""
     parts: dict[str, float]
-    """What each criterion adds to it."""
+    """What each criterion adds to the total."""
 
 
 def summary(rows: Sequence[Row], reading: Reading) -> dict[str, float]:
-    """Each family's figure by a reading, from the runs that have one."""
+    """Each family's figure by a reading: the mean or the spread of its runs."""
     found: dict[str, list[float]] = {}
     for row in rows:
-        if row["seed"]:  # real images are no run
+        if row["seed"]:  # rows of real images have no seed
             found.setdefault(row["family"], []).append(float(row[reading.column]))
     sum_up = _spread if reading.spread else _mean
     return {family: sum_up(values) for family, values in found.items()}
 
 
 def scores(figures: Mapping[str, float], reading: Reading) -> dict[str, float]:
-    """Figures of families to scores in [0, 1]: the worst gets 0, the best 1, all 1 if all agree.
+    """Map the families' figures to scores in [0, 1]: worst 0, best 1; all 1 if all are equal.
 
     >>> scores({"a": 1.0, "b": 10.0, "c": 100.0}, Reading("seconds_1000"))
     {'a': 1.0, 'b': 0.5, 'c': 0.0}
     """
-    if reading.more_is_better:  # a share
+    if reading.more_is_better:  # linear scale
         scale = dict(figures)
     else:
         scale = {family: -math.log(max(value, LEAST)) for family, value in figures.items()}
@@ -92,9 +93,9 @@ def ranking(
     weights: Mapping[str, float],
     readings: Mapping[str, Reading] = USUAL,
 ) -> list[Place]:
-    """The families, best first, for weights >= 0 of the criteria; equal ones in the table's order.
+    """Rank the families for weights >= 0 of the criteria, best first; ties keep the table's order.
 
-    Without any weight all are equal: every total is 0.
+    If all weights are 0, every total is 0.
     """
     total = sum(weights.values()) or 1.0
     by = {c: scores(summary(rows, reading), reading) for c, reading in readings.items()}

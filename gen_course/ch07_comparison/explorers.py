@@ -1,4 +1,4 @@
-"""Explorer of chapter 07: what matters to you, and which family that speaks for."""
+"""Explorer of chapter 07: a ranking of the model families for weights that the reader sets."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,9 +13,9 @@ from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.explorer import Explorer, Size, slider
 
 COLORS = dict(zip(CRITERIA, (plots.CLASSES[k] for k in (5, 7, 8, 6)), strict=True))
-"""Of the criteria: colours that mean nothing else in the course."""
+"""The colours of the criteria, which mean nothing else in the course."""
 SHOWN_AS = {"quality": "{:.2f}", "stability": "{:.0%}", "speed": "{:.3g} s", "diversity": "{:.2f}"}
-BAR, LENGTH, ROW = 128, 240, 46  # where bars begin, the longest one, the height of a row
+BAR, LENGTH, ROW = 128, 240, 46  # left end of the bars, length of the longest, height of a row
 COLUMNS = {criterion: 470 + 117 * k for k, criterion in enumerate(CRITERIA)}
 
 
@@ -29,7 +29,7 @@ class ChoiceState(NamedTuple):
 
 
 class ChoiceExplorer(Explorer[ChoiceState]):
-    """Which family suits, if you say what matters?
+    """Which model family comes first if the reader weights the criteria?
 
     Args:
         rows: runs of the families, as ``csv.DictReader`` reads them.
@@ -93,5 +93,5 @@ class ChoiceExplorer(Explorer[ChoiceState]):
 
 
 def _named(place: Place) -> str:
-    """The family's name, fit for the beginning of a sentence."""
+    """The family's name with a capital letter, for the beginning of a sentence."""
     return place.family[0].upper() + place.family[1:]

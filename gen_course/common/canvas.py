@@ -39,7 +39,7 @@ class Canvas:
         self.draw = ImageDraw.Draw(self.picture)
 
     def image(self, x: Float[Tensor, "c h w"], left: int, top: int, factor: int) -> None:
-        """Draw an image in [-1, 1]; each of its pixels becomes a square of ``factor`` page pixels."""
+        """Draw an image in [-1, 1], enlarged by ``factor`` (page pixels per pixel), unsmoothed."""
         small = Image.fromarray(_colour(to_uint8(x.detach()).numpy()))
         size = (factor * small.width, factor * small.height)
         self.paste(small, left, top, size, Image.Resampling.NEAREST)
@@ -65,7 +65,7 @@ class Canvas:
         anchor: str = "la",
         size: int = TEXT,
     ) -> None:
-        """Draw a line of text; ``anchor`` is Pillow's: "la" left, "ma" centred, "ra" right-aligned."""
+        """Draw a line of text, anchored as in Pillow: "la" left, "ma" centred, "ra" right."""
         place = (self.scale * left, self.scale * top)
         self.draw.text(place, words, color, font=font(self.scale * size), anchor=anchor)
 

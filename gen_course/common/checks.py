@@ -1,4 +1,4 @@
-"""Helpers for the checks of exercises: three possible outcomes, and tests that explain a failure."""
+"""Helpers for the checks of exercises: three possible outcomes, and tests that explain failures."""
 
 import functools
 from collections.abc import Callable

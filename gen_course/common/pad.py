@@ -27,7 +27,7 @@ class Pad(anywidget.AnyWidget):
 
     x = traitlets.Float(0.5, min=0, max=1).tag(sync=True)  # from the left
     y = traitlets.Float(0.5, min=0, max=1).tag(sync=True)  # from the bottom
-    steps = traitlets.List(traitlets.Int(), [100, 100]).tag(sync=True)  # steps of the point's grid, across and up
+    steps = traitlets.List(traitlets.Int(), [100, 100]).tag(sync=True)  # grid steps, across and up
     background = traitlets.Bytes().tag(sync=True)  # a PNG file
     width = traitlets.Int(380).tag(sync=True)
     height = traitlets.Int(380).tag(sync=True)

@@ -38,7 +38,7 @@ def draw_samples(canvas: Canvas, points: Float[np.ndarray, "m 2"], side: int) ->
 def draw_pull(
     canvas: Canvas, points: Float[np.ndarray, "m 2"], pull: Float[np.ndarray, "k 2"], side: int
 ) -> None:
-    """Draw arrows from the first samples in the direction of their pull, as long as it is strong."""
+    """Draw the pull on the first samples as arrows; the strongest pull has the longest arrow."""
     longest = np.linalg.norm(pull, axis=1).max() + 1e-12
     for start, way in zip(points, ARROW * pull / longest, strict=False):
         tail, head = _place(start.tolist(), side), _place((start + way).tolist(), side)

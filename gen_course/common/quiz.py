@@ -134,7 +134,7 @@ def read_quiz(path: Path) -> list[Question]:
     """Read the questions of a quiz file.
 
     Raises:
-        InputError: the file is not a list of questions, or a question lacks exactly one right choice.
+        InputError: the file is no list of questions, or one of them has not one right choice.
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))

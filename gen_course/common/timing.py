@@ -47,7 +47,7 @@ def measured() -> dict[str, Any]:
 
 
 def stated(chapter: str) -> str:
-    """One sentence: the chapter's minutes on the reference machine, and the estimate for this one."""
+    """One sentence: the chapter's minutes on the reference machine and an estimate for this one."""
     reference = measured()
     if chapter not in reference["minutes"]:
         return "The minutes of this chapter have not been measured yet."

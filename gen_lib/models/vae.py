@@ -17,7 +17,7 @@ Salakhutdinov 2015, arXiv:1509.00519):
 
 The KL has the weight beta of beta-VAE (Higgins et al. 2017, ICLR). Two settings keep units of the
 code from staying unused: beta rises from 0 during a warm-up (Bowman et al. 2015, arXiv:1511.06349),
-and a KL below the free bits is not lowered further (Kingma et al. 2016, arXiv:1606.04934).
+and the KL of a unit is not lowered below its free bits (Kingma et al. 2016, arXiv:1606.04934).
 """
 
 import math
@@ -155,7 +155,6 @@ class VariationalAutoencoder(Model, Reconstructs, Samples):
         """Codes to the means of p(x|z), about [-1, 1]: the decoder's output by default."""
         return self.decoder(z)
 
-    @torch.no_grad()
     def sample(self, n: int, rng: torch.Generator | None = None) -> Images:
         """n new images: the means of p(x|z) for codes z from the prior."""
         z = torch.randn(n, self.latent_size, generator=rng, device=rng.device if rng else None)
@@ -217,7 +216,7 @@ class BernoulliVAE(VariationalAutoencoder):
 class GaussianVAE(VariationalAutoencoder):
     """Grey pixels: p(x|z) = N(y(z), sigma_x^2 I), one learnt sigma_x for all pixels.
 
-    Rybkin, Daniilidis, Levine 2020 (arXiv:2006.13202); a fixed sigma_x gives the squared error.
+    Rybkin, Daniilidis, Levine 2020 (arXiv:2006.13202). A fixed sigma_x fixes the weight of the MSE.
     """
 
     name = "gaussian-vae"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import data_folder
@@ -51,7 +50,13 @@ def load(path: Path, kind: type[M]) -> M:
     try:
         given = dict(json.loads(config)).items()  # JSON turned tuples into lists
         settings = {k: tuple(v) if isinstance(v, list) else v for k, v in given}
-        _check_shapes(found, settings, state)
+        most = max(MOST_TIMES, sum(value.numel() for value in state.values()))
+        if any(isinstance(value, int) and value > most for value in settings.values()):
+            raise ValueError("a setting is larger than the number of weights")
+        with torch.device("meta"):  # takes no memory
+            shapes = {key: value.shape for key, value in found(**settings).state_dict().items()}
+        if shapes != {key: value.shape for key, value in state.items()}:
+            raise ValueError("the weights have other shapes")
         with torch.random.fork_rng(devices=[]):  # for initial weights that are overwritten
             model = found(**settings)
         model.load_state_dict(state)
@@ -61,17 +66,6 @@ def load(path: Path, kind: type[M]) -> M:
             "train them again."
         ) from error
     return model.eval()
-
-
-def _check_shapes(kind: type[Model], settings: dict[str, Any], state: dict[str, Tensor]) -> None:
-    """Refuse settings of another size than the weights before any memory is taken for them."""
-    size = sum(value.numel() for value in state.values())
-    if any(isinstance(value, int) and value > max(size, MOST_TIMES) for value in settings.values()):
-        raise ValueError("a setting is larger than the number of weights")
-    with torch.device("meta"):
-        shapes = {name: value.shape for name, value in kind(**settings).state_dict().items()}
-    if shapes != {name: value.shape for name, value in state.items()}:
-        raise ValueError("the weights have other shapes")
 
 
 def load_pretrained(name: str, kind: type[M]) -> M:

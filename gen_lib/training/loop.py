@@ -9,7 +9,8 @@ and averaging depend on the progress p in [0, 1], the share spent of a budget in
     average = average + (1 - beta_t) (weights - average),   beta_t = (1 - 1/t)^(gamma + 1)
 
 A trained model holds the average of its weights, the power-function average of Karras et al. 2023
-(arXiv:2312.02696, eq. 2). With gamma = 16.97 it covers about the last twentieth of the run.
+(arXiv:2312.02696, eq. 2). With gamma = 16.97 its relative width is 0.05: it covers about the last
+twentieth of the run.
 
 Batches and noise are functions of the seed and the step. So a run that is resumed from a
 ``TrainState`` ends with the same bits as one that never stopped, and several processes

@@ -48,10 +48,7 @@ class History:
 
 
 class TrainState:
-    """A model and everything else that its next training step depends on.
-
-    Batches and noise are functions of the seed and the step, so it holds no random state.
-    """
+    """All that a training step changes: model, history, optimisers and averaged weights."""
 
     def __init__(self, model: Model):
         self.model, self.history = model, History()

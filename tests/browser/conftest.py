@@ -1,4 +1,4 @@
-"""Start one Chromium and one JupyterLab for all browser tests, or say why there is none."""
+"""Start one Chromium and one JupyterLab for all browser tests, or skip them with a reason."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ expect.set_options(timeout=1_000 * PATIENCE)
 
 
 def pytest_collection_modifyitems(items):
-    """Browser tests last: while Playwright runs, no other test could start an event loop."""
+    """Run browser tests last: while Playwright runs, no other test can start an event loop."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
@@ -43,12 +43,12 @@ def browser_context_args(browser_context_args):
 
 @pytest.fixture(scope="session")
 def base_url():
-    """Tests name whole addresses; pytest-playwright's own fixture makes pytest 9 warn."""
+    """Replace pytest-playwright's fixture, which makes pytest 9 warn; it is not needed here."""
 
 
 @pytest.fixture(scope="session")
 def lab_folder(tmp_path_factory) -> Path:
-    """What the server shows: one notebook per widget."""
+    """The folder that the server shows: one notebook per widget."""
     folder = tmp_path_factory.mktemp("notebooks")
     write_notebooks(folder, EXPLORERS | {"quiz": QUIZ})
     return folder
@@ -63,14 +63,14 @@ def lab_server(browser_type_launch_args, lab_folder, tmp_path_factory):
 
 @pytest.fixture
 def lab(lab_server):
-    """The server's address, without the kernels of earlier tests: each holds half a gigabyte."""
+    """The server's address, after the kernels of earlier tests (half a gigabyte each) are ended."""
     shut_down_kernels(lab_server)
     return lab_server
 
 
 @pytest.fixture
 def quiet_page(page):
-    """A page on which nothing goes wrong and that asks nobody but this machine."""
+    """A page; the test fails if it reports an error or sends a request to another machine."""
     errors: list[str] = []
     page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -27,7 +27,7 @@ CHROMIUM_ARGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-PATIENCE = 30  # seconds to wait for what should come within a tenth of one, on a busy machine
+PATIENCE = 30  # seconds to wait for a change; it takes a tenth of one unless the machine is busy
 LAPTOP = {"width": 1366, "height": 768}
 SHOWN = {  # a chapter's explorers that need no argument, by a short name
     "00_start_here": {"kernels": "KernelExplorer"},
@@ -135,7 +135,7 @@ def shut_down_kernels(address: str) -> None:
 
 
 def write_notebooks(folder: Path, codes: Mapping[str, str]) -> None:
-    """One notebook per widget, named by it, that shows it in its second cell."""
+    """Write one notebook per widget, named after it; the second cell shows the widget."""
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     for name, code in codes.items():
         cells = [nbformat.v4.new_code_cell(source) for source in ("import gen_lib", code)]
@@ -159,7 +159,7 @@ def has_widgets(notebook: NotebookNode) -> bool:
 
 
 def open_notebook(page: Page, address: str, name: str) -> None:
-    """Open a notebook, its cells in front and its kernel ready."""
+    """Open a notebook, and wait until it is in front and its kernel is ready."""
     page.goto(address.format(name))
     page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext", timeout=120e3)
     page.evaluate(
@@ -175,7 +175,7 @@ def open_notebook(page: Page, address: str, name: str) -> None:
 
 
 def wait_for_cells(page: Page, minutes: float = 3) -> None:
-    """Until every cell of the notebook in front has run."""
+    """Wait until every cell of the notebook in front has run."""
     page.wait_for_function(
         """() => window.jupyterapp.shell.currentWidget.content.widgets.every(
             cell => cell.model.type !== 'code' || cell.model.executionCount !== null)""",
@@ -205,7 +205,7 @@ def pixels(widget: Locator) -> str:
 
 
 def wait_until(widget: Locator, wanted: Callable[[str], bool], what: str) -> str:
-    """The widget's pixels once they are as wanted."""
+    """Wait until the widget's pixels are as wanted, and return them."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         now = pixels(widget)
@@ -215,12 +215,12 @@ def wait_until(widget: Locator, wanted: Callable[[str], bool], what: str) -> str
 
 
 def wait_for_change(widget: Locator, before: str, what: str) -> str:
-    """The widget's pixels once they differ from those before."""
+    """Wait until the widget's pixels differ from those before, and return them."""
     return wait_until(widget, lambda now: now != before, what)
 
 
 def settle(widget: Locator) -> str:
-    """The widget's pixels once they no longer change."""
+    """Wait until the widget's pixels no longer change, and return them."""
     before = ""
     widget.page.wait_for_timeout(100)
     while (now := pixels(widget)) != before:
@@ -229,7 +229,7 @@ def settle(widget: Locator) -> str:
 
 
 def position(handle: Locator) -> float:
-    """Where a slider stands, from 0 at its least to 1 at its largest value."""
+    """The position of a slider, from 0 at its smallest to 1 at its largest value."""
     low, now, high = (
         float(handle.get_attribute(f"aria-value{k}") or 0) for k in ("min", "now", "max")
     )
@@ -237,7 +237,7 @@ def position(handle: Locator) -> float:
 
 
 def press(handle: Locator, *keys: str) -> None:
-    """Focus by keyboard means, then press."""
+    """Give an element the focus without the mouse, then press the keys."""
     handle.focus()
     for key in keys:
         handle.page.keyboard.press(key)

@@ -46,7 +46,7 @@ def opened(page: Page, lab: str, name: str) -> Locator:
 
 
 def move_everything(explorer: Locator) -> None:
-    """Each slider and each list, by mouse and by keyboard; each time the picture must change."""
+    """Move each slider and list by mouse and by keyboard; the picture must change each time."""
     page = explorer.page
     for number, row in enumerate(explorer.locator(".widget-slider").all()):
         name, share = row.locator(".widget-label").inner_text(), 0.05 + 0.06 * number
@@ -191,7 +191,7 @@ def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
     press(quiz.get_by_role("button", name="Next"), "Enter")
     expect(quiz).to_contain_text("Question 2 of 4")
     press(quiz.get_by_role("radio").nth(0), " ")
-    expect(check).to_be_enabled()  # by the kernel; a key on a disabled button is lost
+    expect(check).to_be_enabled()  # the kernel enables it; before, a key would be lost
     press(check, " ")
     expect(words).to_have_text("Right. 1 of 2 right at the first try.")
 

@@ -37,7 +37,7 @@ def decks(tmp_path_factory):
 
 @pytest.fixture
 def walk(decks, page):
-    """What each slide of a chapter's deck shows; no request leaves the file."""
+    """What each slide of a chapter's deck shows; the deck may not request any other file."""
 
     def walked(chapter):
         notebook = nbformat.read(places.notebook(chapter), as_version=4)

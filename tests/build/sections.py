@@ -4,7 +4,7 @@
     python tests/build/sections.py 03_vae    one chapter
 
 Sections that train, and those that need their result, are left out. This does not run inside
-pytest, where the types of the library are checked more strictly than a notebook has to know.
+pytest, because there the library's types are checked, more strictly than a notebook needs.
 """
 
 import os
@@ -47,7 +47,7 @@ def run(codes: list[str], names: dict[str, object]) -> dict[str, object]:
 
 
 def run_chapter(chapter: str) -> None:
-    """Every section in a namespace of its own, in which only the set-up cell has run."""
+    """Run every section in its own namespace, in which only the set-up cell has run."""
     mpl.use("agg")
     needs = lecturer.needs(chapter)
     (_, setup), *sections = lecturer.sections(chapter)

@@ -1,4 +1,4 @@
-"""The benchmarks' bookkeeping, and what is written from their rows and from the stored studies."""
+"""The benchmarks' arithmetic, and the texts written from their rows and from stored studies."""
 
 import re
 
@@ -20,7 +20,7 @@ def inside(name):
     return re.search(f"(?s)<!-- {name} -->(.*?)<!-- /{name} -->", README)[1]
 
 
-# What is written
+# The texts that are written
 
 
 def test_the_results_are_what_the_benchmarks_measured():

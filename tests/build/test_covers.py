@@ -1,4 +1,4 @@
-"""The long proofs were run on today's code, and what they read is what their stamps cover."""
+"""Reports of long commands belong to the present code, and their stamps cover all they read."""
 
 import ast
 import tomllib

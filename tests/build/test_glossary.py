@@ -1,4 +1,4 @@
-"""The glossary: every marked term has a meaning, a section and its Korean."""
+"""The glossary: every marked term has a meaning, a section and a Korean word."""
 
 import pytest
 

@@ -56,7 +56,7 @@ def test_a_section_of_the_lecture_is_named_once():
     assert "| **10** |" in table
 
 
-# Where one may begin
+# The sections that must run before another one
 
 
 CHAPTERS = places.chapters()

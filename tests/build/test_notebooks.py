@@ -1,4 +1,4 @@
-"""What every committed notebook promises: built from its source, executed, readable by everyone."""
+"""Committed notebooks are built from their master texts, executed, and readable by everyone."""
 
 import re
 from itertools import pairwise
@@ -361,7 +361,7 @@ def executed(monkeypatch):
 
 @pytest.fixture
 def minutes(monkeypatch):
-    """What was recorded, instead of writing it to minutes.json."""
+    """Collect the recorded minutes instead of writing them to minutes.json."""
     recorded = []
     monkeypatch.setattr(notebooks, "_remember", recorded.append)
     return recorded

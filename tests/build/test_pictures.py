@@ -1,4 +1,4 @@
-"""The README: its pictures come from the chapters, with their texts; its links lead somewhere."""
+"""The README's pictures and their alternative texts come from the chapters; its links work."""
 
 import json
 import re

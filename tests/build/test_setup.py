@@ -33,7 +33,7 @@ CONDA_NAME = {"torch": "pytorch-cpu"}
 
 
 def run_make(*arguments: str, folder: Path) -> subprocess.CompletedProcess:
-    """Run make free of the variables that an outer make hands down."""
+    """Run make without the variables that an outer make passes on."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
         ["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True

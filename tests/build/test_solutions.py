@@ -1,4 +1,4 @@
-"""The exercises of the master texts: each solution passes its check, each stub is not attempted."""
+"""The exercises of the master texts: solutions pass their checks, stubs count as not attempted."""
 
 import ast
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A stamp changes with the code and with nothing else, and no report passes for other code's."""
+"""A stamp changes with the code and with nothing else; a report for other code is refused."""
 
 import ast
 from pathlib import Path
@@ -179,7 +179,7 @@ def test_every_byte_of_a_binary_file_counts(of):
     assert of(b"PNG\r\n\0", "a.png") != of(b"PNG\n\0", "a.png")
 
 
-# Two programs of small pieces have one digest exactly if their trees without docstrings are one.
+# Two programs have the same digest exactly if their syntax trees without docstrings are the same.
 
 PIECES = [
     ["x = 1"],

@@ -19,7 +19,7 @@ def functions(file: Path) -> list[ast.FunctionDef]:
 
 
 def public(tree: ast.Module | ast.ClassDef) -> list[ast.FunctionDef]:
-    """Public functions and methods, those of public classes only; overrides inherit their words."""
+    """Public functions, and the public methods of public classes."""
     found = []
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):

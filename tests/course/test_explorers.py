@@ -1,4 +1,4 @@
-"""Widgets without a browser: a control moves, and picture, words and neighbours follow."""
+"""Widgets without a browser: moving a control updates the picture, the text, other controls."""
 
 import io
 from base64 import b64decode
@@ -143,7 +143,7 @@ def mixer(images):
 
 
 class Plus(Translates):
-    """Towards B one number is added, towards A another."""
+    """A translator that adds one number towards B and another one towards A."""
 
     def __init__(self, to_b, to_a):
         self.add = {"A": to_a, "B": to_b}
@@ -176,7 +176,7 @@ def field(images):
 
 
 def guidance(images):
-    """A network that was never trained, in which labels count."""
+    """Guidance with a network that was never trained, whose output depends on the label."""
     model = Diffusion(width=8, blocks=1, conditional=True).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
@@ -299,7 +299,7 @@ def test_a_control_moves_the_picture_and_reset_brings_it_back(explorer, name, va
 @every_explorer
 def test_every_control_is_moved_above(kind, explorer):
     moved = {name for moves, name, _ in MOVES if moves is kind}
-    assert set(explorer.controls) - moved <= {"frame"}  # of a live game
+    assert set(explorer.controls) - moved <= {"frame"}  # that of a live game
 
 
 @every_explorer
@@ -735,7 +735,7 @@ def test_the_schedule_explorer_shows_the_closed_form_at_every_time(images):
     state = explorer.default._replace(schedule="cosine", T=100, image=3, draw=2)
     x_0, table = explorer.x[3], cosine(100)
     assert torch.equal(explorer.noised(state._replace(time=0.0)), x_0)
-    eps = explorer.noised(state._replace(time=1.0))  # nearly
+    eps = explorer.noised(state._replace(time=1.0))  # almost exactly eps
     for t in (20, 60):
         x_t = explorer.noised(state._replace(time=t / 100))
         signal, sigma = table.alpha_bar[t].sqrt(), (1 - table.alpha_bar[t]).sqrt()
@@ -785,12 +785,12 @@ def test_exact_particles_end_in_the_modes_and_few_steps_leave_more_outside(image
 
 
 def test_the_field_of_a_network_that_says_zero_is_off_by_what_it_leaves_out(images):
-    """Its velocity is 0, so it takes x_t itself for x_0: at t = 1, the noise."""
+    """Its velocity is 0, so its estimate of x_0 is x_t: at t = 1, the noise."""
     explorer = field(images)
     for parameter in explorer.model.parameters():
         torch.nn.init.zeros_(parameter)
     explorer = FieldExplorer(explorer.model)
-    assert explorer.error[0].item() == pytest.approx(2**0.5, abs=0.15)  # of N(0, I) from 0
+    assert explorer.error[0].item() == pytest.approx(2**0.5, abs=0.15)  # root mean square length of N(0, I)
     assert explorer.error[-1] < 0.1
     assert not explorer.fields["learnt"].arrows.any()
 
@@ -821,7 +821,7 @@ def test_what_matters_decides_which_family_comes_first(images):
     chooser = choosing(images)
     for criterion, first in (
         ("quality", "good"),
-        ("stability", "quick"),  # one seed alone spreads nowhere
+        ("stability", "quick"),  # a single seed has no spread
         ("speed", "quick"),
         ("diversity", "good"),
     ):

@@ -1,4 +1,4 @@
-"""Bad input: one sentence that names it and the remedy, exit code 2, and nothing destroyed."""
+"""Bad input gives one sentence that names it and the remedy, exit code 2, and no damage."""
 
 import shutil
 import struct
@@ -19,7 +19,7 @@ TEST_LABELS = f"{RAW}/t10k-labels-idx1-ubyte"
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
-    """Every path below the folder with what it holds; links are not followed."""
+    """Every path below the folder with its content; links are not followed."""
     return {
         str(p.relative_to(folder)): p.read_bytes() if p.is_file() and not p.is_symlink() else None
         for p in sorted(folder.rglob("*"))
@@ -61,7 +61,7 @@ def refused_by_the_parser(tmp_path, capsys, monkeypatch):
 
 @pytest.fixture
 def data(tmp_path, monkeypatch):
-    """A copy of the data folder: links to what is big, copies of the test labels."""
+    """A copy of the data folder: the test labels are copied, the larger files are links."""
     source, copy = data_folder(), tmp_path / "data"
     (copy / RAW).mkdir(parents=True)
     for file in (source / RAW).glob("*.gz"):

@@ -1,4 +1,4 @@
-"""Training on what nobody should train on: a clear sentence, or finite weights."""
+"""Training on degenerate data gives a clear error message, or finite weights."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def data(case: str, name: str) -> Split | TwoDomains:
 
 
 def outputs(model: Model) -> list[torch.Tensor]:
-    """What the model makes of noise."""
+    """The outputs of the model for noise."""
     x = torch.rand(2, 3, 8, 8) * 2 - 1
     made = [model.reconstruct(x)] if isinstance(model, Reconstructs) else []
     made += [model.sample(2)] if isinstance(model, Samples) else []

@@ -1,4 +1,4 @@
-"""Files and words that nobody checked: one sentence or a correct result, tried by hypothesis."""
+"""Random damage to files and random command lines give an error message or a correct result."""
 
 import ast
 import contextlib
@@ -25,7 +25,7 @@ from gen_lib.training.checkpoints import load, load_pretrained, save
 from gen_lib.training.loop import _check_budget
 from gen_lib.training.resume import RunCheckpoints, restore
 
-FILES, WORDS = 200, 150  # inputs of each test
+FILES, WORDS = 200, 150  # random inputs of each test, made by hypothesis
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
@@ -35,7 +35,7 @@ def trials(n: int):
 
 @st.composite
 def damaged(draw, whole: bytes) -> bytes:
-    """A file some of whose bytes were changed, cut off, doubled, or all of it something else."""
+    """The content of a file with some bytes changed, added or cut off, or all of it replaced."""
     content = bytearray(whole)
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=300))
@@ -77,7 +77,7 @@ def test_damaged_weights_are_refused_or_load(kept, tmp_path, ended):
             model = load(file, Model)
         except InputError as error:
             one_sentence(error, file)
-        else:  # what was changed was a weight
+        else:  # the damage only changed a weight
             assert model.config == {"image_shape": (1, 4, 4), "latent_size": 3}
         assert list(tmp_path.iterdir()) == [file]
 
@@ -109,7 +109,7 @@ def test_altered_shipped_weights_and_cards_are_refused(kept, monkeypatch, ended)
         try:
             file.write_bytes(content)
             with contextlib.suppress(InputError):
-                load_pretrained("model", Model)  # then the hash is right:
+                load_pretrained("model", Model)  # if it loads, the hash must be right:
                 assert weights.read_bytes() == whole or file == card
                 assert json.loads(card.read_text())["sha256"] == facts["sha256"]
         finally:
@@ -213,7 +213,7 @@ COMMANDS = ["train", "sample", "translate", "list", "no-command"]
 
 @st.composite
 def lines(draw) -> list[str]:
-    """A command, mostly with what it needs, and options at random."""
+    """A random command, its required arguments in about half of the cases, and random options."""
     command = draw(st.sampled_from(COMMANDS))
     words = [command, draw(NAME | TEXT)]
     if command == "train" and draw(st.booleans()):
@@ -231,12 +231,12 @@ def test_any_words_end_in_a_result_or_in_one_sentence(place, capsys, ended):
     def trial(words):
         try:
             code = main(words)
-        except SystemExit as done:  # the parser's
+        except SystemExit as done:  # raised by the parser
             code = done.code
         said = capsys.readouterr().err
         assert code in (0, 2)
         assert "Traceback" not in said
-        assert code == 0 or "gen_lib: " in said or "error: " in said  # the parser's
+        assert code == 0 or "gen_lib: " in said or "error: " in said  # "error: " is the parser's
         for file, content in before.items():
             assert file.read_bytes() == content
 
@@ -244,7 +244,7 @@ def test_any_words_end_in_a_result_or_in_one_sentence(place, capsys, ended):
     ended("a result or one sentence; no file changed")
 
 
-# Nothing executes
+# No file that is read can execute code
 
 
 FORBIDDEN = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}

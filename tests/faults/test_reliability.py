@@ -1,4 +1,4 @@
-"""The table of what was tried is that of the tests there are."""
+"""The table in tests/RELIABILITY.md lists exactly the faults that the tests try."""
 
 import ast
 import re

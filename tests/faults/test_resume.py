@@ -1,4 +1,4 @@
-"""A run that was killed or found no room to write goes on, and ends with the same bits."""
+"""A run that was killed, or could not write, can be resumed and ends with the same bits."""
 
 import contextlib
 import multiprocessing
@@ -35,7 +35,7 @@ SMALL = {
 
 
 class Noise:
-    """Batches of noise by number, of two domains or of two classes, as a model takes them."""
+    """Batches of noise that depend only on their number, of two domains or two classes."""
 
     def __init__(self, name: str):
         self.two_domains = issubclass(MODELS[name], Translates)
@@ -133,7 +133,7 @@ def processes():
     """Starts processes in which the library is already imported."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["gen_lib.cli", "torchvision.transforms.functional"])
-    first = context.Process(target=torch.zeros, args=(1,))  # the only one that waits for it
+    first = context.Process(target=torch.zeros, args=(1,))  # only this one waits for the imports
     first.start()
     first.join()
     return context
@@ -154,7 +154,7 @@ def command(words: list[str], prepare, said: Path) -> None:
 
 
 def last_kept(out: Path) -> int:
-    """The step of the newest checkpoint, 0 if there is none; the last one if all is done."""
+    """The step of the newest checkpoint; 0 if there is none, the last step if the run is done."""
     if (out / "history.csv").exists():
         return STEPS
     return max((int(file.stem) for file in out.glob("checkpoints/*.safetensors")), default=0)
@@ -173,7 +173,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, pictures,
     reached, kills, seen = 0, 0, set()
     while kills < KILLS or out.exists():
         child = start(processes, train(pictures, out, "--resume", steps=STEPS))
-        if kills % 2:  # from the first new checkpoint on; else from the start, which takes longer
+        if kills % 2:  # wait for a new checkpoint first; else kill at any time from the start
             while child.is_alive() and last_kept(out) <= reached:
                 time.sleep(0.001)
         child.join(moments.uniform(0, longest / (1 + kills % 2)) if kills < KILLS else None)
@@ -183,10 +183,10 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path, pictures,
         if child.exitcode == 0:
             assert names(out) == DONE
             assert sha256(out / "model.safetensors") == expected
-            shutil.rmtree(out)  # and once more
+            shutil.rmtree(out)  # start again
             reached = 0
         for file in out.glob("checkpoints/*.safetensors"):
-            load_file(file)  # whole
+            load_file(file)  # it must be complete
         assert last_kept(out) >= reached
         seen.add(reached := last_kept(out))
     ended(f"all resumed, from {len(seen)} different steps of {STEPS}; the same bits")

@@ -61,7 +61,7 @@ torch.manual_seed(123)
 
 
 class Report(NamedTuple):
-    """What nbgrader made of one submission."""
+    """The result of grading one submission with nbgrader."""
 
     scores: dict[str, float]
     """Points by grade_id."""
@@ -70,7 +70,7 @@ class Report(NamedTuple):
 
 
 def submission(name: str, answers: dict[str, str], whole: bool = False) -> NotebookNode:
-    """The student's notebook with these answers; unless whole, without the cells that measure."""
+    """The notebook with these answers; the cells that measure stay only if it is ``whole``."""
     notebook = released(name)
     for cell in notebook.cells:
         cell.source = answers.get(grader(cell, "grade_id"), cell.source)
@@ -91,7 +91,7 @@ def cell_of(notebook: NotebookNode, grade_id: str) -> NotebookNode:
 
 
 def submissions(name: str) -> dict[str, NotebookNode]:
-    """Everything that is handed in, by student."""
+    """All submissions, by student."""
     right, first = solutions(name), next(iter(solutions(name)))
     found = {
         "right": submission(name, right, whole=True),
@@ -114,7 +114,7 @@ def submissions(name: str) -> dict[str, NotebookNode]:
 
 @contextmanager
 def graded_course(name: str, handed_in: dict[str, NotebookNode], *options: str) -> Iterator[Path]:
-    """A course of their own in which nbgrader has graded some submissions."""
+    """Make a new course in which nbgrader has graded some submissions."""
     with TemporaryDirectory(prefix="course-") as folder:
         course = Path(folder)
         assignments.make_course(course, {name: assignments.masters()[name]})
@@ -128,14 +128,14 @@ def graded_course(name: str, handed_in: dict[str, NotebookNode], *options: str) 
 
 
 def grade(name: str, handed_in: dict[str, NotebookNode], *options: str) -> dict[str, Report]:
-    """What nbgrader makes of some submissions."""
+    """Grade some submissions with nbgrader."""
     with graded_course(name, handed_in, *options) as course:
         scores = scores_in(course, name)
         return {s: Report(scores.get(s, {}), said(course, s, name)) for s in handed_in}
 
 
 def scores_in(course: Path, name: str) -> dict[str, dict[str, float]]:
-    """The gradebook's points by student and grade_id, read in a process without our filters."""
+    """The gradebook's points by student and grade_id, read in a process without warnings."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCORES, name],
         cwd=course,
@@ -161,7 +161,7 @@ def said(course: Path, student: str, name: str) -> dict[str, str]:
 
 @cache
 def reports(name: str) -> dict[str, Report]:
-    """Everything graded, by two processes."""
+    """Grade all submissions, in two processes."""
     everything = list(submissions(name).items())
     halves = [dict(everything[0::2]), dict(everything[1::2])]
     with ThreadPoolExecutor(2) as pool:

@@ -1,6 +1,6 @@
-"""The masters of the homework and what is released of them, without nbgrader.
+"""The masters of the homework and the released notebooks, tested without nbgrader.
 
-Here the hidden tests run in this process, which is quick enough for every mistake.
+The hidden tests run in this process, which is fast enough to try every mistake.
 """
 
 import json
@@ -35,7 +35,7 @@ def set_up(name: str) -> dict[str, Any]:
 
 
 def failures(name: str, answers: dict[str, str]) -> dict[str, str]:
-    """What each test says that these answers do not pass, by grade_id."""
+    """The messages of the tests that these answers fail, by grade_id."""
     namespace, found = dict(set_up(name)), {}
     for cell in master(name).cells:
         if cell.cell_type == "code" and (key := grader(cell, "grade_id")):
@@ -47,7 +47,7 @@ def failures(name: str, answers: dict[str, str]) -> dict[str, str]:
 
 
 def test_every_assignment_has_mistakes_and_another_style():
-    assert list(MISTAKES) == list(OTHER_STYLE)  # those of drafts among them
+    assert list(MISTAKES) == list(OTHER_STYLE)  # drafts included
     assert set(NAMES) <= set(MISTAKES)
     for name in NAMES:
         assert len(MISTAKES[name]) >= 6

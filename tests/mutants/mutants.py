@@ -1,8 +1,8 @@
 """Apply every classic bug alone, and name the test that catches it: ``make mutants``.
 
-``mutants.toml`` holds the bugs of the library, each with its test, and those of the chapters'
-solutions, which the check of their exercise must catch; ``tests/homework/submissions.py`` holds
-those of the homework. A bug that nothing catches is a missing test: this program then fails.
+``mutants.toml`` holds bugs of the library, each with the test that must catch it, and bugs of the
+chapters' solutions, which the check of their exercise must catch. ``tests/homework/submissions.py``
+holds bugs of the homework. The program fails if nothing catches a bug, because a test is missing.
 """
 
 import importlib
@@ -36,7 +36,7 @@ Written by `make mutants`, which applies each of them alone. None survives.
 
 
 class Mutant(NamedTuple):
-    """A text of a file and the wrong one that takes its place."""
+    """A bug: a piece of a file's text, and the wrong text that replaces it."""
 
     bug: str
     file: str
@@ -53,16 +53,16 @@ class Mutant(NamedTuple):
 
 
 def mutants(kind: str) -> list[Mutant]:
-    """Those of the library, or those of an exercise."""
+    """The bugs of the library, or those of an exercise."""
     found = tomllib.loads((HERE / "mutants.toml").read_text(encoding="utf-8"))[kind]
     return [Mutant(**entry) for entry in found]
 
 
-# The library: a test in a copy of the tree, in a process that has imported what is slow to import
+# The library: a test runs in a copy of the tree, in a process that starts with the slow imports
 
 
 def work_in(folder: Path) -> None:
-    """Copy what is changed or imported to a folder, and link what is only read."""
+    """Copy files that are changed or imported to a folder, and link those that are only read."""
     skipped = shutil.ignore_patterns("__pycache__", "screenshots")
     for name in ("gen_lib", "gen_course", "tests"):
         shutil.copytree(ROOT / name, folder / name, ignore=skipped)
@@ -73,7 +73,7 @@ def work_in(folder: Path) -> None:
 def _pytest(folder: Path, tests: tuple[str, ...]) -> None:
     import pytest
 
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # and the time that plugins take
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # plugins would take time
     os.chdir(folder)
     sys.path[:] = [str(folder), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
     for name in [n for n in sys.modules if n.split(".")[0] in {"gen_lib", "gen_course"}]:
@@ -84,7 +84,7 @@ def _pytest(folder: Path, tests: tuple[str, ...]) -> None:
 
 
 def outcome(folder: Path, *tests: str) -> str:
-    """``passed``, ``failed``, or what else pytest made of some tests."""
+    """Run some tests: ``passed``, ``failed``, or how else pytest ended."""
     process = multiprocessing.get_context("fork").Process(target=_pytest, args=(folder, tests))
     process.start()
     process.join(MOST_SECONDS)
@@ -97,7 +97,7 @@ def outcome(folder: Path, *tests: str) -> str:
 
 
 def library() -> Iterator[tuple[Mutant, str]]:
-    """Each mutant of the library with what its test said."""
+    """Each mutant of the library with the outcome of its test."""
     for slow in SLOW_TO_IMPORT:
         importlib.import_module(slow)
     found = mutants("library")
@@ -145,7 +145,7 @@ def objections(mutant: Mutant) -> list[str]:
 
 
 def exercises() -> Iterator[tuple[Mutant, str]]:
-    """Each mutant of a solution with the one objection of its check."""
+    """Each mutant of a solution with the message of its check."""
     for mutant in mutants("exercise"):
         mutant.applied()
         said = objections(mutant)
@@ -153,7 +153,7 @@ def exercises() -> Iterator[tuple[Mutant, str]]:
 
 
 def homework() -> Iterator[tuple[str, Any, str]]:
-    """Each mistake with the objection of its question's hidden test."""
+    """Each mistake with the message of its question's hidden test."""
     from submissions import MISTAKES
     from test_masters import failures
 

@@ -1,9 +1,10 @@
-"""Study of chapter 01: what a code of k numbers keeps.
+"""Study of chapter 01: the quality of reconstructions from codes of different sizes.
 
 Run it with ``python gen_course/ch01_autoencoders/studies/latent_size.py``.
 
-For each latent size: the error of PCA and of a deep autoencoder trained for 2,000 steps, and the
-share of their reconstructions that the judge puts into the right class. Writes latent_size.csv.
+For each latent size the study measures the error of PCA and of a deep autoencoder, trained for
+2,000 steps, and the share of their reconstructions that the judge assigns to the right class. It
+writes latent_size.csv.
 """
 
 import csv

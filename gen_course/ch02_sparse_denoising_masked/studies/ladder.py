@@ -1,12 +1,16 @@
-"""Study of chapter 02: five autoencoders, one clock.
+"""Study of chapter 02: five autoencoders that are trained for the same time.
 
 Run it with ``python gen_course/ch02_sparse_denoising_masked/studies/ladder.py``.
 
-Each is trained for the same minutes on one core, seed 0. For each: the error per pixel on clean
-test images (empty where the model reconstructs no whole image), the test accuracy of a linear probe
-of its features (averaged over the places where there are several) from 100 labels (mean of five
-draws) and from 10,000, and the same from the untrained network; beside them pixels and principal
-components. Writes ladder.csv.
+Each is trained for ``MINUTES`` on one core with seed 0. For each the study measures
+
+- the error per pixel on clean test images (empty if the model does not reconstruct whole images),
+- the test accuracy of a linear probe of its features, trained with 100 labels (mean of five sets)
+  and with 10,000 labels,
+- the accuracy of a probe of the untrained network, with 10,000 labels.
+
+Features at several positions of an image are averaged over the positions. Two more rows hold the
+figures of pixels and of principal components. The study writes ladder.csv.
 """
 
 import csv
@@ -55,7 +59,7 @@ class Probes(NamedTuple):
 def main() -> None:
     """Train all, then measure all."""
     images = load("fashion_mnist")
-    torch.set_num_threads(1)  # so that the clock is fair where another core is busy
+    torch.set_num_threads(1)  # for a fair comparison, even if another core is busy
     models: dict[str, Model] = {}
     untrained: dict[str, Model] = {}
     steps: dict[str, int] = {}
@@ -87,7 +91,7 @@ def main() -> None:
 
 
 def reader(model: Model) -> Callable[[Tensor], Tensor]:
-    """What a probe reads: features averaged over the places, the code where there are no places."""
+    """The input of a probe: features averaged over positions, or the code if there are none."""
     if isinstance(model, DenoisingAutoencoder | MaskedAutoencoder):
         return model.features
     assert isinstance(model, Reconstructs)
@@ -95,7 +99,7 @@ def reader(model: Model) -> Callable[[Tensor], Tensor]:
 
 
 def probes(features: Callable[[Tensor], Tensor], train: Split, test: Split) -> Probes:
-    """Probes of the features: 100 labels, the mean over five hundreds of images, and 10,000."""
+    """Accuracies of probes with 100 labels (the mean over five sets) and with 10,000 labels."""
     subset = train.subset(15_000)
     h, measured = in_batches(features, subset.x), in_batches(features, test.x)
     parts = [slice(100 * i, 100 * (i + 1)) for i in range(5)] + [slice(0, 10_000)]
@@ -110,7 +114,7 @@ def probes(features: Callable[[Tensor], Tensor], train: Split, test: Split) -> P
 
 
 def code_size(model: Model) -> int:
-    """Numbers that the encoder gives for one image, before any averaging."""
+    """Size of the encoder's output for one image, before any averaging."""
     if isinstance(model, MaskedAutoencoder):
         return model.patches * model.config["width"]
     assert isinstance(model, Reconstructs)
@@ -118,7 +122,7 @@ def code_size(model: Model) -> int:
 
 
 def error_of(model: Model) -> str:
-    """The error per pixel from clean test images; empty where no whole image is reconstructed."""
+    """The error per pixel on clean test images; empty if no whole images are reconstructed."""
     if not isinstance(model, Reconstructs):
         return ""
     x = load("fashion_mnist").test.x

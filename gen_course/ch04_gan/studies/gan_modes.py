@@ -1,10 +1,11 @@
-"""Study of chapter 04: which modes of eight Gaussians a GAN finds.
+"""Study of chapter 04: how many modes of eight Gaussians a GAN covers under different rules.
 
 Run it with ``python gen_course/ch04_gan/studies/gan_modes.py``.
 
-Writes gan_modes.csv: the modes covered, the share of 10,000 samples near one, and the seconds of
-computing on one thread. The first seed of each is filmed: data/pretrained/gan-plane.npz holds what
-a reader of the chapter can play back.
+For each recipe and seed the study measures the number of modes covered, the share of 10,000 samples
+near a mode, and the CPU seconds on one thread. It writes gan_modes.csv. It also records the
+training with the first seed, frame by frame, in data/pretrained/gan-plane.npz, which an explorer of
+the chapter plays back.
 """
 
 import csv
@@ -34,12 +35,12 @@ toy = load_toy("eight_gaussians")
 
 
 def film_at(steps: int) -> set[int]:
-    """The steps to keep: closer together at the beginning."""
+    """The training steps to record, which are closer together at the beginning."""
     return {max(1, round(steps * (k / (FRAMES - 1)) ** 1.5)) for k in range(FRAMES)}
 
 
 def play(rules: dict, steps: int, seed: int) -> tuple[PlaneGAN, dict[str, np.ndarray]]:
-    """One game, trained, and its film."""
+    """Train a GAN in the plane; return it and the recording of its training."""
     torch.manual_seed(seed)
     model, wanted, frames = PlaneGAN(**rules), film_at(steps), []
     rng = torch.Generator().manual_seed(0)
@@ -56,7 +57,7 @@ def play(rules: dict, steps: int, seed: int) -> tuple[PlaneGAN, dict[str, np.nda
 
 
 def main() -> None:
-    """Play all games."""
+    """Train, measure and record all."""
     torch.set_num_threads(1)
     films = {}
     with Path(__file__).with_suffix(".csv").open("w", newline="") as file:

@@ -1,11 +1,12 @@
-"""Study of chapter 04: a GAN's luck.
+"""Study of chapter 04: the variation of a GAN over seeds, and a comparison with a DCGAN.
 
 Run it with ``python gen_course/ch04_gan/studies/gan_seeds.py [STEPS [SEEDS]]``.
 
-The default recipe with several seeds, and the first of them again as a plain DCGAN (Radford et al.
-2015, arXiv:1511.06434): transposed convolutions and batch norm with 64 channels at the largest
-size, Adam 2e-4, beta_1 0.5, on as many images, and for as many seconds of computing as the default
-took. All on one thread, whose seconds are counted. Writes gan_seeds.csv.
+The default recipe is trained with several seeds. With the first seed a plain DCGAN (Radford et al.
+2015, arXiv:1511.06434) is trained, too: once on as many images as the default, once for about as
+many CPU seconds. It has transposed convolutions and batch norm, with 64 channels at the largest
+size, and uses Adam with learning rate 2e-4 and beta_1 = 0.5. Everything runs on one thread, whose
+CPU seconds are counted. The study writes gan_seeds.csv.
 """
 
 import csv
@@ -26,7 +27,7 @@ HEADER = ["recipe", "seed", "steps", "seconds", "frechet", "floor", "rarest", "r
 
 
 class DCGAN(Adversarial):
-    """A generator and a discriminator of the paper's kind, two sizes shorter, for 28 pixels."""
+    """The paper's generator and discriminator, with two resolutions fewer, for 28 x 28 pixels."""
 
     name = "dcgan"
 

@@ -1,11 +1,12 @@
-"""Study of chapter 05: what each part does.
+"""Study of chapter 05: CycleGAN without one of its parts, or with other weights of its losses.
 
 Run it with ``python gen_course/ch05_cyclegan/studies/cyclegan_ablations.py``.
 
-Small shipped models, which differ in the weights of two losses alone, and two more, trained
-for as many steps: one without the pool, one with noise between the generators of a cycle. PSNR of
-translations against the true partners, and of the ways back against where they began, on all
-held-out seasons; ``back_noised`` is F(G(x) + noise) against x. Writes cyclegan_ablations.csv.
+Five small shipped models differ only in the weights of the cycle and identity losses. Two more are
+trained for as many steps: one without the pool, one with noise between the generators of a cycle.
+On all held-out seasons the study measures the PSNR of translations against the true partners, and
+of images translated there and back against the originals; ``back_noised`` compares F(G(x) + noise)
+with x. It writes cyclegan_ablations.csv.
 """
 
 import csv
@@ -22,7 +23,7 @@ from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, read_card
 from gen_lib.training.hardware import machine
 
-FULL, BATCH = (3.0, 1.0), 8  # as in the recipes of the shipped ones
+FULL, BATCH = (3.0, 1.0), 8  # as in the recipes of the shipped models
 NAMES = {
     FULL: "full",
     (0.0, 1.0): "no cycle",
@@ -31,12 +32,15 @@ NAMES = {
     (30.0, 1.0): "cycle x 10",
 }
 FIGURES = ("psnr_to_b", "psnr_to_a", "back_to_a", "back_to_b", "back_noised")
-SIGMA = 0.1  # of the noise that asks what a way back rests on
+SIGMA = 0.1  # standard deviation of the noise in ``back_noised``
 HEADER = ["variant", "cycle", "identity", "pool", "noise", *FIGURES, "steps", "machine"]
 
 
 def figures(model: CycleGAN, x: torch.Tensor, y: torch.Tensor) -> list[str]:
-    """PSNR of G(x) against y; F(y), F(G(x)) against x; G(F(y)) against y; F(G(x) + noise)."""
+    """The columns ``FIGURES``, each a mean PSNR in dB.
+
+    They compare G(x) with y, F(y) with x, F(G(x)) with x, G(F(y)) with y, F(G(x) + noise) with x.
+    """
     g_x, f_y = in_batches(model.g, x).clamp(-1, 1), in_batches(model.f, y).clamp(-1, 1)
     back_x, back_y = in_batches(model.f, g_x).clamp(-1, 1), in_batches(model.g, f_y).clamp(-1, 1)
     noised = g_x + SIGMA * torch.randn(g_x.shape, generator=torch.Generator().manual_seed(0))

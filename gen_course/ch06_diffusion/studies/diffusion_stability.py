@@ -1,12 +1,13 @@
-"""Study of chapter 06: how stable is training?
+"""Study of chapter 06: the stability of training a diffusion model and a GAN.
 
 Run it with ``python gen_course/ch06_diffusion/studies/diffusion_stability.py``.
 
-Diffusion and the GAN of chapter 04, each at its own learning rate times 1/8 to 8, with two seeds,
-for about as many seconds of computing on one core: the loss over the first and the last tenth of
-the run (of the GAN, its generator's), the course Fréchet distance of 1,000 samples (19 network
-calls each, or one), the share of the rarest class; "diverged" where the run was stopped. About 12
-minutes. Writes diffusion_stability.csv.
+Diffusion and the GAN of chapter 04 are trained with 1/8 to 8 times their default learning rate and
+two seeds, for about equally many CPU seconds on one core. The study measures the mean loss over the
+first and over the last tenth of a run (for the GAN, that of its generator), the course Fréchet
+distance of 1,000 samples (19 network calls each for diffusion, one for the GAN), and the share of
+the rarest class. A run that was stopped because its loss was not finite has "diverged" in place of
+its loss. The study takes about 12 minutes and writes diffusion_stability.csv.
 """
 
 import csv
@@ -42,7 +43,7 @@ def gan(factor: float) -> tuple[GAN, float]:
 
 
 KINDS = {"diffusion": (diffusion, "mse", 130), "gan": (gan, "G", 300)}
-"""How each is made, the loss that is looked at, and steps for about 20 seconds."""
+"""Model -> its function above, the name of the recorded loss, and steps for about 20 seconds."""
 
 
 def tenths(history: History, term: str) -> list[str]:
@@ -53,7 +54,7 @@ def tenths(history: History, term: str) -> list[str]:
 
 
 def run(kind: str, factor: float, seed: int, sample_quality: SampleQuality) -> list:
-    """One training, and what came of it."""
+    """Train and measure one model; return its row without the machine."""
     make, term, steps = KINDS[kind]
     torch.manual_seed(seed)
     (model, lr), start = make(factor), time.process_time()

@@ -1,13 +1,21 @@
-"""Study of chapter 07: four families, one clock. ``make comparison``, or with options of your own.
+"""Study of chapter 07: compare four model families that are trained for the same time.
 
-An autoencoder with a mixture of Gaussians on its codes, a VAE, a GAN and diffusion, each with its
-defaults and three seeds, each for 200 seconds of computing on one thread: training counts those, so
-a machine that has other work changes nothing but the wait. Then 10,000 samples of each: distances
-to the test images; the share of each class by the judge, the rarest, and their entropy in nats; how
-far a sample is from the nearest training image, as a multiple of what a test image is (medians),
-and the least such distance; the seconds of computing for 1,000 samples, and the network calls for
-one. Real training images in place of samples give the floors. About an hour in all, a third of it
-for sampling and measuring; a run that was stopped goes on where it was. Writes comparison.csv.
+Run it with ``make comparison``, or call this file with other options (see ``--help``).
+
+The families are an autoencoder with a mixture of Gaussians fitted to its codes, a VAE, a GAN and
+diffusion. Each is trained with its defaults and three seeds for 200 CPU seconds on one thread. CPU
+seconds count only the work of this program, so other programs on the machine prolong the study but
+do not change its result. Then each run draws 10,000 samples, of which the study measures
+
+- the distances to the test images, precision, recall, density and coverage;
+- the share of each class according to the judge, the smallest share, and the entropy in nats;
+- the distance of a sample to the nearest training image: the median, divided by the median for test
+  images, and the smallest;
+- the CPU seconds for 1,000 samples, and the network calls for one.
+
+Real training images in place of samples give the floors. The study takes about an hour, a third of
+it for sampling and measuring. If it is interrupted, the next call computes only the rows that are
+missing. It writes comparison.csv.
 """
 
 import argparse
@@ -31,14 +39,14 @@ from gen_lib.training.hardware import machine
 
 SECONDS, SEEDS, N = 200.0, 3, 10_000
 CODES = 10_000  # training images to whose codes the mixture is fitted
-COPIES = 1_000  # samples whose nearest training image is looked for
+COPIES = 1_000  # samples whose nearest training image is searched
 FAMILIES: dict[str, tuple[type[Model], str]] = {
     "AE + mixture": (ConvAutoencoder, "decoder"),
     "VAE": (BernoulliVAE, "decoder"),
     "GAN": (GAN, "generator"),
     "diffusion": (Diffusion, "net"),
 }
-"""The model of a family, and which of its networks a sample calls."""
+"""Family -> its model, and the name of the network that sampling calls."""
 REAL = "real images"
 RUN = ["family", "seed", "budget", "n", "settings"]
 COST = ["steps", "weights", "seconds", "calls", "seconds_1000"]
@@ -48,21 +56,21 @@ HEADER = [*RUN, *COST, *FIGURES, "machine"]
 
 
 class Trained(NamedTuple):
-    """What a family samples with, and what its training took."""
+    """The sampler and the network of a trained family, and the cost of its training."""
 
     sampler: Samples
     net: nn.Module
     steps: int
     weights: int
     seconds: float
-    """Of computing, the fit of a mixture included."""
+    """CPU seconds, including the fit of the mixture."""
 
 
 class Gauge:
-    """Everything that samples are measured with.
+    """Measures samples by comparing them with a data set.
 
     Args:
-        images: what they should look like.
+        images: the data set whose images the samples should look like.
         n: number of samples.
     """
 
@@ -81,18 +89,21 @@ class Gauge:
         return dict(zip(FIGURES, [*texts[:-2], _joined(shares), *texts[-2:]], strict=True))
 
     def floor(self) -> dict[str, str]:
-        """The same for as many training images; test images for what lies near training images."""
+        """The columns ``FIGURES`` of n real training images in place of samples.
+
+        Only the distances to the nearest training image are those of test images.
+        """
         real = self.figures(self.sample_quality.images.train.subset(self.n).x)
         return real | {"nearest": "1", "closest": f"{self.real.min():.5f}"}
 
 
 def train(family: str, seed: int, seconds: float, images: ImageSet) -> Trained:
-    """Train a family for so many seconds of computing on this thread."""
+    """Train a family for this number of CPU seconds."""
     kind, net = FAMILIES[family]
     torch.manual_seed(seed)
     model, start = kind(), time.process_time()
     budget = {"minutes": seconds / 60, "batch_size": model.batch_size, "seed": seed}
-    with patch("time.perf_counter", time.process_time):  # the clock that fit looks at
+    with patch("time.perf_counter", time.process_time):  # fit then counts CPU seconds
         steps = fit(model, images.train, **budget, show_bar=False).steps
     sampler = model
     if isinstance(model, ConvAutoencoder):
@@ -102,7 +113,7 @@ def train(family: str, seed: int, seconds: float, images: ImageSet) -> Trained:
 
 
 def run(family: str, seed: int, seconds: float, gauge: Gauge) -> dict[str, str | int]:
-    """The row of one run, but for what it was asked for."""
+    """Train and measure one run; return the columns ``COST`` and ``FIGURES`` of its row."""
     trained = train(family, seed, seconds, gauge.sample_quality.images)
     calls: list[int] = []
     hook = trained.net.register_forward_hook(lambda *_: calls.append(1))
@@ -116,14 +127,14 @@ def run(family: str, seed: int, seconds: float, gauge: Gauge) -> dict[str, str |
 
 
 def asked(family: str, seed: int | str, seconds: float | str, n: int) -> dict[str, str]:
-    """What decides a row: the columns ``RUN``."""
+    """The columns ``RUN``, which identify a row."""
     settings = FAMILIES[family][0]().config if family in FAMILIES else {}
     words = " ".join(f"{name}={value}".replace(" ", "") for name, value in settings.items())
     return dict(zip(RUN, map(str, (family, seed, seconds, n, words)), strict=True))
 
 
 def main() -> None:
-    """Run and measure what the file does not hold yet."""
+    """Train and measure the runs that the file does not hold yet."""
     options = _options()
     torch.set_num_threads(1)
     runs = [(family, seed) for seed in range(options.seeds) for family in FAMILIES]

@@ -134,7 +134,7 @@ def one_by_one(p_first, p_next, length, n, rng):
 
 
 def steps(x_1, x_next):
-    """A wrong sampler from how it draws x_1 and how it draws x_t from all before."""
+    """Build a wrong sampler: ``x_1`` draws the first value, ``x_next`` a value given all before."""
 
     def sample(p_first, p_next, length, n, rng):
         x = [x_1(p_first, n, rng)]

@@ -20,7 +20,7 @@ from gen_lib.nets.vit import patchify
 
 
 def sparse(penalty, error=reconstruction_loss):
-    """A loss from its penalty of the code and its error."""
+    """Build a loss from its penalty on the code and its error."""
     return lambda y, x, z, sparsity: error(y, x) + sparsity * penalty(z)
 
 
@@ -80,7 +80,7 @@ def error(y, x):
 
 
 def denoising(noise, loss=error, target=lambda x, x_noised: x):
-    """A loss from its noise, its error and its target."""
+    """Build a loss from its noise, its error and its target."""
 
     def of(model, x, sigma, rng):
         x_noised = noise(x, sigma, rng)
@@ -186,7 +186,7 @@ def test_right_patches_pass_in_any_style(cut):
 
 
 def arranged(*order):
-    """Patches from an order of the dimensions (n, c, row, height, column, width)."""
+    """Build a function that cuts patches with dimensions 1 to 5 of ``squares`` in this order."""
     return lambda x, p: squares(x, p).permute(0, *order).reshape(len(x), -1, x.shape[1] * p * p)
 
 

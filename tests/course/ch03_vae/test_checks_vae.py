@@ -151,7 +151,7 @@ def cross_entropy(logits, target, reduction="sum"):
 
 
 def elbo(error=distortion, cost=kl, sign=1):
-    """A loss from its two terms."""
+    """Build a loss from its two terms."""
     return lambda logits, x, mu, v: error(logits, x) + sign * cost(mu, (v / 2).exp())
 
 
@@ -216,7 +216,7 @@ def test_wrong_elbos_are_told_their_mistake(loss, words):
 
 
 def bound(weigh):
-    """A bound from what it makes of the logs of the weights."""
+    """Build a bound from a function of the logarithms of the weights."""
     return lambda likelihood, prior, q: weigh(likelihood + prior - q)
 
 

@@ -129,7 +129,7 @@ def step(
     gives=lambda loss: loss,
     after=lambda generator, fakes: None,
 ):
-    """A turn of D, right unless told otherwise."""
+    """Build a turn of D; with the default arguments it is right."""
 
     def turn(g, d, optimiser, x, z):
         g.train()

@@ -293,7 +293,7 @@ def turn(loss=total, step=True, zero=True, inputs=True):
 
 
 def frozen(g, f, d_x, d_y, optimiser, x, y, lambda_cycle, lambda_identity):
-    """As the paper's own program does it: the discriminators need no gradients meanwhile."""
+    """Right, as in the paper's own program: it switches off the discriminators' gradients."""
     for p in [*d_x.parameters(), *d_y.parameters()]:
         p.requires_grad_(False)
     return turn(inputs=False)(g, f, d_x, d_y, optimiser, x, y, lambda_cycle, lambda_identity)

@@ -92,7 +92,7 @@ def column(numbers):
 
 
 def noised(signal, sigma):
-    """A student's function with these two scales, each made of (table, t)."""
+    """Build a student's function with these two scales, each a function of (table, t)."""
     return lambda x, t, eps, table: column(signal(table, t)) * x + column(sigma(table, t)) * eps
 
 
@@ -307,7 +307,7 @@ def jump(x_t, eps, t, s, table):
 
 
 def jump_from(image):
-    """A student's step that noises an image of its own making."""
+    """Build a student's step that adds noise to the image which ``image`` computes."""
 
     def step(x_t, eps, t, s, table):
         then = table.alpha_bar[s].item()
@@ -370,7 +370,7 @@ def learner(
     aim=lambda x_0, x_t, eps: eps,
     reduce=lambda error: error.square().mean(),
 ):
-    """A student's loss, right but for what is given."""
+    """Build a student's loss; with the default arguments it is right."""
 
     def loss(network, x_0, labels, table, rng):
         t = draw(len(x_0), table.last, rng)
@@ -480,7 +480,7 @@ def test_wrong_losses_are_told_their_mistake(function, words):
 
 
 def mixed(with_label, without):
-    """A student's guidance with the weights of the two estimates as functions of w."""
+    """Build a student's guidance; the weights of the two estimates are functions of w."""
     return lambda net, x, t, labels, w: with_label(w) * net(x, t, labels) + without(w) * net(x, t)
 
 

@@ -173,7 +173,7 @@ def test_mistakes_with_the_kernel_distance_are_named(answer, message):
         check_kernel_distance(answer)
 
 
-# Who is not beaten
+# The rows that no other row beats
 
 
 def beats(s):

@@ -1,4 +1,4 @@
-"""The families compared: figures by hand, scores in their order, rankings that follow weights."""
+"""Comparing the families: figures computed by hand, the order of scores, rankings by weight."""
 
 import math
 
@@ -89,7 +89,7 @@ def test_another_reading_may_turn_a_ranking_round():
 
 
 class Same(Reconstructs):
-    """An autoencoder whose code is the image, three pixels of it."""
+    """An autoencoder whose code is the image itself, three pixels."""
 
     def encode(self, x):
         return x.flatten(1)
@@ -99,7 +99,7 @@ class Same(Reconstructs):
 
 
 def clusters(n, rng):
-    """Two of them: three quarters near (0.5, ...) with correlated pixels, the others near -0.5."""
+    """Two clusters: three quarters near (0.5, ...) with correlated pixels, the others near -0.5."""
     which = torch.rand(n, 1, generator=rng) < 0.75
     root = torch.tensor([[0.1, 0.0, 0.0], [0.08, 0.02, 0.0], [0.0, 0.0, 0.03]])
     wide = 0.5 + torch.randn(n, 3, generator=rng) @ root.T

@@ -1,4 +1,4 @@
-"""What all checks of exercises promise: three verdicts, and nothing left behind."""
+"""All checks of exercises have three outcomes and leave no state behind."""
 
 import importlib
 import sys

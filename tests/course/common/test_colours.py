@@ -12,10 +12,10 @@ from gen_course.common import plots
 
 ROLES = ("DATA", "MODEL", "CODE", "GENERATOR", "DISCRIMINATOR", "BASELINE")
 STYLE = mpl.rc_params_from_file(plots.STYLE, use_default_template=False)
-PALETTES = {  # name: colours, and the least distance of two of them in CAM02-UCS
+PALETTES = {  # name: colours, and the least allowed distance of two of them in CAM02-UCS
     "lines": (STYLE["axes.prop_cycle"].by_key()["color"], 10.0),
     "roles": ([getattr(plots, role) for role in ROLES], 8.0),
-    "classes": (plots.CLASSES, 6.0),  # each with a marker of its own as well
+    "classes": (plots.CLASSES, 6.0),  # each class also has its own marker
 }
 VISIONS = (None, "protanomaly", "deuteranomaly", "tritanomaly")
 

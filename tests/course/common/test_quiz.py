@@ -1,4 +1,4 @@
-"""The quiz: its logic, its files, and what it says about a file that is none."""
+"""The quiz: its logic, its files, and the messages about files that are not quizzes."""
 
 import json
 
