@@ -20,7 +20,7 @@ LINTED := gen_lib gen_course tests benchmarks data
 BENCHMARKS := newcomer import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-unit test-notebooks test-browser test-sections test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-unit test-same-bits test-faults test-notebooks test-browser test-sections test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -52,11 +52,17 @@ test: $(INSTRUCTOR) ## run everything: unit tests, lint, types, every notebook, 
 	$(TEST_BROWSER)
 
 test-quick: $(STAMP) ## run the unit tests that take seconds, and lint (under 3 minutes)
-	$(PYTEST) -m "not slow and not browser and not fault"
+	$(PYTEST) -m "not slow and not browser and not fault and not homework"
 	$(LINT)
 
 test-unit: $(INSTRUCTOR) ## run the unit tests, slow ones too
 	$(TEST_UNIT)
+
+test-same-bits: $(STAMP) ## compare losses, gradients and samples with those of version 0.1.0
+	$(PYTEST) tests/library/test_unchanged.py tests/course
+
+test-faults: $(STAMP) ## run the tests of faults, without writing their table
+	$(PYTEST) -m "fault and not browser"
 
 test-notebooks: $(STAMP) ## execute every chapter
 	$(TEST_NOTEBOOKS)

@@ -1,4 +1,4 @@
-"""Settings and fixtures for all tests: shapes and types are checked at run time; small data sets."""
+"""Shared by all tests: run-time checks of shapes and types, and data to test on."""
 
 import sys
 from collections import Counter
@@ -53,7 +53,7 @@ def pictures(tmp_path_factory) -> Path:
     return folder
 
 
-# tests/RELIABILITY.md: the faults that were tried, and how each ended. Written by `pytest --reliability`.
+# tests/RELIABILITY.md, written by `pytest --reliability`: the faults tried, and how each ended.
 
 TABLE = Path(__file__).with_name("RELIABILITY.md")
 CODE = pytest.StashKey[str]()

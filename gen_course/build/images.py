@@ -1,7 +1,7 @@
-"""Smaller pictures for an executed notebook, with no difference to the eye.
+"""Write the pictures of an executed notebook in fewer bytes, with no visible difference.
 
-A picture of at most 256 colours keeps every pixel. Any other takes the first palette that cannot be
-told from it: few colours before many. Where none will do, it stays in true colour, rounded.
+A picture of at most 256 colours keeps every pixel. Any other picture gets the smallest palette that
+looks the same; where no palette does, it stays in true colour, rounded to steps of 5.
 """
 
 import io
@@ -9,24 +9,22 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Int16
 from nbformat import NotebookNode
 from PIL import Image
 
-DENSITY = 2  # pixels of a picture, each way, for one of the page: what a dense screen shows
+DENSITY = 2  # pixels of a picture, each way, for one pixel of the page on a dense screen
 COLORS = (64, 128, 256)
-METHODS = (Image.Quantize.MAXCOVERAGE, Image.Quantize.MEDIANCUT)  # few outliers; smooth areas
-SQUARE = 8  # pixels: areas of this size show a tint or a band
-SHIFT, WORST = 0.03, 40  # of 255: how far a palette may move an area on average, and any pixel
-STEP = 5  # of true colour; it divides 255, so black and white stay, and no value moves by more than 2
-PACKINGS = (0, 1, 3)  # zlib's strategies: by default, for filtered data, for runs
+METHODS = (Image.Quantize.MAXCOVERAGE, Image.Quantize.MEDIANCUT)
+SQUARE = 8  # side in pixels of the areas whose mean colour is compared
+SHIFT, WORST = 0.03, 40  # of 255: the most that areas may move on average, and any single pixel
+STEP = 5  # divides 255, so black and white stay, and no value moves by more than 2
+PACKINGS = (0, 1, 3)  # zlib's strategies: default, filtered, runs
 
-Pixels = Int16[np.ndarray, "height width 3"]
-Squares = Int16[np.ndarray, "squares pixels 3"]
+Color = tuple[int, int, int]
 
 
 def compact(notebook: NotebookNode) -> None:
-    """Write every PNG picture among the outputs anew, in place; a second call changes nothing."""
+    """Re-encode every PNG picture among the outputs in place; a second call changes nothing."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
@@ -36,16 +34,17 @@ def compact(notebook: NotebookNode) -> None:
 
 
 def smaller(png: bytes, width: int | None = None) -> bytes:
-    """The picture in fewer bytes, or as it is: where it is transparent or already small.
+    """The picture in fewer bytes; unchanged if it is transparent or already small.
 
     Args:
         png: the picture's file.
-        width: at which it is shown, in pixels of the page; None shows it pixel by pixel.
+        width: the width at which it is shown, in pixels of the page; None for its own width.
     """
     with Image.open(io.BytesIO(png)) as opened:
         dpi = opened.info.get("dpi")  # the size in print
         picture = opened.convert("RGBA")
-    if picture.getchannel("A").getextrema()[0] < 255:
+    alphas: list[int] = [int(value) for value in np.unique(np.asarray(picture)[:, :, 3])]
+    if alphas != [255]:
         return png
     picture = picture.convert("RGB")
     if width and (factor := picture.width // (DENSITY * width)) > 1:
@@ -59,7 +58,7 @@ def _simpler(picture: Image.Image) -> Image.Image:
     """The picture in the first palette that looks the same, else in rounded true colour."""
     pixels = np.asarray(picture, np.int16)
     if not (pixels % STEP).any():
-        return picture  # was rounded before
+        return picture  # it was rounded before
     for colors in COLORS:
         for method in METHODS:
             candidate = picture.quantize(colors, method, kmeans=1).convert("RGB")
@@ -68,8 +67,8 @@ def _simpler(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.rint(pixels / STEP) * STEP).astype(np.uint8))
 
 
-def _alike(before: Pixels, after: Pixels) -> bool:
-    """Whether no pixel moves far, and no area either: less so, the busier the area is."""
+def _alike(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether no pixel moves far and no area shifts in colour; busy areas may shift more."""
     if np.abs(before - after).max() > WORST:
         return False
     old, new = _squares(before), _squares(after)
@@ -78,8 +77,8 @@ def _alike(before: Pixels, after: Pixels) -> bool:
     return bool((shift / (1 + busy / 8)).mean() <= SHIFT)
 
 
-def _squares(pixels: Pixels) -> Squares:
-    """The pixels of each square; at the right and below, the last ones are repeated to fill it."""
+def _squares(pixels: np.ndarray) -> np.ndarray:
+    """The pixels of each square, (squares, pixels, 3); the border is repeated to fill the last."""
     height, width, _ = pixels.shape
     full = np.pad(pixels, ((0, -height % SQUARE), (0, -width % SQUARE), (0, 0)), mode="edge")
     rows = full.reshape(len(full) // SQUARE, SQUARE, -1, SQUARE, 3)
@@ -87,11 +86,12 @@ def _squares(pixels: Pixels) -> Squares:
 
 
 def _files(picture: Image.Image, dpi: tuple[float, float] | None) -> Iterator[bytes]:
-    """The same pixels in the ways that PNG knows: true colour; if they are few, a palette; grey."""
+    """The same pixels as true colour and, if they are few, with a palette or in grey."""
     ways = [picture]
-    if found := picture.getcolors(256):
-        colors = sorted(color for _, color in found)
-        ways = [_indexed(picture, colors)]
+    if picture.getcolors(256):
+        flat = np.unique(np.asarray(picture).reshape(-1, 3), axis=0)
+        colors = [(int(red), int(green), int(blue)) for red, green, blue in flat]
+        ways = [_indexed(picture, sorted(colors))]
         if all(red == green == blue for red, green, blue in colors):
             ways.append(picture.convert("L"))
     for way in ways:
@@ -101,7 +101,7 @@ def _files(picture: Image.Image, dpi: tuple[float, float] | None) -> Iterator[by
             yield buffer.getvalue()
 
 
-def _indexed(picture: Image.Image, colors: list[tuple[int, int, int]]) -> Image.Image:
+def _indexed(picture: Image.Image, colors: list[Color]) -> Image.Image:
     """The picture with a palette of exactly these colours, which are sorted."""
     place = 256 ** np.array([2, 1, 0])  # one number for each colour, in the same order
     indices = np.searchsorted(np.array(colors) @ place, np.asarray(picture) @ place)

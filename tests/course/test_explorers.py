@@ -790,7 +790,7 @@ def test_the_field_of_a_network_that_says_zero_is_off_by_what_it_leaves_out(imag
     for parameter in explorer.model.parameters():
         torch.nn.init.zeros_(parameter)
     explorer = FieldExplorer(explorer.model)
-    assert explorer.error[0].item() == pytest.approx(2**0.5, abs=0.15)  # root mean square length of N(0, I)
+    assert explorer.error[0].item() == pytest.approx(2**0.5, abs=0.15)
     assert explorer.error[-1] < 0.1
     assert not explorer.fields["learnt"].arrows.any()
 
