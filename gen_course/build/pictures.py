@@ -1,8 +1,7 @@
-"""Write the pictures in the README: ``python -m gen_course.build.pictures``, by ``make notebooks``.
+"""Write the picture in the README: ``python -m gen_course.build.pictures``, by ``make notebooks``.
 
-Each picture is an output of an executed chapter, made smaller, with the chapter's alternative text.
-The files go to ``gen_course/build/readme/``; the README shows them, two in a row, between the
-markers ``pictures``.
+The picture is an output of an executed chapter, made smaller, with the chapter's alternative text.
+Its file goes to ``gen_course/build/readme/``; the README shows it between the markers ``pictures``.
 """
 
 import base64
@@ -35,9 +34,6 @@ class Shown(NamedTuple):
 
 PICTURES = (
     Shown("latent-map", "01_autoencoders", "The encoder's four roles", -1, "A map of codes"),
-    Shown("trajectory", "06_diffusion", "Look", 1, "From noise to a garment"),
-    Shown("emoji", "05_cyclegan", "Look", 1, "Translation without pairs"),
-    Shown("schedules", "06_diffusion", "Explore", 0, "A schedule, to be moved"),
 )
 
 
@@ -60,11 +56,8 @@ def small(png: str) -> bytes:
 
 
 def render() -> str:
-    """The table of pictures, two in a row, each with alternative text, caption and link."""
-    lines = ["| | |", "|---|---|"]
-    for left, right in zip(PICTURES[::2], PICTURES[1::2], strict=True):
-        lines += [f"| {_image(left)} | {_image(right)} |", f"| {_words(left)} | {_words(right)} |"]
-    return "\n\n" + "\n".join(lines) + "\n\n"
+    """The pictures, each with alternative text, caption and link."""
+    return "\n\n" + "".join(f"{_image(one)}\n\n{_words(one)}\n\n" for one in PICTURES)
 
 
 def _image(picture: Shown) -> str:
@@ -79,7 +72,7 @@ def _words(picture: Shown) -> str:
 
 
 def main() -> None:
-    """Write the files, and their table into the README."""
+    """Write the files, and show them in the README."""
     FOLDER.mkdir(exist_ok=True)
     for picture in PICTURES:
         (FOLDER / f"{picture.name}.png").write_bytes(small(output(picture).data["image/png"]))
