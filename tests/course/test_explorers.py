@@ -735,7 +735,7 @@ def test_the_schedule_explorer_shows_the_closed_form_at_every_time(images):
     state = explorer.default._replace(schedule="cosine", T=100, image=3, draw=2)
     x_0, table = explorer.x[3], cosine(100)
     assert torch.equal(explorer.noised(state._replace(time=0.0)), x_0)
-    eps = explorer.noised(state._replace(time=1.0))  # almost exactly eps
+    eps = explorer.noised(state._replace(time=1.0))  # almost eps
     for t in (20, 60):
         x_t = explorer.noised(state._replace(time=t / 100))
         signal, sigma = table.alpha_bar[t].sqrt(), (1 - table.alpha_bar[t]).sqrt()

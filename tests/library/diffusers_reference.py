@@ -1,4 +1,4 @@
-"""Steps of ``diffusers`` (0.42) on shared noise, kept in ``diffusers_reference.json``.
+"""Record the steps of ``diffusers`` (0.42) on given noise in ``diffusers_reference.json``.
 
 ``python tests/library/diffusers_reference.py`` writes the file again; it needs the extra ``peers``.
 """
@@ -19,7 +19,7 @@ CASES = ["/".join(case) for case in product(SCHEDULES, TARGETS, SAMPLERS)]
 
 
 def noise(step: int) -> Tensor:
-    """The noise of a step, of about unit variance: numbers that every machine can repeat."""
+    """The noise of a step, of about unit variance, which every machine computes alike."""
     return 2**0.5 * torch.sin(torch.arange(SIZE, dtype=torch.float64) * 7.3 + 3.1 * step + 1)[None]
 
 
@@ -46,7 +46,7 @@ def tables() -> dict[str, list[float]]:
 
 
 def states(case: str) -> list[list[float]]:
-    """x_t after each step of a scheduler, from the noise on."""
+    """x_t after each step of a scheduler, beginning with the noise."""
     from unittest.mock import patch
 
     from diffusers.schedulers import scheduling_ddim, scheduling_ddpm
@@ -75,7 +75,7 @@ def states(case: str) -> list[list[float]]:
 
 
 def reference() -> dict:
-    """All that the file holds."""
+    """The content of the file."""
     return {"alpha_bar": tables(), "states": {case: states(case) for case in CASES}}
 
 

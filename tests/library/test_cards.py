@@ -1,15 +1,14 @@
 """The cards of the shipped models say what is measured today.
 
-Not every figure, and on fewer images than the cards where they would take minutes, which decides
-how far apart the two may be:
+Figures that would take minutes are measured on fewer images than on the card, and may differ more:
 
-- all held-out pairs of what is translated, and 2,000 samples, from which the cards take their
-  neighbour figures too: the same but for rounding, which may move a neighbour;
-- 2,000 samples for a Fréchet distance of 10,000: 10 %;
-- the first 1,000 test images of what is reconstructed or bounded: 5 %; of what is named: 0.02;
-- 200 samples of diffusion, whose 40 network calls are slow: 0.1, the precision and density only.
+- translations on all held-out pairs, and neighbour figures of 2,000 samples, as on the card: equal
+  up to rounding, which may change a neighbour;
+- the Fréchet distance of 2,000 samples, where the card uses 10,000: by 10 %;
+- reconstructions and bounds on the first 1,000 test images: by 5 %; judges' answers: by 0.02;
+- precision and density of 200 samples of diffusion, which are slow (40 network calls): by 0.1.
 
-Left out: the kernel distance, importance-weighted bounds, what stands beside a figure.
+Left out: the kernel distance, importance-weighted bounds, the baselines beside a figure.
 """
 
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ FEW, FEWER = 1_000, 200
 
 
 class Found(NamedTuple):
-    """A figure measured today, and how far from the card's it may be."""
+    """A figure measured now, and how far from the card's it may be."""
 
     figure: str
     value: float

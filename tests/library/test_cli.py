@@ -1,4 +1,4 @@
-"""The command line: what it writes, that it repeats itself, and what it will not do."""
+"""The command line: what it writes, that equal commands give equal results, what it refuses."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Files: tensors come back bit by bit, and a file is in its place whole or not at all."""
+"""Files: tensors come back bit by bit, and a file is written completely or not at all."""
 
 import os
 from pathlib import Path

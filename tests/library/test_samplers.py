@@ -37,7 +37,7 @@ SAMPLERS = {
     "DDIM, half of the noise": lambda schedule: DDIM(schedule, 0.5),
     "Heun": Heun,
 }
-FINE = 2**14  # so many times that steps can be as even as they are to be
+FINE = 2**14  # enough times for steps to be nearly even
 PATHS = {
     "straight": Straight(),
     "cosine": cosine(FINE),
@@ -52,7 +52,7 @@ def at(t) -> torch.Tensor:
 
 
 def unasked(x_t, t):
-    """A denoiser for steps that need no second estimate."""
+    """A denoiser that fails when called, for steps that need no second estimate."""
     raise AssertionError("asked for another estimate")
 
 
@@ -70,9 +70,9 @@ def gaussian(schedule):
 
 
 def moments(sampler, steps):
-    """Exact mean and covariance of what a sampler ends with, from the exact ones at the start.
+    """Exact mean and covariance of a sampler's results, from the exact ones at the start.
 
-    With this denoiser a step is affine in x and in the noise, so five points tell all of it.
+    With this denoiser a step is affine in x and in the noise, so five points determine it.
     """
     schedule, denoise = sampler.schedule, gaussian(sampler.schedule)
     times, unit, zero = sampler.times(steps), torch.eye(2).double(), torch.zeros(2, 2).double()
@@ -206,7 +206,7 @@ def test_the_moments_of_a_gaussian_are_reached_at_the_order_of_the_sampler(make,
     sampler, errors = make(schedule), []
     for steps in (32, 64, 128):
         mean, covariance = moments(sampler, steps)
-        torch.testing.assert_close(mean, MU, atol=1e-9, rtol=0)  # whatever the number of steps
+        torch.testing.assert_close(mean, MU, atol=1e-9, rtol=0)  # exact for any number of steps
         errors.append((covariance - SIGMA).abs().max())
     slope = torch.stack(errors).log2().diff()[-1].item()
     assert slope == pytest.approx(-sampler.order, abs=0.15)
@@ -215,7 +215,7 @@ def test_the_moments_of_a_gaussian_are_reached_at_the_order_of_the_sampler(make,
 
 @pytest.mark.parametrize("make", [linear, cosine])
 def test_steps_that_are_even_in_t_cost_the_second_order(make):
-    """The last of them is as long as the root of the others, in tau."""
+    """In tau, the last step has a length of order sqrt(dt), the others of order dt."""
     schedule, even = make(1000), Heun(make(1000))
     even.times = schedule.times
     a, b = ((moments(sampler, 20)[1] - SIGMA).abs().max() for sampler in (Heun(schedule), even))
@@ -227,7 +227,7 @@ def test_times_that_are_even_in_tau_are_so_as_far_as_there_are_such_times(schedu
     times = even_in_tau(schedule, 20)
     assert (len(times), times[0], times[-1]) == (21, schedule.last, 0)
     tau = straightened(schedule, times)[1]
-    gap = 0.01 if schedule.last > 1 else 1e-9  # between two times of a table
+    gap = 0.01 if schedule.last > 1 else 1e-9  # the distance of two times in a table
     assert tau.diff().tolist() == pytest.approx([-tau[0].item() / 20] * 20, abs=gap)
     assert len(even_in_tau(schedule, 900)) <= 901
 
@@ -333,7 +333,7 @@ def test_where_times_rise_noise_is_added():
     rng = torch.Generator().manual_seed(0)
     first, second, _ = DDIM(schedule).states(perfect, x, at([0.4, 0.2, 0.6, 0.0]), rng)
     assert (first.t, second.t) == (0.4, 0.6)
-    ratio, std = schedule.transition(at(0.2), at(0.6))  # from x = 0.2, where DDIM has left it
+    ratio, std = schedule.transition(at(0.2), at(0.6))  # DDIM ends its step at x = 0.2
     assert second.x.mean().item() == pytest.approx(0.2 * ratio.item(), abs=0.01)
     assert second.x.std().item() == pytest.approx(std.item(), rel=0.01)
 
@@ -358,7 +358,7 @@ def test_guidance_goes_away_from_what_is_seen_without_a_label():
 
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_known_values_end_as_they_are_and_unknown_ones_agree_with_them(repeats, rng):
-    """Given the first coordinate, the second of N(MU, SIGMA) has a mean and variance of its own."""
+    """Given the first coordinate, the mean of the second under N(MU, SIGMA) has a closed form."""
     schedule, n = Straight(), 4_000
     known = torch.tensor([1.5, 99.0], dtype=torch.float64).expand(n, 2)
     mask = torch.tensor([False, True]).expand(n, 2)

@@ -1,4 +1,4 @@
-"""Schedules: step by step is the closed form, and tables are those of diffusers."""
+"""Schedules: single steps add up to the closed form, and tables are those of diffusers."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def at(*t) -> torch.Tensor:
 
 
 def inner(schedule, n: int = 9) -> torch.Tensor:
-    """n times strictly between clean and noise, as the schedule has them."""
+    """n times of the schedule strictly between clean and noise."""
     return schedule.times(n + 1)[1:-1]
 
 

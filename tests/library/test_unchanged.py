@@ -1,4 +1,4 @@
-"""The library computes what it computed before its files moved: losses, gradients, samples.
+"""The library gives the same losses, gradients and samples as before its files moved.
 
 ``unchanged.json`` was recorded by the code of version 0.1.0 in float32 on one thread. On the kind
 of processor that recorded it, with the same torch, every bit must agree; elsewhere sums are taken

@@ -27,7 +27,7 @@ def test_subfolders_are_classes_and_every_tenth_picture_is_held_out(tmp_path):
     assert images.classes == ("cat", "dog")
     assert (len(images.train), len(images.test)) == (22, 3)
     brightness, is_dog = images.test.images[:, 0, 0, 0], images.test.images[:, 2, 0, 0]
-    assert brightness.tolist() == [0, 100, 70]  # cat 0, cat 10, dog 7: numbers 0, 10, 20
+    assert brightness.tolist() == [0, 100, 70]  # cat 0, cat 10, dog 7: every tenth picture
     assert torch.equal(is_dog == 255, images.test.labels == 1)
     both = torch.cat([images.train.images, images.test.images])
     assert len({(int(i[0, 0, 0]), int(i[2, 0, 0])) for i in both}) == 25
@@ -121,7 +121,7 @@ def test_equal_file_names_in_a_folder_are_pairs(two_domains):
         shutil.copytree(two_domains / f"{half}A", two_domains / f"{half}B")
     found = load_domains(str(two_domains))
     assert found.test.paired
-    assert not found.train.paired  # as long as nobody asks for it
+    assert not found.train.paired  # unless asked for
     train = load_domains(str(two_domains), paired=True).train
     batch = train.batch(0, 4)
     assert train.paired

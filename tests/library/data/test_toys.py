@@ -1,4 +1,4 @@
-"""Toys: what is sampled is what the density says, and where the docstring says it lies."""
+"""Toy data: samples follow the stated density and lie where the docstring says."""
 
 import math
 
@@ -152,4 +152,4 @@ def test_a_batch_shares_no_noise_with_what_a_model_draws_in_that_step():
     noise = (x - toy.means[torch.cdist(x, toy.means).argmin(dim=1)]) / toy.sigma
     z = torch.randn(512, 2, generator=torch.Generator().manual_seed(step))
     shared = torch.isclose(noise.flatten()[:, None], z.flatten(), rtol=0, atol=1e-5)
-    assert shared.sum() < 20  # 512 of them in a common stream
+    assert shared.sum() < 20  # all 512 if both drew from the same stream

@@ -1,4 +1,4 @@
-"""Distances of features: closed forms, naive versions of themselves, limits, torchmetrics."""
+"""Distances of features, compared with closed forms, naive versions, limits and torchmetrics."""
 
 import math
 
@@ -46,7 +46,7 @@ def test_frechet_distance_is_zero_for_equal_sets_and_symmetric():
 
 
 class AsGiven(nn.Module):
-    """A feature extractor for torchmetrics that hands on features."""
+    """A feature extractor for torchmetrics that returns its input, which holds features already."""
 
     def __init__(self, num_features: int):
         super().__init__()

@@ -16,7 +16,7 @@ def two_clouds(n: int, gap: float, seed: int) -> Labelled:
 
 def test_a_probe_reaches_the_best_possible_accuracy_and_chance_without_information():
     parts = [two_clouds(n, 1.0, seed) for seed, n in enumerate((4_000, 500, 4_000))]
-    best = 0.5 * (1 + math.erf(math.sqrt(5) / 2 / math.sqrt(2)))  # of any rule: Phi(distance / 2)
+    best = 0.5 * (1 + math.erf(math.sqrt(5) / 2 / math.sqrt(2)))  # best rule: Phi(distance / 2)
     assert linear_probe(*parts) == pytest.approx(best, abs=0.015)
     parts = [two_clouds(n, 0.0, seed) for seed, n in enumerate((4_000, 500, 4_000))]
     assert linear_probe(*parts) == pytest.approx(0.5, abs=0.03)

@@ -1,4 +1,4 @@
-"""The quality of samples: what scores the floor, what scores far from it, what is refused."""
+"""The quality of samples: real images score the floor, others far from it; what is refused."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def noise(n: int, side: int = 28) -> torch.Tensor:
 
 
 def fewer(data: ImageSet) -> ImageSet:
-    """With 400 test images only."""
+    """The same data with 400 test images only."""
     return ImageSet(data.name, data.train, data.test.subset(400), data.classes)
 
 
@@ -135,7 +135,7 @@ def test_a_model_that_draws_no_samples_gets_no_figures_of_samples(fashion, untra
 
 def test_a_model_made_for_other_images_is_named(fashion):
     check_shape(LinearAutoencoder((1, 28, 28), latent_size=2), fashion)
-    check_shape(Sampler(None), fashion)  # made for any
+    check_shape(Sampler(None), fashion)  # made for images of any shape
     with pytest.raises(InputError, match=r"made for images of shape \(3, 8, 8\), those of fashion"):
         check_shape(LinearAutoencoder((3, 8, 8), latent_size=2), fashion)
 

@@ -32,7 +32,7 @@ def negatives() -> DomainSet:
 
 
 def times(c: float, d: float):
-    """A translation: towards B, c x; towards A, d x."""
+    """A translation that multiplies x by c towards B and by d towards A."""
     return lambda x, to: x * (c if to == "B" else d)
 
 
@@ -79,7 +79,7 @@ def test_a_perfect_translator_gets_perfect_figures_and_each_direction_its_own(ne
     assert rows["ssim_to_b"].value == pytest.approx(1, abs=1e-4)
     assert rows["retrieval_to_b"].value == 1
     assert rows["psnr_to_b"].value > 100
-    assert rows["retrieval_to_a"].value == 0  # there it is the identity: the farthest, not nearest
+    assert rows["retrieval_to_a"].value == 0  # the identity, farthest from the partner
     for figure in ("psnr", "l1", "ssim", "retrieval"):
         row = rows[f"{figure}_to_a"]
         assert row.value == pytest.approx(row.beside["identity"])
@@ -95,7 +95,7 @@ def test_baselines_are_measured_against_the_true_partner(negatives):
 
 
 def test_retrieval_is_among_bases_only(negatives):
-    """Variants that equal a base would tie with it, were they in the pool."""
+    """Variants that equal a base would tie with it if they were in the pool."""
     test = negatives.test
     doubled = torch.cat([test.b.images[:4], test.b.images[:4]])
     pairs = TwoDomains(domain(255 - doubled, 4), domain(doubled, 4), paired=True)

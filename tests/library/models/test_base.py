@@ -1,4 +1,4 @@
-"""What all models share: one player unless it is a game, randomness, weights, configuration."""
+"""All models: one player unless it is a game, randomness, weights, configuration."""
 
 import math
 
@@ -38,7 +38,7 @@ def batch_for(kind: type[Model], n: int = 16) -> Batch | PairBatch:
 
 
 class Line(Model):
-    """One weight w and a constant, with a loss that tells its arguments."""
+    """One weight w and a constant, with a loss whose value shows all arguments."""
 
     name = "line"
 

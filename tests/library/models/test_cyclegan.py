@@ -1,4 +1,4 @@
-"""CycleGAN: each loss, whose weights each turn moves, the pool, and that translation is learnt."""
+"""CycleGAN: each loss, the weights that each turn updates, the pool, and a translation learnt."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ class Double(nn.Module):
 
 
 class Verdict(nn.Module):
-    """w mean(x), one patch an image."""
+    """A discriminator with one patch per image: w mean(x)."""
 
     def __init__(self, w: float):
         super().__init__()
@@ -143,7 +143,7 @@ def test_the_discriminators_see_translations_of_the_past(by_hand):
     black, bright = torch.zeros(32, *SHAPE), torch.full((32, *SHAPE), 10.0)
     turns_of(by_hand, black, black)  # fills the pools
     turn = turns_of(by_hand, bright, bright)[1]
-    assert turn.terms["D_X"].item() < ((10 - 1) ** 2 + 9**2) / 2  # of the new ones alone
+    assert turn.terms["D_X"].item() < ((10 - 1) ** 2 + 9**2) / 2  # the loss on new images only
     assert turn.terms["D_Y"].item() < ((30 - 1) ** 2 + 36**2) / 2
 
 

@@ -1,4 +1,4 @@
-"""Diffusion models: one network up to a linear map, its loss, what it is told, what is counted."""
+"""Diffusion models: equivalent targets, the loss, the inputs of the network, counted calls."""
 
 import math
 
@@ -24,7 +24,7 @@ every_pair = pytest.mark.parametrize(("schedule", "target"), PAIRS)
 
 
 class Spy(nn.Module):
-    """A network that answers with numbers made of what it is told, and remembers that."""
+    """A network whose output is computed from all its inputs, which it also records."""
 
     def __init__(self):
         super().__init__()
@@ -56,7 +56,7 @@ def batch(n: int = 64, seed: int = 0) -> Batch:
     return Batch(torch.rand(n, 1, 4, 4, generator=rng) * 2 - 1, torch.arange(n) % 10)
 
 
-# One network up to a linear map
+# Targets are equivalent up to a linear map
 
 
 @every_pair
@@ -90,7 +90,7 @@ def test_a_velocity_points_from_the_image_to_the_noise_along_a_line(rng):
 
 @pytest.mark.parametrize("other", [name for name in TARGETS if name != "v"])
 def test_a_network_for_one_target_is_one_for_another_with_other_weights(other, rng):
-    """What it sees is the same, and each loss weighs the same error by its own function of t."""
+    """The input is the same, and each loss weights the same error by its own function of t."""
     path = SCHEDULES["cosine"](100)
     t = path.times(10)[1:-1]
     x_0, eps, v = torch.randn(3, 9, 1, 2, 2, generator=rng, dtype=torch.float64)
@@ -146,7 +146,7 @@ def test_every_image_of_a_batch_has_a_time_and_a_noise_of_its_own():
     signal, sigma = model.schedule.scales(t, x_t)
     eps = (x_t - signal * batch().images) / sigma
     assert len(t.unique()) == len(t)
-    assert (eps[1:] - eps[:-1]).square().mean() > 1  # of independent ones: 2
+    assert (eps[1:] - eps[:-1]).square().mean() > 1  # 2 if they are independent
 
 
 def test_another_seed_is_another_noise_and_other_times():
@@ -278,7 +278,7 @@ def test_training_brings_the_field_near_the_exact_one(rng):
     assert distance.mean().item() == pytest.approx(2, abs=0.4)
 
 
-# What it will not do
+# What is refused
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The game: its value, both players' gradients, what tames D, and the modes that samples cover."""
+"""GANs: the game's value, both players' gradients, penalties on D, and the modes covered."""
 
 import math
 
@@ -191,7 +191,7 @@ def test_training_moves_both_and_repeats_itself(few):
     for _ in range(2):
         torch.manual_seed(0)
         model = GAN(width=4, latent_size=8)
-        weights = [p for p in model.parameters() if p.dim() > 1]  # biases may start in balance
+        weights = [p for p in model.parameters() if p.dim() > 1]  # biases may not move at first
         before = [p.detach().clone() for p in weights]
         fit(model, few, steps=3, batch_size=16, show_bar=False)
         assert all(not torch.equal(a, b) for a, b in zip(before, weights, strict=True))

@@ -1,4 +1,4 @@
-"""Ways between two codes: on the sphere, and as likely as the ends."""
+"""Interpolation between two codes: it stays on the sphere, and is as likely as the ends."""
 
 import pytest
 import torch

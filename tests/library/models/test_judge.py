@@ -32,7 +32,7 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_shifted_images():
         Batch(torch.full((8, 1, 28, 28), -1.0), torch.arange(8) % 5),
     )
     found = judge.loss(batch, torch.Generator().manual_seed(0), 0.0)
-    log_p = judge.logits(batch.images).log_softmax(dim=1)  # flat: no shift changes such images
+    log_p = judge.logits(batch.images).log_softmax(dim=1)  # a constant image: no shift changes it
     right = log_p.gather(1, batch.labels[:, None]).mean()
     torch.testing.assert_close(found.value, -(0.9 * right + 0.1 * log_p.mean()))
     assert found.terms["cross_entropy"] == found.value

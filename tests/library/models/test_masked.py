@@ -1,4 +1,4 @@
-"""The masked autoencoder: what it hides, what it is asked for, and what it refuses."""
+"""The masked autoencoder: which patches are hidden, its loss, and what it refuses."""
 
 import pytest
 import torch
@@ -77,7 +77,7 @@ def test_masking_stands_beside_the_mean_image_on_the_same_patches(noise_set):
     data, model = noise_set, MaskedAutoencoder((1, 16, 16), width=16, depth=1).eval()
     (row,) = model.rows(data)
     assert row.name == "masked_mse"
-    noise_variance = data.test.x.var().item()  # the mean of noise predicts nothing
+    noise_variance = data.test.x.var().item()  # the mean image predicts nothing of noise
     assert row.beside["mean_image"] == pytest.approx(noise_variance, rel=0.1)
 
 

@@ -9,7 +9,7 @@ from gen_lib.models.mixture import CodeMixture
 
 
 class Same(Reconstructs):
-    """An autoencoder whose code is the image, three pixels of it."""
+    """An autoencoder whose code is the image itself, three pixels."""
 
     def encode(self, x):
         return x.flatten(1)
@@ -19,7 +19,7 @@ class Same(Reconstructs):
 
 
 def clusters(n, rng):
-    """Two of them: three quarters near (0.5, ...) with correlated pixels, the others near -0.5."""
+    """Two clusters: three quarters near (0.5, ...) with correlated pixels, the others near -0.5."""
     which = torch.rand(n, 1, generator=rng) < 0.75
     root = torch.tensor([[0.1, 0.0, 0.0], [0.08, 0.02, 0.0], [0.0, 0.0, 0.03]])
     wide = 0.5 + torch.randn(n, 3, generator=rng) @ root.T

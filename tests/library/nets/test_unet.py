@@ -1,4 +1,4 @@
-"""The U-Net: what it sees, how small it is, and that it starts at zero."""
+"""The U-Net: its inputs, its size, and that it starts at zero."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from gen_lib.nets.unet import TimedMLP, UNet, time_features
 
 
 def scattered(net: nn.Module) -> nn.Module:
-    """The same network with weights everywhere, so that nothing starts at zero."""
+    """The same network with all weights drawn at random, so that its output is not zero."""
     torch.manual_seed(0)
     for p in net.parameters():
         nn.init.normal_(p, std=0.1)

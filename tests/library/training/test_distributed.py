@@ -1,4 +1,4 @@
-"""Several processes: one gradient, data of their own, one writer, and none that is left waiting."""
+"""Training in two processes: equal gradients, different data, one of them writes, none hangs."""
 
 import multiprocessing
 import os
@@ -31,11 +31,11 @@ SMALL = {
     **{name: {"width": 4} for name in ("conv-ae", "denoising", "gan", "vae", "gaussian-vae")},
 }
 PROCESSES, SIZE, SEED = 2, 6, 3
-MOST_SECONDS = 60.0  # until all processes have ended after one was killed
+MOST_SECONDS = 60.0  # all processes must have ended so soon after one was killed
 
 
 def made(name: str) -> Model:
-    """A small model whose batch normalisation, if any, does not look at the batch."""
+    """A small model; its batch normalisation, if any, always uses the running averages."""
     torch.manual_seed(0)
     model = MODELS[name](image_shape=(3, 8, 8), **SMALL.get(name, {}))
     for part in model.modules():
@@ -45,7 +45,7 @@ def made(name: str) -> Model:
 
 
 class Noise:
-    """Batches of noise by number, of two domains or two classes; it notes who asked for which."""
+    """Batches of noise by number, of two domains or two classes; it records these numbers."""
 
     def __init__(self, name: str):
         self.two_domains, self.numbers = issubclass(MODELS[name], Translates), []
@@ -68,7 +68,7 @@ class Joined(Noise):
 
 
 def joined(draw, generators: list[torch.Generator]):
-    """A function like torch.rand whose numbers are those that both processes draw, joined."""
+    """A function like torch.rand that returns the numbers of both processes, joined."""
 
     def both(*arguments, generator=None, device=None):
         if generator is None:
@@ -82,7 +82,7 @@ def joined(draw, generators: list[torch.Generator]):
 
 
 def gradients(name: str, data: Noise, size: int) -> dict[str, Tensor]:
-    """Adam's first moments after one step: the gradients, times a number."""
+    """Adam's first moments after one step, which are a multiple of the gradients."""
     found: dict[str, Tensor] = {}
 
     def keep(state: TrainState) -> None:
@@ -118,7 +118,7 @@ def member(rank: int, port: str, folder: Path, train: list[str]) -> None:
         save_file(found, folder / f"{name}-{rank}.safetensors")
     if rank:
         for module in (checkpoints, resume, experiment):
-            module.write_whole = None  # nothing may be written here
+            module.write_whole = None  # only process 0 may write
     assert main(train) == 0
     torch.distributed.destroy_process_group()
 
@@ -130,7 +130,7 @@ def words(pictures: Path, out: Path, *budget: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, pictures):
-    """What two processes left behind."""
+    """The folder that two training processes have written."""
     folder, context = tmp_path_factory.mktemp("left"), multiprocessing.get_context("forkserver")
     train = words(pictures, folder / "run", "--minutes", "0.02")
     meeting = port()

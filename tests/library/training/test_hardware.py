@@ -1,4 +1,4 @@
-"""What the machine can do, and how bfloat16 is switched off."""
+"""Hardware: when bfloat16 is used, and how it is switched off."""
 
 import pytest
 import torch

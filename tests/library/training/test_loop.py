@@ -1,4 +1,4 @@
-"""The loop: whose weights move when, how fast, what is averaged, and what ends a run."""
+"""The loop: the weights each step updates, how fast, the running average, the end of a run."""
 
 import math
 from itertools import pairwise
@@ -69,7 +69,7 @@ class Game(base.Game):
 
 
 def powers(steps: int) -> torch.Tensor:
-    """The average's weight of each step: the integral of t^gamma over it, normalised."""
+    """The weight of each step in the running average: the integral of t^gamma, normalised."""
     ends = torch.arange(steps + 1, dtype=torch.float64) / steps
     return ends.pow(GAMMA + 1).diff()
 
@@ -105,7 +105,7 @@ def test_weight_decay_takes_its_share_of_the_learning_rate_off_every_step():
     model = Quadratic(event=lambda step, loss: 0 * loss, weight_decay=0.5)
     records = training_steps(model, pixels(), steps=10)
     for _ in range(10):
-        next(records)  # not to the end, when the averaged weights take the place of these
+        next(records)  # not to the end, when averaged weights replace these
     kept = math.prod(1 - 0.5 * 0.1 * learning_rate_scale(step / 10) for step in range(10))
     torch.testing.assert_close(model.w.detach(), torch.full((5,), kept))
 
@@ -153,7 +153,7 @@ def test_training_leaves_the_global_random_state_alone(few):
 
 
 def test_the_memory_layout_of_images_does_not_change_the_weights(few):
-    """Convolutions give gradients in their input's layout; the optimiser has to follow."""
+    """Convolutions give gradients in their input's layout; the optimiser must handle that."""
     weights = []
     planes = torch.empty(len(few), 1, 28, 28, dtype=torch.uint8)
     channels_last = torch.empty(len(few), 28, 28, 1, dtype=torch.uint8).permute(0, 3, 1, 2)
@@ -318,7 +318,7 @@ def test_batch_statistics_are_averaged_too_and_a_trained_model_is_in_eval_mode(f
     [
         lambda step, loss: loss * math.nan if step == 4 else loss,
         lambda step, loss: loss * math.inf if step == 4 else loss,
-        lambda step, loss: (loss - loss).sqrt() if step == 4 else loss,  # finite, its gradient not
+        lambda step, loss: (loss - loss).sqrt() if step == 4 else loss,  # gradient not finite
         lambda step, loss: loss * 1e30 * 1e30 if step == 4 else loss,
     ],
     ids=["nan", "inf", "gradient", "overflow"],

@@ -1,4 +1,4 @@
-"""Checkpoints of a run in progress: which stay, when one is written, which are refused."""
+"""Checkpoints of a run in progress: which are kept, when they are written, which are refused."""
 
 import pytest
 import torch

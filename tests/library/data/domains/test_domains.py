@@ -78,7 +78,7 @@ def test_pairs_have_the_same_place_in_both_halves_in_every_epoch():
 
 
 def test_the_halves_of_unpaired_domains_are_shuffled_independently():
-    """Of 200 pictures about one stands beside its number, as of two shuffled packs of cards."""
+    """As with two shuffled packs of 200 cards, about one picture meets its own number."""
     unpaired = TwoDomains(numbered(200), numbered(200), paired=False)
     beside = []
     for seed in range(20):

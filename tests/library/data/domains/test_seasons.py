@@ -1,4 +1,4 @@
-"""The drawn seasons: the drawing is frozen, both seasons show the same scene, sizes, splits."""
+"""The drawn seasons: the pixels never change, both seasons show the same scene, sizes, splits."""
 
 import hashlib
 
