@@ -116,7 +116,9 @@ def load(name: str, size: int = 32) -> ImageSet:
     if name in TORCHVISION_SETS:
         from gen_lib.data import sources
 
-        return sources.fashion_mnist() if name == "fashion_mnist" else sources.torchvision_set(name)
+        if name == "fashion_mnist":
+            return sources.fashion_mnist(data_folder())
+        return sources.torchvision_set(name)
     if name and Path(name).is_dir():
         from gen_lib.data.folders import folder_set
 

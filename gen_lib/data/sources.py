@@ -2,6 +2,8 @@
 
 import gzip
 import zlib
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,25 +16,26 @@ from gen_lib.data.images import ImageSet, Split, data_folder
 GARMENTS = "T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot"
 
 
-def fashion_mnist() -> ImageSet:
-    """Read the shipped files of Fashion-MNIST.
+@lru_cache(maxsize=1)
+def fashion_mnist(data: Path) -> ImageSet:
+    """Read Fashion-MNIST from the data folder; all that ask for it share one copy in memory.
 
     Raises:
         InputError: a file is missing or damaged.
     """
+    folder = data / "FashionMNIST" / "raw"
     train, test = (
         _split(
-            _idx(f"{half}-images-idx3-ubyte.gz", header=16).reshape(-1, 28, 28),
-            _idx(f"{half}-labels-idx1-ubyte.gz", header=8).long(),
+            _idx(folder / f"{half}-images-idx3-ubyte.gz", header=16).reshape(-1, 28, 28),
+            _idx(folder / f"{half}-labels-idx1-ubyte.gz", header=8).long(),
         )
         for half in ("train", "t10k")
     )
     return ImageSet("fashion_mnist", train, test, tuple(GARMENTS.split(", ")))
 
 
-def _idx(name: str, header: int) -> UInt8[Tensor, "values"]:
+def _idx(file: Path, header: int) -> UInt8[Tensor, "values"]:
     """Read a file in IDX format: ``header`` bytes, which are skipped, and the values."""
-    file = data_folder() / "FashionMNIST" / "raw" / name
     try:
         content = gzip.decompress(file.read_bytes())  # also compares a checksum
     except (EOFError, OSError, zlib.error) as error:

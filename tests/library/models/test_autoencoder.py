@@ -310,7 +310,7 @@ def test_a_code_needs_a_unit(kind, latent_size):
     [
         (lambda: DenoisingAutoencoder(sigma=-0.1), "sigma"),
         (lambda: DenoisingAutoencoder(dropped=1.0), "dropped"),
-        (lambda: SparseAutoencoder(sparsity=-1.0), "lambda"),
+        (lambda: SparseAutoencoder(sparsity=-1.0), "sparsity"),
         (lambda: SparseAutoencoder(latent_size=0), "latent_size"),
     ],
 )
