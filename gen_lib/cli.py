@@ -5,7 +5,10 @@ that name in ``experiment`` and write its result.
 """
 
 import argparse
+import errno
+import io
 import json
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -13,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from jaxtyping import UInt8
 
 from gen_lib import InputError, experiment
 from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
@@ -30,21 +35,37 @@ TRAINED = "a run's folder, a .safetensors file or a shipped name"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return 0, 2 after an error (one line on stderr), or 130 if interrupted."""
+    for stream in (sys.stdout, sys.stderr):  # names that a legacy code page lacks are escaped
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(words)
     options.command = shlex.join(["python", "-m", "gen_lib", *words])
     try:
         options.run(options)
+        sys.stdout.flush()
     except (InputError, NonFiniteLoss, ProcessLost) as error:
-        print(f"gen_lib: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # such as a full disk
-        print(f"gen_lib: {error}: free some space or choose another place.", file=sys.stderr)
-        return 2
+        return _failed(str(error))
+    except BrokenPipeError:  # the reader of the output, such as head, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        return _failed(f"{error}: {'free some space or ' if full else ''}choose another place.")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        return _failed("There is not enough memory: take a smaller -n or --batch-size.")
     except KeyboardInterrupt:
-        print("gen_lib: interrupted; --resume continues from the last checkpoint.", file=sys.stderr)
+        trained = "; --resume continues from the last checkpoint" if options.run is train else ""
+        print(f"gen_lib: interrupted{trained}.", file=sys.stderr)
         return 130
     return 0
+
+
+def _failed(sentence: str) -> int:
+    print(f"gen_lib: {sentence}", file=sys.stderr)
+    return 2
 
 
 def train(options: argparse.Namespace) -> None:
@@ -74,23 +95,36 @@ def sample(options: argparse.Namespace) -> None:
     if options.out.suffix == ".npz":
         _write_npz(options.out, images=images.numpy())
     else:
-        from torchvision.utils import save_image
-
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        save_image(images / 255, options.out, nrow=round(options.n**0.5), padding=2, pad_value=1.0)
+        _write_grid(options.out, images, round(options.n**0.5))
 
 
 def translate(options: argparse.Namespace) -> None:
-    """Translate the images of one domain to the other, and write them to an .npz file."""
-    if options.out.suffix != ".npz":
-        raise InputError(f"--out {options.out} must end in .npz.")
+    """Translate pictures of one domain to the other; write an .npz, a .png, or a folder of them."""
+    if options.out.suffix not in {".npz", ".png", ""}:
+        raise InputError(f"--out {options.out} must end in .npz or .png, or be a folder.")
     check_writable(options.out)
     found = experiment.translate(options.model, options.to, options.data, options.split)
     arrays = {"source": found.source.images, "translated": to_uint8(found.translated)}
     if found.target is not None:
         arrays["target"] = found.target.images
-    names = [caption.name for caption in found.source.captions]
-    _write_npz(options.out, name=names, **{k: v.numpy() for k, v in arrays.items()})
+    if options.out.suffix == ".npz":
+        names = {"name": list(found.source.names)}
+        _write_npz(options.out, **names, **{k: v.numpy() for k, v in arrays.items()})
+    elif options.out.suffix == ".png":  # one row for each picture
+        rows = torch.stack(list(arrays.values()), dim=1)
+        _write_grid(options.out, rows.flatten(0, 1), rows.shape[1])
+    else:
+        for name, image in zip(found.source.names, arrays["translated"], strict=True):
+            _write_grid(options.out / f"{name}.png", image[None], 1, padding=0)
+
+
+def _write_grid(
+    out: Path, images: UInt8[torch.Tensor, "n c h w"], columns: int, padding: int = 2
+) -> None:
+    from torchvision.utils import save_image
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_image(images / 255, out, nrow=columns, padding=padding, pad_value=1.0)
 
 
 def _write_npz(out: Path, **arrays: Any) -> None:
@@ -108,7 +142,7 @@ def evaluate(options: argparse.Namespace) -> None:
     print(f"{options.model} on the test images of {data}")
     _print_table(rows)
     if options.json:
-        text = json.dumps(experiment.figures(rows), indent=2) + "\n"
+        text = json.dumps(experiment.figures(rows), indent=2, allow_nan=False) + "\n"
         write_whole(options.json, text.encode())
 
 
@@ -124,7 +158,10 @@ def list_command(options: argparse.Namespace) -> None:
 def _print_table(rows: Sequence[Row]) -> None:
     for row in rows:
         beside = "   ".join(f"{name} {value:.4f}" for name, value in row.beside.items())
-        print(f"{row.name:>12} {row.value:10.4f}   beside: {beside}")
+        if row.reason:
+            print(f"{row.name:>15} {'-':>10}   {row.reason}")
+        else:
+            print(f"{row.name:>15} {row.value:10.4f}   beside: {beside}")
 
 
 def _at_least_one(text: str) -> int:
@@ -198,8 +235,12 @@ def _translate_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help=TRAINED)
     command.add_argument("--to", choices=("A", "B"), required=True, help="the domain of the result")
     command.add_argument("--split", choices=("train", "test"), default="test")
-    command.add_argument("--data", help="domains by name or a folder (default: those trained on)")
-    command.add_argument("--out", type=Path, required=True, help="FILE.npz")
+    command.add_argument(
+        "--data",
+        help="domains by name or a folder of them, or a folder of pictures, or one picture "
+        "(default: those trained on)",
+    )
+    command.add_argument("--out", type=Path, required=True, help="FILE.npz, FILE.png or a folder")
 
 
 def _evaluate_options(command: argparse.ArgumentParser) -> None:

@@ -2,7 +2,8 @@
 
 The command line (``python -m gen_lib``) calls them. A run is a folder. During training it holds
 ``checkpoints``; at the end it holds the model's weights, its card, and ``history.csv``, which is
-written last: a folder with this file holds a finished run.
+written last: a folder with this file holds a finished run. The last checkpoint stays, so that the
+run can be continued with a larger budget.
 
     from gen_lib import experiment
 
@@ -13,18 +14,27 @@ written last: a folder with this file holds a finished run.
 """
 
 import csv
+import hashlib
 import inspect
 import io
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+import math
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from math import prod
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
 
 from gen_lib import InputError
-from gen_lib.data import Domain, DomainSet, ImageSet, load_domains
+from gen_lib.data import DOMAIN_SETS, Domain, DomainSet, ImageSet, Split, load_domains
 from gen_lib.data.domains import load_classes
+from gen_lib.data.folders import to_translate
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
@@ -34,9 +44,9 @@ from gen_lib.training import History, fit
 from gen_lib.training.checkpoints import RUN_FILE, load_any, read_card, save, weights_file
 from gen_lib.training.distributed import team
 from gen_lib.training.hardware import machine
-from gen_lib.training.resume import RunCheckpoints
+from gen_lib.training.resume import RunCheckpoints, spent
 
-CHECKPOINTS = "checkpoints"
+CHECKPOINTS, LOCK = "checkpoints", ".lock"
 
 
 def train(
@@ -65,39 +75,43 @@ def train(
         batch_size: images in a step; the model's own default unless given.
         settings: arguments of the model, such as ``{"latent_size": 2}``.
         out: a new folder for weights, card and history; nothing is written unless given.
-        resume: continue from the newest checkpoint in ``out``, or start if there is none.
+        resume: continue from the newest checkpoint in ``out``, or start if there is none. Only the
+            budget may differ from that of the first call.
         keep_every: seconds between checkpoints.
         command: the command of this run, for the card.
         show_bar: show a progress bar.
 
     Raises:
-        InputError: an argument is not usable, or ``out`` holds other files.
+        InputError: an argument is not usable, ``out`` holds other files or a run with other
+            arguments or pictures, or another process trains there.
         NonFiniteLoss: training diverged.
     """
     kind, first = _kind(model), team().rank == 0
     folder = None if out is None else Path(out)
-    if folder and resume and (folder / "history.csv").is_file():
-        if first:
-            shutil.rmtree(folder / CHECKPOINTS, ignore_errors=True)
-            print(f"{folder} is done: there is nothing left to train.")
-        return load_any(str(folder), Model)
-    if folder and first:
-        _check_place(folder, resume)
-    images = load_data(kind, data)
-    torch.manual_seed(seed)
-    trained = build(model, images, settings or {})
-    size = kind.batch_size if batch_size is None else batch_size
-    budget: dict[str, Any] = {"steps": steps, "minutes": minutes, "seed": seed, "batch_size": size}
-    extra: dict[str, Any] = {"show_bar": show_bar and first}
-    if folder:
-        run = {"model": trained.name, "config": trained.config, "data": images.name, **budget}
-        checkpoints = RunCheckpoints(folder / CHECKPOINTS, run, keep_every)
-        extra["resume"] = checkpoints.newest() if resume else None
-        if first:
-            extra["keep"] = checkpoints
-    history = fit(trained, images.train, **budget, **extra)
-    if folder and first:
-        _finish(trained, history, folder, data=images.name, command=command, seed=seed)
+    with _alone_in(folder) if folder and first else nullcontext():
+        if folder and first:
+            _check_place(folder, resume)
+        images = load_data(kind, data)
+        if images.found and first:
+            print(images.found)
+        torch.manual_seed(seed)
+        trained = build(model, images, settings or {})
+        budget: dict[str, Any] = {"steps": steps, "minutes": minutes}
+        size = kind.batch_size if batch_size is None else batch_size
+        shared: dict[str, Any] = {"seed": seed, "batch_size": size}
+        extra: dict[str, Any] = {"show_bar": show_bar and first}
+        if folder:
+            run = {"model": model, "data": images.name, "pictures": fingerprint(images)}
+            run |= shared | trained.config
+            checkpoints = RunCheckpoints(folder / CHECKPOINTS, run, **budget, seconds=keep_every)
+            extra["resume"] = checkpoints.newest() if resume else None
+            if resume and _is_done(folder, extra["resume"], steps, minutes, say=first):
+                return load_any(str(folder), Model)
+            if first:
+                extra["keep"] = checkpoints
+        history = fit(trained, images.train, **budget, **shared, **extra)
+        if folder and first:
+            _finish(trained, history, folder, data=images.name, command=command, seed=seed)
     return trained
 
 
@@ -118,7 +132,19 @@ def sample(model: str | Path | Model, n: int = 64, seed: int = 0) -> Images:
             f"{_title(model)} is a {found.name!r}, which has no distribution to sample from: "
             "choose a generative model (chapter 01 shows what random codes give instead)."
         )
+    _check_memory(n, found.config.get("image_shape", (1, 1, 1)))
     return found.sample(n, torch.Generator().manual_seed(seed))
+
+
+def _check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
+    import psutil
+
+    needed = 3 * 4 * n * prod(image_shape)  # bytes: parts of the samples, the samples, their copy
+    if needed > (free := psutil.virtual_memory().available):
+        raise InputError(
+            f"{n:,} images need about {needed / 2**30:,.0f} GB of memory, and "
+            f"{free / 2**30:.1f} GB are free: take fewer."
+        )
 
 
 class Translation(NamedTuple):
@@ -140,8 +166,9 @@ def translate(
     Args:
         model: as of ``sample``.
         to: the domain of the translations.
-        data: domains by name or a folder; those that the model was trained on unless given.
-        split: which half of the data.
+        data: domains by name, a folder of them, or a folder of pictures or a single picture of the
+            other domain; the data that the model was trained on unless given.
+        split: which half of the data, if it has halves.
 
     Raises:
         InputError: there is no such model or data, or the model does not translate.
@@ -149,11 +176,14 @@ def translate(
     found = _loaded(model)
     if not isinstance(found, Translates):
         raise InputError(f"{_title(model)} is a {found.name!r}, which translates nothing.")
-    size = found.config["image_shape"][1]
-    half = getattr(load_domains(data_of(model, data), size=size), split)
-    source, target = (half.b, half.a) if to == "A" else (half.a, half.b)
-    translated = in_batches(lambda x: found.translate(x, to=to), source.x)
-    return Translation(source, translated, target if half.paired else None)
+    size, name = found.config["image_shape"][1], data_of(model, data)
+    if name not in DOMAIN_SETS and Path(name).exists():
+        source, target = to_translate(Path(name), size, "B" if to == "A" else "A", split)
+    else:
+        half = getattr(load_domains(name, size=size), split)
+        source, target = (half.b, half.a) if to == "A" else (half.a, half.b)
+        target = target if half.paired else None
+    return Translation(source, in_batches(lambda x: found.translate(x, to=to), source.x), target)
 
 
 def evaluate(
@@ -180,12 +210,18 @@ def evaluate(
     return [*found.rows(data), *judged]
 
 
-def figures(rows: Sequence[Row]) -> dict[str, float]:
-    """The rows of ``evaluate`` as one flat mapping: ``mse``, ``mse_pca``, ..."""
-    flat: dict[str, float] = {}
+def figures(rows: Sequence[Row]) -> dict[str, float | str | None]:
+    """The rows of ``evaluate`` as one flat mapping: ``mse``, ``mse_pca``, ...
+
+    A figure that is no finite number is None, and ``mse_reason`` says why.
+    """
+    flat: dict[str, float | str | None] = {}
     for row in rows:
-        flat[row.name] = row.value
-        flat |= {f"{row.name}_{name}": value for name, value in row.beside.items()}
+        numbers = {row.name: row.value}
+        numbers |= {f"{row.name}_{name}": value for name, value in row.beside.items()}
+        flat |= {name: v if math.isfinite(v) else None for name, v in numbers.items()}
+        if None in (flat[name] for name in numbers):
+            flat[f"{row.name}_reason"] = row.reason or "not a finite number"
     return flat
 
 
@@ -204,7 +240,23 @@ def data_of(model: str | Path | Model, data: str | None) -> str:
     """The data set that is asked for, else the one that the model's card names."""
     if data is not None or isinstance(model, Model):
         return data or "fashion_mnist"
-    return read_card(weights_file(str(model))).get("data", "fashion_mnist")
+    try:
+        return read_card(weights_file(str(model))).get("data", "fashion_mnist")
+    except InputError as error:
+        raise InputError(f"{error} Or name the data of the model by --data.") from error
+
+
+def fingerprint(images: ImageSet | DomainSet) -> str:
+    """A hash of the training pictures and their labels, which notices when they change."""
+    train = images.train
+    if isinstance(train, Split):
+        parts = [train.images, train.labels]
+    else:
+        parts = [train.a.images, train.b.images]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def build(model: str, images: ImageSet | DomainSet, settings: Mapping[str, Any]) -> Model:
@@ -259,9 +311,57 @@ def _title(model: str | Path | Model) -> str:
     return "The model" if isinstance(model, Model) else str(model)
 
 
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Hold the folder of a run, so that no other process trains there at the same time."""
+    check_writable(out / LOCK)
+    new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out / LOCK)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        raise InputError(
+            f"Another process is training in {out}: wait for it, or choose another --out."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+        (out / LOCK).unlink(missing_ok=True)
+        if new and not any(out.iterdir()):
+            out.rmdir()
+
+
+def _is_done(
+    out: Path,
+    kept: Mapping[str, Tensor] | None,
+    steps: int | None,
+    minutes: float | None,
+    say: bool,
+) -> bool:
+    """Whether the run in ``out`` is finished and has spent this budget; if so, say what to do."""
+    finished = (out / "history.csv").is_file()
+    if kept is None:  # of a version that kept no checkpoint at the end
+        advice = "it holds no checkpoint to continue from"
+        done = finished
+    else:
+        seconds = kept["history.seconds"]
+        done = finished and spent(len(seconds), seconds[-1].item(), steps, minutes) == 1
+        advice = (
+            f"{len(seconds)} steps in {seconds[-1] / 60:.2f} min; to go on, give a larger budget"
+        )
+    if done and say:
+        print(f"{out} is done ({advice}): there is nothing left to train.")
+    if finished and not done:
+        (out / "history.csv").unlink(missing_ok=True)  # written again at the end
+    return done
+
+
 def _check_place(out: Path, resume: bool) -> None:
-    empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
-    if not empty and not (resume and (out / CHECKPOINTS).is_dir()):
+    empty = not out.exists() or (out.is_dir() and {p.name for p in out.iterdir()} <= {LOCK})
+    a_run = (out / CHECKPOINTS).is_dir() or (out / "history.csv").is_file()
+    if not empty and not (resume and a_run):
         raise InputError(
             f"{out} exists and is not empty: choose another --out, remove it, or continue an "
             "interrupted run by --resume."
@@ -274,8 +374,8 @@ def _finish(model: Model, history: History, out: Path, **facts: Any) -> None:
     cost = {"steps": history.steps, "minutes": minutes, "machine": machine()}
     save(model, out / RUN_FILE, **facts, **cost)
     _write_history(history, out / "history.csv")
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    print(f"{history.steps} steps in {minutes} min. Next: python -m gen_lib evaluate {out}")
+    here = subprocess.list2cmdline([str(out)]) if os.name == "nt" else shlex.quote(str(out))
+    print(f"{history.steps} steps in {minutes} min. Next: python -m gen_lib evaluate {here}")
 
 
 def _write_history(history: History, path: Path) -> None:

@@ -476,25 +476,26 @@ assert max(found[name, 40] for name in samplers) < min(found[name, 5] for name i
 # ## Train
 #
 # Now images: the U-Net, batches of 128, Adam with half a cosine of learning rate, and **averaged weights**: what
-# is kept is a mean over the last part of the run. Twice the same number of steps: from scratch, and from a
-# half-trained network that comes with the course. **Predict:** after half a minute from scratch, what will the
+# is kept is a mean over the last part of the run. Two runs of 40 seconds each: one from scratch, one from a
+# half-trained network that comes with the course. **Predict:** after 40 seconds from scratch, what will the
 # samples look like: noise, blobs, or garments?
 
 # %%
-steps_live = 180
+minutes = 40 / 60
 torch.manual_seed(0)
-scratch, shown, losses = Diffusion(), {}, []
-for record in training_steps(scratch, train, steps=steps_live, seed=0):
+scratch, shown, losses, stops = Diffusion(), {}, [], [1 / 6, 1 / 2]
+for record in training_steps(scratch, train, minutes=minutes, seed=0):
     losses.append(record.terms["mse"])
-    if record.step in (30, 90):
+    if stops and record.progress > stops[0]:
         shown[f"step {record.step}"] = scratch.sample(10, seeded(3), calls=19)
-shown[f"step {steps_live}"] = scratch.sample(10, seeded(3), calls=19)
+        stops.pop(0)
 
 half = load_pretrained("diffusion-half", Diffusion)
-before = half.sample(500, seeded(3), calls=19)
-history = fit(half, train, steps=steps_live, seed=1)
-after, blank = (model.sample(500, seeded(3), calls=19) for model in (half, scratch))
-shown |= {"half-trained": before[:10], f"and {steps_live} steps": after[:10]}
+before = half.sample(200, seeded(3), calls=19)
+history = fit(half, train, minutes=minutes, seed=1)
+after, blank = (model.sample(200, seeded(3), calls=19) for model in (half, scratch))
+shown |= {f"step {len(losses)}": blank[:10], "half-trained": before[:10]}
+shown[f"and {history.steps} steps"] = after[:10]
 figure = plots.image_rows(shown, "The same ten noises, through more and more training")
 plots.show(
     figure,
@@ -504,19 +505,20 @@ plots.show(
 
 # %%
 reached = {"from scratch": blank, "half-trained": before, "half-trained, and live": after}
-floor_500 = sample_quality.frechet_floor(500)
+floor_200 = sample_quality.frechet_floor(200)
 distance = {name: sample_quality.frechet(x) for name, x in reached.items()}
 for name, value in distance.items():
-    print(f"{name:>23}: Fréchet distance {value:6.2f} (500 samples; floor {floor_500:.2f})")
+    print(f"{name:>23}: Fréchet distance {value:6.2f} (200 samples; floor {floor_200:.2f})")
 card = read_card(pretrained_folder() / "diffusion-half.safetensors")
 print(f"half-trained: {card['command']}   ({card['minutes']} minutes)")
+window = len(losses) // 6
 curves = {
-    "from scratch": plots.smooth(losses, 30),
-    "half-trained": plots.smooth(history.terms["mse"], 30),
+    "from scratch": plots.smooth(losses, window),
+    "half-trained": plots.smooth(history.terms["mse"], window),
 }
 figure, ax = plt.subplots(figsize=(7, 2.6))
 plots.curves(ax, curves, colors=(plots.BASELINE, plots.MODEL))
-ax.set(xlabel="step", ylabel="loss, running mean of 30")
+ax.set(xlabel="step", ylabel=f"loss, running mean of {window}")
 ax.set_title("One loss, one curve that falls: no game, no opponent")
 plots.show(
     figure,

@@ -6,8 +6,10 @@ same ten seconds of training on the reader's machine; the ratio scales the state
 """
 
 import json
+import math
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from platformdirs import user_cache_path
 from torch import nn
 
+from gen_lib.files import write_whole
 from gen_lib.training.hardware import machine
 
 MINUTES_FILE = Path(__file__).with_name("minutes.json")
@@ -34,16 +37,17 @@ def calibrate(seconds: float = 10.0) -> float:
             torch.autograd.grad(net(x).square().mean(), list(net.parameters()))
             steps, spent = steps + 1, time.perf_counter() - start
             bar.update(min(int(spent), bar.total) - bar.n)
-    _speed_file().parent.mkdir(parents=True, exist_ok=True)
-    _speed_file().write_text(json.dumps(steps / spent))
+    with suppress(OSError):  # without room for it, the speed is not remembered
+        write_whole(_speed_file(), json.dumps(steps / spent).encode())
     return steps / spent
 
 
 def measured() -> dict[str, Any]:
     """What the last build measured: ``machine``, ``speed`` (steps per second), ``minutes``."""
-    if not MINUTES_FILE.is_file():
+    try:
+        return dict(json.loads(MINUTES_FILE.read_text()))
+    except (OSError, ValueError, TypeError):
         return {"machine": machine(), "speed": None, "minutes": {}}
-    return json.loads(MINUTES_FILE.read_text())
 
 
 def stated(chapter: str) -> str:
@@ -53,10 +57,11 @@ def stated(chapter: str) -> str:
         return "The minutes of this chapter have not been measured yet."
     minutes = reference["minutes"][chapter]
     sentence = f"Run All took {minutes:.1f} min on the reference machine ({reference['machine']})."
-    if not _speed_file().is_file():
+    if (speed := _speed()) is None:
         return f"{sentence} Run the calibration of chapter 00 to scale this to your machine."
-    here = minutes * reference["speed"] / json.loads(_speed_file().read_text())
-    return f"{sentence} On this machine expect about {here:.1f} min."
+    return (
+        f"{sentence} On this machine expect about {minutes * reference['speed'] / speed:.1f} min."
+    )
 
 
 def report() -> str:
@@ -73,6 +78,15 @@ def peak_memory() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _speed() -> float | None:
+    """The speed that ``calibrate`` saved; None if there is no readable one."""
+    try:
+        speed = json.loads(_speed_file().read_text())
+    except (OSError, ValueError):
+        return None
+    return speed if isinstance(speed, int | float) and 0 < speed < math.inf else None
 
 
 def _speed_file() -> Path:

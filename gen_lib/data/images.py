@@ -96,6 +96,8 @@ class ImageSet:
     train: Split
     test: Split
     classes: tuple[str, ...]
+    found: str = ""
+    """For a folder: what was found in it, and what is not used, in a sentence or two."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -136,6 +138,7 @@ def data_folder() -> Path:
         InputError: there is no such folder.
     """
     folder = Path(os.environ.get("GEN_LIB_DATA") or Path(__file__).resolve().parents[2] / "data")
+    folder = folder.expanduser()
     if not folder.is_dir():
         raise InputError(
             f"There is no data folder at {folder}: set GEN_LIB_DATA to the data/ folder of a "

@@ -1,6 +1,7 @@
 """Image data sets by name: the shipped Fashion-MNIST, and those that torchvision downloads."""
 
 import gzip
+import os
 import zlib
 from functools import lru_cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import torch
 from jaxtyping import UInt8
+from platformdirs import user_cache_path
 from torch import Tensor
 
 from gen_lib import InputError
@@ -55,6 +57,8 @@ def torchvision_set(name: str) -> ImageSet:
     from torchvision import datasets  # imported here because this takes seconds
 
     kind, root = getattr(datasets, name.upper()), data_folder()
+    if not os.access(root, os.W_OK):  # such as a class folder that all may read
+        root = user_cache_path("gen_lib")
     try:
         train, test = (kind(root, train=train, download=True) for train in (True, False))
     except (OSError, RuntimeError) as error:

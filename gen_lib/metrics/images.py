@@ -14,6 +14,8 @@ class Row(NamedTuple):
     name: str
     value: float
     beside: dict[str, float]
+    reason: str = ""
+    """Why there is no value, which is NaN then."""
 
 
 def compared(

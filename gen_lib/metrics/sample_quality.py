@@ -7,6 +7,8 @@ a figure is the same figure for real training images in place of samples.
 A second judge, which tells the two styles of emoji apart, measures translations between them.
 """
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,7 +24,7 @@ from gen_lib.metrics.features import (
     kernel_distance,
     precision_recall,
 )
-from gen_lib.metrics.images import Row
+from gen_lib.metrics.images import Row, nearest
 from gen_lib.metrics.translation import Images, Outputs, Side
 from gen_lib.models.base import Model, Samples, Translates, in_batches
 from gen_lib.models.judge import Judge
@@ -114,8 +116,11 @@ def check_shape(model: Model, images: ImageSet | DomainSet) -> None:
 def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) -> list[Row]:
     """The figures of a model's samples or translations that need a judge, beside their floors.
 
+    Where the judge was made for images of another shape, its figures are named without a value,
+    and neighbours are counted in the space of pixels instead.
+
     Args:
-        model: a trained model; the list is empty if no judge applies to its outputs.
+        model: a trained model; the list is empty if it neither samples nor translates.
         data: the data set that the model should imitate.
         n: number of samples, at most as many as there are real images.
 
@@ -126,17 +131,48 @@ def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) ->
         if isinstance(model, Translates) and data.name == "emoji":
             return [*_style_rows(model, data, "B"), *_style_rows(model, data, "A")]
         return []
-    judge = load_judge()
-    if not isinstance(model, Samples) or data.image_shape != judge.config["image_shape"]:
+    if not isinstance(model, Samples):
         return []
-    n = min(n, len(data.train), len(data.test))
     if n < FEWEST:
         raise InputError(f"{n} images are too few to measure samples: take at least {FEWEST}.")
+    judge, n = load_judge(), min(n, len(data.train), len(data.test))
     rng = torch.Generator().manual_seed(0)
     samples = torch.cat([model.sample(len(part), rng) for part in torch.arange(n).split(500)])
+    if data.image_shape != judge.config["image_shape"]:
+        return _pixel_rows(samples, data, judge)
+    if n < FEWEST:
+        return _without(Quality._fields, f"{n} test pictures are too few, {FEWEST} are needed")
     quality = SampleQuality(data, judge)
     figures = zip(Quality._fields, quality.quality(samples), quality.floor(n), strict=True)
     return [Row(name, value, {"floor": floor}) for name, value, floor in figures]
+
+
+def _pixel_rows(samples: Images, data: ImageSet, judge: Judge) -> list[Row]:
+    """The distance to the nearest training picture, and shares of neighbours, in pixels."""
+    made_for = judge.config["image_shape"]
+    rows = _without(Quality._fields, f"the judge was made for images of shape {made_for}")
+    pool, real = data.train.x, data.test.x[: len(samples)]
+    distance, of_real = (nearest(x, pool).distance.median().item() for x in (samples, real))
+    rows.append(Row("pixel_nearest", distance, {"test": of_real}))
+    names = ("pixel_precision", "pixel_recall", "pixel_density", "pixel_coverage")
+    if len(real) < FEWEST:
+        few = f"{len(real)} test pictures are too few, {FEWEST} are needed"
+        return rows + _without(names, few)
+    fake, floor, real = (
+        x[:N_NEIGHBOURS].flatten(1) for x in (samples, data.train.subset(len(real)).x, real)
+    )
+    figures, floors = (
+        (*precision_recall(x, real), *density_coverage(x, real)) for x in (fake, floor)
+    )
+    return rows + [
+        Row(name, value, {"floor": least})
+        for name, value, least in zip(names, figures, floors, strict=True)
+    ]
+
+
+def _without(names: Sequence[str], reason: str) -> list[Row]:
+    """Rows of figures that cannot be given, and why."""
+    return [Row(name, math.nan, {}, reason) for name in names]
 
 
 def style_share(judge: Judge, y: Images, domain: int) -> float:

@@ -7,6 +7,7 @@ mean and the standard deviation of the other domain (after Reinhard et al. 2001,
 colour space of their own).
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -78,13 +79,36 @@ class Outputs:
 def translation_rows(translate: Callable[[Images, Side], Images], domains: DomainSet) -> list[Row]:
     """PSNR, L1, SSIM and retrieval of the translations to B and to A, beside the baselines.
 
-    Retrieval compares base pictures only, one of each family. Errors are those of ``Outputs``.
+    Retrieval compares base pictures only, one of each family. Without pairs these figures have no
+    value; then the PSNR of pictures that were translated there and back is given.
     """
-    rows = []
+    rows: list[Row] = []
+    if not domains.test.paired:
+        return _rows_without_pairs(translate, domains)
     for to in ("B", "A"):
         outputs = Outputs(translate, domains, to)
         towards = [compared(figure, outputs.truth, outputs.images) for figure in (psnr, l1, ssim)]
         of_bases = {name: images[outputs.bases] for name, images in outputs.images.items()}
         towards.append(compared(retrieval, outputs.truth[outputs.bases], of_bases))
         rows += [row._replace(name=f"{row.name}_to_{to.lower()}") for row in towards]
+    return rows
+
+
+def _rows_without_pairs(
+    translate: Callable[[Images, Side], Images], domains: DomainSet
+) -> list[Row]:
+    reason = "the test pictures are no pairs: a pair has the same file name in both folders"
+    names = [f"{figure}_to_{to}" for to in ("b", "a") for figure in ("psnr", "l1", "ssim")]
+    rows = [
+        Row(name, math.nan, {}, reason) for name in [*names, "retrieval_to_b", "retrieval_to_a"]
+    ]
+    ways: tuple[tuple[Images, Side, Side], ...] = (
+        (domains.test.a.x, "B", "A"),
+        (domains.test.b.x, "A", "B"),
+    )
+    for x, there, back in ways:
+        with torch.no_grad():
+            y = torch.cat([translate(translate(v, there), back) for v in x.split(500)])
+        value, blurred = psnr(y.clamp(-1, 1), x), psnr(blur(x), x)
+        rows.append(Row(f"cycle_psnr_{back.lower()}", value, {"blur": blurred}))
     return rows

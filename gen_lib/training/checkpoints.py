@@ -109,7 +109,7 @@ def read_card(path: Path) -> dict[str, Any]:
         return dict(json.loads(card.read_text()))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(
-            f"The card {card} is missing or damaged: restore it with `git checkout -- {card}`."
+            f"The card {card} is missing or damaged: put it back beside the weights."
         ) from error
 
 

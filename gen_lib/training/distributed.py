@@ -27,8 +27,13 @@ class ProcessLost(RuntimeError):
 
 @cache
 def team() -> Team:
-    """Join the other processes, if any were launched with this one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the other processes, if any were launched with this one.
+
+    A cluster may leave some of these variables behind; only a launcher sets all of them.
+    """
+    set_by_launcher = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    alone = os.environ.get("WORLD_SIZE", "1") in {"", "1"}
+    if alone or not all(os.environ.get(name) for name in set_by_launcher):
         return Team()
     from accelerate import PartialState
 

@@ -30,8 +30,8 @@ from gen_lib import InputError
 from gen_lib.data import Batch, PairBatch
 from gen_lib.models.base import Model, Turn
 from gen_lib.training import distributed
-from gen_lib.training.hardware import best_device, has_bfloat16
-from gen_lib.training.resume import History, Record, TrainState, restore
+from gen_lib.training.hardware import best_device, flush_denormal, has_bfloat16
+from gen_lib.training.resume import History, Record, TrainState, restore, spent
 
 WARM_UP = 0.02
 GAMMA = 16.97
@@ -117,10 +117,9 @@ def training_steps(
     state = state or TrainState(model.to(best_device()).train())
     history, device = state.history, best_device()
     rank, processes = distributed.team()
-    torch.set_flush_denormal(True)
     seconds = history.seconds[-1] if history.seconds else 0.0
     start = time.perf_counter() - seconds
-    progress = _spent(history.steps, seconds, steps, minutes)
+    progress = spent(history.steps, seconds, steps, minutes)
     try:
         while progress < 1:
             step = history.steps
@@ -130,12 +129,14 @@ def training_steps(
             rng = torch.Generator(device).manual_seed(seed * 1_000_003 + number)
             turns = model.turns(batch, rng, progress)
             terms: dict[str, float] = {}
-            while turn := _next_turn(turns, device):
-                _update(turn, state.optimisers[turn.player], learning_rate_scale(progress), step)
-                terms |= {name: value.item() for name, value in turn.terms.items()}
+            with flush_denormal():
+                while turn := _next_turn(turns, device):
+                    optimiser, scale = state.optimisers[turn.player], learning_rate_scale(progress)
+                    _update(turn, optimiser, scale, step)
+                    terms |= {name: value.item() for name, value in turn.terms.items()}
             torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
             seconds = distributed.agree(time.perf_counter() - start)
-            progress = _spent(step + 1, seconds, steps, minutes)
+            progress = spent(step + 1, seconds, steps, minutes)
             history.add(record := Record(step + 1, progress, seconds, terms))
             yield record
     finally:
@@ -184,11 +185,6 @@ def average_decay(step: int) -> float:
     0.0
     """
     return (1 - 1 / step) ** (GAMMA + 1)
-
-
-def _spent(step: int, seconds: float, steps: int | None, minutes: float | None) -> float:
-    """The progress: the share of the budget that is spent."""
-    return min(step / steps if steps else seconds / (60 * (minutes or 1)), 1.0)
 
 
 def _check_budget(steps: int | None, minutes: float | None, batch_size: int) -> None:

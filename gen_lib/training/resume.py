@@ -47,6 +47,11 @@ class History:
         return len(self.seconds)
 
 
+def spent(step: int, seconds: float, steps: int | None, minutes: float | None) -> float:
+    """The progress: the share of a budget in steps or minutes that is spent, at most 1."""
+    return min(step / steps if steps else seconds / (60 * (minutes or 1)), 1.0)
+
+
 class TrainState:
     """All that a training step changes: model, history, optimisers and averaged weights."""
 
@@ -106,20 +111,28 @@ def _live(state: TrainState) -> dict[str, Tensor]:
 
 @dataclass
 class RunCheckpoints:
-    """Writes the state of a run to a folder every ``seconds``, and keeps the last two files."""
+    """Writes the state of a run to a folder every ``seconds``, and at the end of the run.
+
+    It keeps the last two files; at the end only the last one, from which the run can be continued
+    with a larger budget.
+    """
 
     folder: Path
     run: dict[str, Any]  # the arguments that a run must share to continue from here
+    steps: int | None = None  # its budget, which may be larger when it continues
+    minutes: float | None = None
     seconds: float = 60.0
     last: float = field(default_factory=time.monotonic)
 
     def __call__(self, state: TrainState) -> None:
-        """Write a checkpoint if ``seconds`` have passed since the last one."""
-        if time.monotonic() - self.last < self.seconds:
+        """Write a checkpoint if ``seconds`` have passed since the last one, or at the end."""
+        done = spent(state.history.steps, state.history.seconds[-1], self.steps, self.minutes) == 1
+        if not done and time.monotonic() - self.last < self.seconds:
             return
         content = packed(state_tensors(state), {"run": json.dumps(self.run)})
         write_whole(self.folder / f"{state.history.steps:09}.safetensors", content)
-        for old in set(self.folder.iterdir()) - set(self._files()[-2:]):
+        kept = self._files()[-1 if done else -2 :]
+        for old in set(self.folder.iterdir()) - set(kept):
             old.unlink()
         self.last = time.monotonic()
 
@@ -137,13 +150,23 @@ class RunCheckpoints:
                 if not files:
                     raise
                 continue
-            if header.get("run") != json.dumps(self.run):
+            if different := _differences(json.loads(header.get("run", "{}")), self.run):
                 raise InputError(
-                    f"{self.folder} holds checkpoints of a run with other arguments: repeat those, "
-                    "or choose another --out."
+                    f"{self.folder.parent} holds a run with other arguments ({different}): repeat "
+                    "those, or choose another --out."
                 )
             return tensors
         return None
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob("*.safetensors"))
+
+
+def _differences(there: dict[str, Any], here: dict[str, Any]) -> str:
+    """The arguments of two runs that differ, in words."""
+    here = json.loads(json.dumps(here))  # as ``there`` was stored: lists for tuples
+    differ = [name for name in here if name in there and there[name] != here[name]]
+    if differ == ["pictures"]:
+        return "its pictures have changed since"
+    told = [name for name in differ if name != "pictures"]
+    return "; ".join(f"{name}: there {there[name]}, here {here[name]}" for name in told)

@@ -45,6 +45,11 @@ class Domain:
         return to_float(self.images)
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What each picture shows."""
+        return tuple(caption.name for caption in self.captions)
+
+    @property
     def bases(self) -> Int64[Tensor, "families"]:
         """Indices of the base pictures, which are no variants of others: one in each family."""
         return torch.tensor([n for n, c in enumerate(self.captions) if c.name == c.family])
@@ -85,6 +90,8 @@ class DomainSet:
     train: TwoDomains
     test: TwoDomains
     classes: tuple[str, str]
+    found: str = ""
+    """For a folder: what was found in it, in one sentence."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
