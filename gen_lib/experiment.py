@@ -92,7 +92,7 @@ def train(
         if folder and first:
             _check_place(folder, resume)
         images = load_data(kind, data)
-        if images.found and first:
+        if images.found and folder and first:
             print(images.found)
         torch.manual_seed(seed)
         trained = build(model, images, settings or {})

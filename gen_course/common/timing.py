@@ -44,10 +44,11 @@ def calibrate(seconds: float = 10.0) -> float:
 
 def measured() -> dict[str, Any]:
     """What the last build measured: ``machine``, ``speed`` (steps per second), ``minutes``."""
+    unknown = {"machine": machine(), "speed": None, "minutes": {}}
     try:
-        return dict(json.loads(MINUTES_FILE.read_text()))
+        return unknown | dict(json.loads(MINUTES_FILE.read_text()))
     except (OSError, ValueError, TypeError):
-        return {"machine": machine(), "speed": None, "minutes": {}}
+        return unknown
 
 
 def stated(chapter: str) -> str:

@@ -49,7 +49,8 @@ class History:
 
 def spent(step: int, seconds: float, steps: int | None, minutes: float | None) -> float:
     """The progress: the share of a budget in steps or minutes that is spent, at most 1."""
-    return min(step / steps if steps else seconds / (60 * (minutes or 1)), 1.0)
+    share = step / steps if steps else seconds / (60 * minutes) if minutes else 0.0
+    return min(share, 1.0)
 
 
 class TrainState:

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -42,6 +43,7 @@ def test_train_writes_weights_card_and_history(tmp_path):
     words = ["train", "deep-ae", "--steps", 5, "--seed", 3, "--set", "latent_size=7", "--out", out]
     run(*words)
     assert sorted(f.name for f in out.iterdir()) == [
+        "checkpoints",
         "history.csv",
         "model.json",
         "model.safetensors",
@@ -172,9 +174,43 @@ def test_translate_leaves_out_targets_where_there_are_no_pairs(tmp_path, domains
     assert len(np.load(out)["source"]) == 8
 
 
+def test_a_folder_or_a_single_picture_is_translated_without_its_counterpart(
+    tmp_path, domains, translating_run
+):
+    both, alone = tmp_path / "both.npz", tmp_path / "alone.npz"
+    run("translate", translating_run, "--to", "B", "--out", both)
+    folder = tmp_path / "domains" / "testA"
+    run("translate", translating_run, "--to", "B", "--data", folder, "--out", alone)
+    assert sorted(np.load(alone)) == ["name", "source", "translated"]
+    assert np.array_equal(np.load(alone)["translated"], np.load(both)["translated"])
+    run("translate", translating_run, "--to", "B", "--data", folder / "1.png", "--out", alone)
+    assert np.load(alone)["name"].tolist() == ["1"]
+    for place in ("testB", "trainA", "trainB"):  # only testA is needed
+        shutil.rmtree(tmp_path / "domains" / place)
+    run("translate", translating_run, "--to", "B", "--data", domains, "--out", alone)
+    assert np.array_equal(np.load(alone)["source"], np.load(both)["source"])
+
+
+def test_translations_are_written_as_pictures_too(tmp_path, translating_run):
+    run("translate", translating_run, "--to", "A", "--out", tmp_path / "x.npz")
+    run("translate", translating_run, "--to", "A", "--out", tmp_path / "x.png")
+    run("translate", translating_run, "--to", "A", "--out", tmp_path / "folder")
+    arrays = np.load(tmp_path / "x.npz")
+    with Image.open(tmp_path / "x.png") as sheet:  # a row for each picture, 2 pixels between all
+        pixels = np.asarray(sheet).transpose(2, 0, 1)
+    for row in range(3):
+        for column, name in enumerate(("source", "translated", "target")):
+            top, left = 2 + 34 * row, 2 + 34 * column
+            found = pixels[:, top : top + 32, left : left + 32]
+            assert np.array_equal(found, arrays[name][row])
+    for name, image in zip(arrays["name"], arrays["translated"], strict=True):
+        with Image.open(tmp_path / "folder" / f"{name}.png") as picture:
+            assert np.array_equal(np.asarray(picture).transpose(2, 0, 1), image)
+
+
 @pytest.mark.parametrize(
     ("model", "out", "words"),
-    [("judge", "x.npz", "translates nothing"), ("judge", "x.png", r"must end in \.npz")],
+    [("judge", "x.npz", "translates nothing"), ("judge", "x.jpg", r"must end in \.npz")],
 )
 def test_what_cannot_translate_is_named(tmp_path, capsys, model, out, words):
     assert main(["translate", model, "--to", "A", "--out", str(tmp_path / out)]) == 2

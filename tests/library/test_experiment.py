@@ -2,11 +2,13 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from gen_lib import InputError, experiment
 from gen_lib.cli import main
@@ -17,6 +19,7 @@ from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import Quality
 from gen_lib.models import (
     GAN,
+    BernoulliVAE,
     CycleGAN,
     DeepAutoencoder,
     Judge,
@@ -83,7 +86,7 @@ def test_a_run_has_the_files_of_the_command_line(tmp_path, classes, capsys):
     budget = ["--steps", "3", "--batch-size", "4", "--seed", "3"]
     command = ["train", "gan", "--data", classes, *budget, *words, "--out", str(theirs)]
     assert main(command) == 0
-    names = ["history.csv", "model.json", "model.safetensors"]
+    names = ["checkpoints", "history.csv", "model.json", "model.safetensors"]
     said = capsys.readouterr().out
     for out in (ours, theirs):
         assert sorted(file.name for file in out.iterdir()) == names
@@ -104,11 +107,11 @@ def test_a_run_has_the_files_of_the_command_line(tmp_path, classes, capsys):
 def test_a_run_that_is_done_is_loaded_and_not_trained_again(tmp_path, classes, monkeypatch, capsys):
     out = tmp_path / "run"
     model = train("ae", classes, settings={"latent_size": 2}, out=str(out), resume=True, **QUIET)
-    before = {file: file.read_bytes() for file in out.iterdir()}
+    before = {file: file.read_bytes() for file in out.rglob("*") if file.is_file()}
     monkeypatch.setattr(experiment, "fit", None)
     again = train("ae", classes, settings={"latent_size": 2}, out=str(out), resume=True, **QUIET)
     assert "is done" in capsys.readouterr().out
-    assert {file: file.read_bytes() for file in out.iterdir()} == before
+    assert {file: file.read_bytes() for file in out.rglob("*") if file.is_file()} == before
     assert equal(model, again)
     with pytest.raises(InputError, match="exists and is not empty"):
         train("ae", classes, out=out, **QUIET)
@@ -137,9 +140,83 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(tmp_path, classes, 
 def test_a_run_goes_on_with_its_own_arguments_only(tmp_path, classes, monkeypatch):
     run = {"data": classes, "settings": {"latent_size": 2}, "keep_every": 0.0, **QUIET}
     stop_before_the_end(tmp_path / "run", monkeypatch, **run)
-    for other in ({"seed": 1}, {"batch_size": 5}, {"settings": {"latent_size": 3}}):
-        with pytest.raises(InputError, match="a run with other arguments"):
+    for other, difference in (
+        ({"seed": 1}, r"\(seed: there 0, here 1\)"),
+        ({"batch_size": 5}, r"\(batch_size: there 4, here 5\)"),
+        ({"settings": {"latent_size": 3}}, r"\(latent_size: there 2, here 3\)"),
+    ):
+        with pytest.raises(InputError, match=f"a run with other arguments {difference}"):
             train("ae", out=tmp_path / "run", resume=True, **(run | other))
+
+
+def test_a_run_whose_pictures_changed_does_not_go_on(tmp_path, classes, monkeypatch):
+    run = {"data": classes, "settings": {"latent_size": 2}, "keep_every": 0.0, **QUIET}
+    stop_before_the_end(tmp_path / "run", monkeypatch, **run)
+    next(Path(classes).rglob("*.png")).unlink()
+    with pytest.raises(InputError, match=r"\(its pictures have changed since\)"):
+        train("ae", out=tmp_path / "run", resume=True, **run)
+
+
+@pytest.mark.parametrize("budget", [{"steps": 7}, {"steps": None, "minutes": 0.02}])
+def test_a_run_that_is_done_goes_on_with_a_larger_budget(tmp_path, classes, capsys, budget):
+    run = {"data": classes, "settings": {"latent_size": 2}, "out": tmp_path / "run", **QUIET}
+    train("ae", **run)
+    longer = train("ae", resume=True, **(run | budget))
+    steps = read_card(tmp_path / "run" / "model.safetensors")["steps"]
+    assert steps == 7 if budget["steps"] else steps > 3
+    assert len(history(tmp_path / "run")) == steps
+    assert not equal(longer, train("ae", **(run | {"out": None})))
+    capsys.readouterr()
+    again = train("ae", resume=True, **(run | budget))
+    said = capsys.readouterr().out
+    assert f"is done ({steps} steps in " in said
+    assert "give a larger budget" in said
+    assert equal(again, longer)
+
+
+def test_a_second_process_is_refused_the_folder_of_a_run(tmp_path, classes):
+    out = tmp_path / "run"
+    out.mkdir()
+    with (
+        FileLock(out / ".lock"),
+        pytest.raises(InputError, match=r"Another process is training in .*choose another --out"),
+    ):
+        train("ae", classes, out=out, **QUIET)
+    train("ae", classes, out=out, **QUIET)  # the lock was released
+    assert not (out / ".lock").exists()
+
+
+def test_the_folder_of_a_run_is_known_by_its_absolute_path(tmp_path, classes, monkeypatch):
+    monkeypatch.chdir(Path(classes).parent)
+    train("ae", Path(classes).name, settings={"latent_size": 2}, out=tmp_path / "run", **QUIET)
+    monkeypatch.chdir(tmp_path)
+    assert experiment.evaluate("run")[0].name == "mse"
+    assert Path(read_card(tmp_path / "run" / "model.safetensors")["data"]).is_absolute()
+
+
+def test_a_model_without_its_card_asks_for_its_data(tmp_path, classes):
+    train("ae", classes, settings={"latent_size": 2}, out=tmp_path / "run", **QUIET)
+    (tmp_path / "run" / "model.json").write_text("{")
+    weights = tmp_path / "run" / "model.safetensors"
+    with pytest.raises(InputError, match=r"missing or damaged.* Or name the data .* by --data"):
+        experiment.evaluate(weights)
+    assert experiment.evaluate(weights, classes)[0].name == "mse"
+
+
+def test_more_samples_than_fit_in_memory_are_refused_at_once():
+    with pytest.raises(InputError, match=r"2,000,000,000 images need about .* GB of memory"):
+        experiment.sample(BernoulliVAE(), n=2_000_000_000)
+
+
+def test_a_figure_that_is_not_finite_is_none_with_its_reason():
+    rows = [Row("a", 1.0, {"b": math.inf}), Row("c", math.nan, {}, "no pairs")]
+    assert experiment.figures(rows) == {
+        "a": 1.0,
+        "a_b": None,
+        "a_reason": "not a finite number",
+        "c": None,
+        "c_reason": "no pairs",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The quality of samples: real images score the floor, others far from it; what is refused."""
 
+import math
+
 import pytest
 import torch
 
 from gen_lib import InputError
-from gen_lib.data import Domain, DomainSet, ImageSet, Split, TwoDomains, to_float
+from gen_lib.data import Domain, DomainSet, ImageSet, Split, TwoDomains, to_float, to_uint8
 from gen_lib.data.domains import B, Caption
 from gen_lib.metrics import frechet_distance, sample_quality
 from gen_lib.metrics.sample_quality import (
@@ -96,14 +98,25 @@ def test_samples_are_compared_with_as_many_real_images(fashion, untrained_judge)
     assert rows[0].value == pytest.approx(SampleQuality(data).frechet_floor(400), rel=1e-4)
 
 
-def test_images_that_the_judge_does_not_know_get_no_figures_of_samples(untrained_judge):
-    class Large(Sampler):
-        def __init__(self):
-            super().__init__(None)
-            self.config = {"image_shape": (1, 32, 32)}
+def test_images_that_the_judge_does_not_know_get_figures_in_pixels(untrained_judge, rng):
+    def fresh_noise(n):
+        return torch.rand(n, 1, 32, 32, generator=rng) * 2 - 1
 
-    split = Split(torch.zeros(8, 1, 32, 32, dtype=torch.uint8), torch.zeros(8, dtype=torch.long))
-    assert judged_rows(Large(), ImageSet("large", split, split, ("one",))) == []
+    train, test = (
+        Split(to_uint8(fresh_noise(60)), torch.zeros(60, dtype=torch.long)) for _ in range(2)
+    )
+    data = ImageSet("large", train, test, ("one",))
+    copies = {row.name: row for row in judged_rows(Sampler(lambda n: train.x[:n]), data)}
+    fresh = {row.name: row for row in judged_rows(Sampler(fresh_noise), data)}
+    assert math.isnan(fresh["frechet"].value)
+    assert "made for images of shape" in fresh["frechet"].reason
+    assert copies["pixel_nearest"].value == 0  # the samples are training pictures
+    assert fresh["pixel_nearest"].value == pytest.approx(fresh["pixel_nearest"].beside["test"], 0.1)
+    assert 0 <= fresh["pixel_coverage"].value <= 1
+    few = ImageSet("few", train, Split(test.images[:2], test.labels[:2]), ("one",))
+    reasons = {row.name: row.reason for row in judged_rows(Sampler(fresh_noise), few)}
+    assert reasons["pixel_recall"] == "2 test pictures are too few, 6 are needed"
+    assert reasons["pixel_nearest"] == ""
 
 
 def test_other_training_images_score_near_the_floor_and_noise_far_from_it(fashion, untrained_judge):

@@ -1,12 +1,20 @@
 """Figures of translations: closed forms, and baselines and models whose figures are known."""
 
+import math
+
 import pytest
 import torch
 
 from gen_lib import InputError
 from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
-from gen_lib.metrics import l1
-from gen_lib.metrics.translation import blur, colour_transfer, retrieval, translation_rows
+from gen_lib.metrics import l1, psnr
+from gen_lib.metrics.translation import (
+    Outputs,
+    blur,
+    colour_transfer,
+    retrieval,
+    translation_rows,
+)
 
 SHAPE = (3, 12, 12)
 
@@ -104,7 +112,14 @@ def test_retrieval_is_among_bases_only(negatives):
     assert rows["retrieval_to_b"] == rows["retrieval_to_a"] == 1
 
 
-def test_pictures_without_partners_are_refused(negatives):
+def test_pictures_without_partners_are_measured_there_and_back(negatives):
     unpaired = DomainSet("negatives", negatives.train, negatives.train, ("A", "B"))
+    rows = {row.name: row for row in translation_rows(times(-1.0, -0.9), unpaired)}
+    assert math.isnan(rows["psnr_to_b"].value)
+    assert "no pairs" in rows["retrieval_to_a"].reason
+    for side, domain in (("a", negatives.train.a), ("b", negatives.train.b)):
+        expected = psnr(0.9 * domain.x, domain.x)
+        assert rows[f"cycle_psnr_{side}"].value == pytest.approx(expected, abs=1e-3)
+        assert rows[f"cycle_psnr_{side}"].beside["blur"] > 0
     with pytest.raises(InputError, match="test pictures of negatives are no pairs"):
-        translation_rows(times(1.0, 1.0), unpaired)
+        Outputs(times(1.0, 1.0), unpaired, "B")

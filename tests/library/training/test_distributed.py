@@ -165,7 +165,7 @@ def test_averaged_gradients_are_those_of_the_joined_batch(folder, name, monkeypa
 @pytest.mark.fault("files written by the second of 2 processes", tried=1)
 def test_one_process_writes_all_files(folder, ended):
     left = sorted(file.name for file in (folder / "run").iterdir())
-    assert left == ["history.csv", "model.json", "model.safetensors"]
+    assert left == ["checkpoints", "history.csv", "model.json", "model.safetensors"]
     ended("none")
 
 
