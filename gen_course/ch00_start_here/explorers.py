@@ -66,7 +66,7 @@ class KernelExplorer(Explorer[KernelState]):
         model, seen, held_out, ceiling = fit(state)
         canvas = self.canvas()
         canvas.text("log p_model(x) and the training points", 0, 0)
-        canvas.image(_colours(log_density(model, MAP // 2)), 0, TOP, 2)
+        canvas.image(_colours(log_density(model, MAP // 2)), 0, TOP, MAP)
         canvas.dots(_on_map(model.means), 0, TOP, "white", radius=1.0)
         canvas.text(f"{POINTS[-1]} samples from p_model", 318, 0)
         canvas.box(318, TOP, 318 + MAP, TOP + MAP, "#f4f4f4")

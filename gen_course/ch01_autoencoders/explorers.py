@@ -12,14 +12,13 @@ from typing_extensions import override
 
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT
-from gen_course.common.explorer import SHOWN, Explorer, Size, index_slider, slider
+from gen_course.common.explorer import SHOWN, Explorer, Size, index_slider, shipped, slider
 from gen_course.common.pad import Pad, plane_map
 from gen_lib import InputError
-from gen_lib.data import ImageSet, load
+from gen_lib.data import ImageSet, load, to_float
 from gen_lib.metrics import nearest
 from gen_lib.models.autoencoder import DeepAutoencoder
 from gen_lib.models.base import Reconstructs, in_batches
-from gen_lib.training.checkpoints import load_pretrained
 
 LATENT = "deep-ae-2d"  # name of the shipped weights
 MAP = 380  # side of the latent map
@@ -48,10 +47,9 @@ class LatentExplorer(Explorer[LatentState]):
     """
 
     def __init__(self, model: Reconstructs | None = None, images: ImageSet | None = None):
-        self.model = model or load_pretrained(LATENT, DeepAutoencoder)
+        self.model = model or shipped(LATENT, DeepAutoencoder)
         self.images = images or load("fashion_mnist")
-        self.x = self.images.test.x
-        self.codes = in_batches(self.model.encode, self.x)
+        self.codes = in_batches(self.model.encode, self.images.test.x)
         if self.codes.shape[1] != 2:
             raise InputError(
                 f"The code of this model has {self.codes.shape[1]} numbers: the latent explorer "
@@ -64,7 +62,7 @@ class LatentExplorer(Explorer[LatentState]):
             label="Map of the code of two numbers; the arrow keys move the point.",
         )
         self.pad.observe(self._pointed, names=["x", "y"])
-        last = min(SHOWN, len(self.x)) - 1
+        last = min(SHOWN, len(self.codes)) - 1
         controls = {
             "z1": slider("z₁", self.low[0], self.high[0], self.step),
             "z2": slider("z₂", self.low[1], self.high[1], self.step),
@@ -82,20 +80,20 @@ class LatentExplorer(Explorer[LatentState]):
         point, *path = in_batches(self.model.decode, torch.cat([z, frames]))
         canvas = self.canvas()
         canvas.text("decoded from the point", 8, 0)
-        canvas.image(point, 8, 20, 8)
+        canvas.image(point, 8, 20, 224)
         canvas.text("test image with the nearest code", 264, 0)
-        canvas.image(self.x[near], 264, 20, 8)
+        canvas.image(self._image(near), 264, 20, 224)
         canvas.text("from", 36, 268, anchor="ma")
         canvas.text("decoded on the way", 248, 268, anchor="ma")
         canvas.text("to", 460, 268, anchor="ma")
-        canvas.image(self.x[state.first], 8, 288, 2)
-        canvas.image(self.x[state.second], 432, 288, 2)
+        canvas.image(self._image(state.first), 8, 288, 56)
+        canvas.image(self._image(state.second), 432, 288, 56)
         marked = round(state.position * (FRAMES - 1)) if self._on_the_way(state) else None
         for number, image in enumerate(path):
             left = 74 + 59 * number
             if number == marked:
                 canvas.box(left - 3, 285, left + 59, 347, plots.MODEL)
-            canvas.image(image, left, 288, 2)
+            canvas.image(image, left, 288, 56)
             canvas.text(f"{number / (FRAMES - 1):.1f}", left + 28, 350, FAINT, "ma")
         return canvas.pixels()
 
@@ -158,6 +156,9 @@ class LatentExplorer(Explorer[LatentState]):
     def _on_the_way(self, state: LatentState) -> bool:
         gap = self.along(state, state.position) - self._point(state)[0]
         return gap.abs().max().item() < 0.51 * self.step  # the sliders round to their steps
+
+    def _image(self, index: int) -> Float[Tensor, "c h w"]:
+        return to_float(self.images.test.images[index])
 
     def _class(self, index: int) -> str:
         return self.images.classes[int(self.images.test.labels[index])]

@@ -18,7 +18,9 @@ from gen_course.common.explorer import (
     Size,
     choice,
     decibels,
+    first_images,
     index_slider,
+    shipped,
     slider,
     steps,
 )
@@ -30,7 +32,6 @@ from gen_lib.models.autoencoder import DenoisingAutoencoder, SparseAutoencoder, 
 from gen_lib.models.base import Reconstructs, in_batches
 from gen_lib.models.masked import MaskedAutoencoder, count_hidden
 from gen_lib.nets.vit import patchify, unpatchify
-from gen_lib.training.checkpoints import load_pretrained
 
 SPARSE = {0.1: "sparse-0.1", 0.3: "sparse-0.3", 1.0: "sparse-1", 3.0: "sparse-3"}
 """lambda -> name of the shipped weights."""
@@ -56,11 +57,10 @@ class LambdaExplorer(Explorer[LambdaState]):
         models: Mapping[float, SparseAutoencoder] | None = None,
         images: ImageSet | None = None,
     ):
-        given = models or {k: load_pretrained(v, SparseAutoencoder) for k, v in SPARSE.items()}
+        given = models or {k: shipped(v, SparseAutoencoder) for k, v in SPARSE.items()}
         self.models = dict(sorted(given.items()))
-        self.x = (images or load("fashion_mnist")).test.x[:1_000]
+        self.x = first_images(images or load("fashion_mnist"), 1_000)
         self.active = {k: _active(m, self.x) for k, m in self.models.items()}
-        self.features = {k: _as_images(m, self.x) for k, m in self.models.items()}
         controls = {
             "sparsity": steps("λ", [(f"{k:g}", k) for k in self.models]),
             "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
@@ -80,13 +80,13 @@ class LambdaExplorer(Explorer[LambdaState]):
             (416, "difference |y − x|", (y - x).abs() - 1),
         ):
             canvas.text(label, left, 0)
-            canvas.image(image, left, 20, 7)
+            canvas.image(image, left, 20, 196)
         order = z[0].argsort(descending=True)[:12].tolist()
         strongest = [k for k in order if z[0, k] > 0]
         canvas.text("what the strongest units add", 636, 0)
-        for number, k in enumerate(strongest):
+        for number, feature in enumerate(_as_images(model, x, strongest)):
             row, column = divmod(number, 4)
-            canvas.image(self.features[state.sparsity][k], 636 + 61 * column, 20 + 67 * row, 2)
+            canvas.image(feature, 636 + 61 * column, 20 + 67 * row, 56)
         canvas.text(f"How many units are active: share of {len(self.x):,} test images", 0, 234)
         mine = int(self.active[state.sparsity][state.image])
         _histogram(canvas, self.active[state.sparsity], mine)
@@ -107,10 +107,12 @@ def _active(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Int64[Tens
     return (in_batches(model.encode, x) > 0).sum(dim=1)
 
 
-def _as_images(model: SparseAutoencoder, x: Float[Tensor, "n c h w"]) -> Float[Tensor, "k c h w"]:
-    """The image that each unit adds, scaled so that its largest absolute value is 1."""
-    features = model.dictionary.detach().T
-    return (features / features.abs().amax(dim=1, keepdim=True)).reshape(-1, *x.shape[1:])
+def _as_images(
+    model: SparseAutoencoder, x: Float[Tensor, "c h w"], units: list[int]
+) -> Float[Tensor, "units c h w"]:
+    """The image that each of the units adds, scaled so that its largest absolute value is 1."""
+    features = model.dictionary.detach().T[units]
+    return (features / features.abs().amax(dim=1, keepdim=True)).reshape(len(units), *x.shape)
 
 
 def _histogram(canvas: Canvas, counts: Int64[Tensor, "n"], mine: int) -> None:
@@ -150,8 +152,8 @@ class NoiseExplorer(Explorer[NoiseState]):
     """
 
     def __init__(self, model: Reconstructs | None = None, images: ImageSet | None = None):
-        self.model = model or load_pretrained(DENOISING, DenoisingAutoencoder)
-        self.x = (images or load("fashion_mnist")).test.x[:SHOWN]
+        self.model = model or shipped(DENOISING, DenoisingAutoencoder)
+        self.x = first_images(images or load("fashion_mnist"), SHOWN)
         controls = {
             "level": slider("noise level", 0.0, 1.0, 0.05),
             "kind": choice("type", ["Gaussian", "masking"]),
@@ -173,7 +175,7 @@ class NoiseExplorer(Explorer[NoiseState]):
             )
         ):
             canvas.text(label, 222 * number, 0)
-            canvas.image(image[0], 222 * number, 20, 7)
+            canvas.image(image[0], 222 * number, 20, 196)
             canvas.text(note, 222 * number, 224, FAINT)
         return canvas.pixels()
 
@@ -219,8 +221,8 @@ class MaskExplorer(Explorer[MaskState]):
     """
 
     def __init__(self, model: MaskedAutoencoder | None = None, images: ImageSet | None = None):
-        self.model = model or load_pretrained(MASKED, MaskedAutoencoder)
-        self.x = (images or load("fashion_mnist")).test.x[:SHOWN]
+        self.model = model or shipped(MASKED, MaskedAutoencoder)
+        self.x = first_images(images or load("fashion_mnist"), SHOWN)
         side = self.x.shape[-1] // self.model.patch
         self.patches = Patches(
             rows=side,
@@ -244,11 +246,11 @@ class MaskExplorer(Explorer[MaskState]):
 
     @override
     def picture(self, state: MaskState) -> UInt8[np.ndarray, "height width 3"]:
-        canvas, factor = self.canvas(), SIDE // self.x.shape[-1]
+        canvas = self.canvas()
         canvas.text("visible and predicted patches", 20, 0)
-        canvas.image(self.predict(state), 20, TOP, factor)
+        canvas.image(self.predict(state), 20, TOP, SIDE)
         canvas.text("truth", 320, 0)
-        canvas.image(self.x[state.image], 320, TOP, factor)
+        canvas.image(self.x[state.image], 320, TOP, SIDE)
         return canvas.pixels()
 
     @override
@@ -274,7 +276,7 @@ class MaskExplorer(Explorer[MaskState]):
         patches = patchify(x[None], self.model.patch)
         patches[:, mask] = GREY
         canvas = self.canvas(Size(SIDE, SIDE))
-        canvas.image(unpatchify(patches, self.model.image_shape)[0], 0, 0, SIDE // x.shape[-1])
+        canvas.image(unpatchify(patches, self.model.image_shape)[0], 0, 0, SIDE)
         self.patches.background = png(canvas.pixels())
 
     def drawn(self, ratio: float, draw: int) -> tuple[int, ...]:

@@ -15,7 +15,17 @@ from typing_extensions import override
 
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK
-from gen_course.common.explorer import SHOWN, Explorer, Size, choice, index_slider, slider, steps
+from gen_course.common.explorer import (
+    SHOWN,
+    Explorer,
+    Size,
+    choice,
+    first_images,
+    index_slider,
+    shipped,
+    slider,
+    steps,
+)
 from gen_course.common.pad import Pad, plane_map
 from gen_lib import InputError
 from gen_lib.data import ImageSet, load
@@ -23,7 +33,6 @@ from gen_lib.models.base import in_batches
 from gen_lib.models.interpolation import slerp
 from gen_lib.models.judge import Judge
 from gen_lib.models.vae import BernoulliVAE, Posterior, active_units
-from gen_lib.training.checkpoints import load_judge, load_pretrained
 
 PLANE = "vae-2d"  # name of the shipped weights
 BETAS = {
@@ -58,14 +67,14 @@ class PriorExplorer(Explorer[PriorState]):
     """
 
     def __init__(self, model: BernoulliVAE | None = None, images: ImageSet | None = None):
-        self.model = model or load_pretrained(PLANE, BernoulliVAE)
+        self.model = model or shipped(PLANE, BernoulliVAE)
         if self.model.latent_size != 2:
             raise InputError(
                 f"The code of this model has {self.model.latent_size} numbers: the pad is a map, "
                 "so it needs a model with latent_size=2."
             )
         self.images = images or load("fashion_mnist")
-        self.x = self.images.test.x[:1_000]
+        self.x = first_images(self.images, 1_000)
         self.q = posteriors(self.model, self.x)
         self.pad = Pad(
             background=plane_map(PAD, self._draw_densities),
@@ -81,9 +90,9 @@ class PriorExplorer(Explorer[PriorState]):
         z = torch.tensor([state])
         canvas = self.canvas()
         canvas.text("decoded from the point", 8, 0)
-        canvas.image(in_batches(self.model.decode, z)[0], 8, 20, 8)
+        canvas.image(in_batches(self.model.decode, z)[0], 8, 20, 224)
         canvas.text("test image most likely to be here", 258, 0)
-        canvas.image(self.x[self._likeliest(z)], 258, 20, 8)
+        canvas.image(self.x[self._likeliest(z)], 258, 20, 224)
         prior, aggregated = self._densities(z)
         largest = 1 / (2 * math.pi)  # of the prior, at 0
         for number, (label, value, color) in enumerate(
@@ -160,9 +169,9 @@ class BetaExplorer(Explorer[BetaState]):
         models: Mapping[float, BernoulliVAE] | None = None,
         images: ImageSet | None = None,
     ):
-        given = models or {k: load_pretrained(v, BernoulliVAE) for k, v in BETAS.items()}
+        given = models or {k: shipped(v, BernoulliVAE) for k, v in BETAS.items()}
         self.models = dict(sorted(given.items()))
-        self.x = (images or load("fashion_mnist")).test.x[:1_000]
+        self.x = first_images(images or load("fashion_mnist"), 1_000)
         self.q = {k: posteriors(m, self.x) for k, m in self.models.items()}
         controls = {
             "beta": steps("β", [(f"{k:g}", k) for k in self.models]),
@@ -177,13 +186,13 @@ class BetaExplorer(Explorer[BetaState]):
         model, q = self.models[state.beta], self.q[state.beta]
         canvas = self.canvas()
         canvas.text("input x", 0, 0)
-        canvas.image(self.x[state.image], 0, 20, 6)
+        canvas.image(self.x[state.image], 0, 20, 168)
         canvas.text("decoded from mu", 184, 0)
-        canvas.image(in_batches(model.decode, q.mu[state.image][None])[0], 184, 20, 6)
+        canvas.image(in_batches(model.decode, q.mu[state.image][None])[0], 184, 20, 168)
         canvas.text("samples: codes from the prior, decoded", 0, 204)
         samples = model.sample(10, torch.Generator().manual_seed(state.draw))
         for number, image in enumerate(samples):
-            canvas.image(image, 88 * number, 224, 3)
+            canvas.image(image, 88 * number, 224, 84)
         canvas.text("KL of each unit in nats, largest first", 400, 0)
         kl = q.kl().mean(dim=0).sort(descending=True).values.tolist()
         for number, value in enumerate(kl[:16]):
@@ -204,6 +213,7 @@ class BetaExplorer(Explorer[BetaState]):
         )
 
 
+@lru_cache(maxsize=8)
 def posteriors(model: BernoulliVAE, x: Float[Tensor, "n c h w"]) -> Posterior:
     """q(z|x) of images, which are binarised first (with seed 0)."""
     x = model.observe(x, torch.Generator().manual_seed(0))
@@ -240,10 +250,10 @@ class UnitsExplorer(Explorer[UnitsState]):
     """
 
     def __init__(self, model: BernoulliVAE | None = None, images: ImageSet | None = None):
-        self.model = model or load_pretrained(LARGE, BernoulliVAE)
+        self.model = model or shipped(LARGE, BernoulliVAE)
         if (size := self.model.latent_size) < UNITS:
             raise InputError(f"The code of this model has {size} units: {UNITS} are needed.")
-        x = (images or load("fashion_mnist")).test.x[:1_000]
+        x = first_images(images or load("fashion_mnist"), 1_000)
         q = posteriors(self.model, x)
         self.kl = q.kl().mean(dim=0)
         self.units = self.kl.argsort(descending=True)[:UNITS].tolist()
@@ -269,16 +279,16 @@ class UnitsExplorer(Explorer[UnitsState]):
         first, now, *images = in_batches(self.model.decode, codes)
         canvas = self.canvas()
         canvas.text("decoded: the start", 0, 0)
-        canvas.image(first, 0, 20, 7)
+        canvas.image(first, 0, 20, 196)
         canvas.text("with your units", 206, 0)
-        canvas.image(now, 206, 20, 7)
+        canvas.image(now, 206, 20, 196)
         canvas.text("Right: one unit alone goes from −3 to 3,", 0, 240, FAINT)
         canvas.text("all others stay as the sliders have them.", 0, 260, FAINT)
         for row, k in enumerate(self.units):
             canvas.text(f"unit {k + 1}", 480, 38 + 60 * row, anchor="ra")
             canvas.text(f"{self.kl[k]:.1f} nats", 480, 56 + 60 * row, FAINT, "ra")
             for column, image in enumerate(images[7 * row : 7 * row + 7]):
-                canvas.image(image, 488 + 56 * column, 20 + 60 * row, 2)
+                canvas.image(image, 488 + 56 * column, 20 + 60 * row, 56)
         for column, value in enumerate(values.tolist()):
             canvas.text(f"{value:+.0f}", 516 + 56 * column, 0, FAINT, "ma")
         return canvas.pixels()
@@ -341,9 +351,9 @@ class WayExplorer(Explorer[WayState]):
         images: ImageSet | None = None,
         judge: Judge | None = None,
     ):
-        self.model = model or load_pretrained(LARGE, BernoulliVAE)
-        self.images, self.judge = images or load("fashion_mnist"), judge or load_judge()
-        self.x = self.images.test.x[:SHOWN]
+        self.model = model or shipped(LARGE, BernoulliVAE)
+        self.images, self.judge = images or load("fashion_mnist"), judge or shipped("judge", Judge)
+        self.x = first_images(self.images, SHOWN)
         self.codes = in_batches(self.model.encode, self.x)
         self.strip = lru_cache(maxsize=4)(self._strip)  # a strip is the same for all positions
         self.ways: dict[str, Callable[[Tensor, Tensor, float], Tensor]] = {
@@ -368,7 +378,7 @@ class WayExplorer(Explorer[WayState]):
             (608, "to", self.x[state.second]),
         ):
             canvas.text(label, left + 56, 0, anchor="ma")
-            canvas.image(image, left, 20, 4)
+            canvas.image(image, left, 20, 112)
         for row, kind in enumerate(self.ways):
             top = 144 + 114 * row
             strip = self.strip(state.first, state.second, kind)
@@ -378,7 +388,7 @@ class WayExplorer(Explorer[WayState]):
                 left = 82 + 89 * number
                 if chosen and number == round(state.position * (FRAMES - 1)):
                     canvas.box(left - 2, top - 2, left + 86, top + 86, plots.MODEL)
-                canvas.image(image, left, top, 3)
+                canvas.image(image, left, top, 84)
                 canvas.text(name, left + 42, top + 88, FAINT, "ma", 12)
         return canvas.pixels()
 

@@ -20,7 +20,7 @@ from typing_extensions import override
 from gen_course.ch04_gan.scene import Scene, scene
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK
-from gen_course.common.explorer import Explorer, Size, choice, index_slider, slider, steps
+from gen_course.common.explorer import Explorer, Size, choice, index_slider, shipped, slider, steps
 from gen_course.common.plane import draw_curve, draw_field, draw_modes, draw_pull, draw_samples
 from gen_lib import InputError
 from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, Modes, modes
@@ -28,7 +28,7 @@ from gen_lib.models.base import in_batches
 from gen_lib.models.gan import GAN, LOSSES, Adversarial, PlaneGAN
 from gen_lib.models.interpolation import between
 from gen_lib.training import NonFiniteLoss, training_steps
-from gen_lib.training.checkpoints import load_pretrained, pretrained_folder
+from gen_lib.training.checkpoints import pretrained_folder
 
 FILMS = "gan-plane.npz"  # in the folder of the shipped weights
 SHIPPED = "gan"  # name of the shipped weights
@@ -157,7 +157,7 @@ class LatentWalk(Explorer[WalkState]):
     """
 
     def __init__(self, model: Adversarial | None = None):
-        self.model = model or load_pretrained(SHIPPED, GAN)
+        self.model = model or shipped(SHIPPED, GAN)
         self.codes = self.model.noise(SEEDS, torch.Generator().manual_seed(0))
         controls = {
             "start": index_slider("from code", SEEDS - 1),
@@ -181,7 +181,7 @@ class LatentWalk(Explorer[WalkState]):
         )
         canvas = self.canvas()
         canvas.text("G(z)", 0, 0)
-        canvas.image(now, 0, 20, 9)
+        canvas.image(now, 0, 20, 252)
         for row, (words, marked) in enumerate(
             (
                 ("from one code to the other", state.position),
@@ -194,7 +194,7 @@ class LatentWalk(Explorer[WalkState]):
                 left = 282 + 66 * number
                 if number == round(marked * (FRAMES - 1)):
                     canvas.box(left - 3, top + 21, left + 59, top + 83, plots.MODEL)
-                canvas.image(image, left, top + 24, 2)
+                canvas.image(image, left, top + 24, 56)
         canvas.text("orange: nearest to the picture on the left", 280, 300, FAINT)
         return canvas.pixels()
 

@@ -1,6 +1,7 @@
 """Explorers of chapter 05: translations and their cycles, and the weights of the losses."""
 
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from gen_course.common.explorer import (
     choice,
     decibels,
     index_slider,
+    shipped,
     slider,
     steps,
 )
@@ -25,7 +27,6 @@ from gen_lib.data import TwoDomains, load_pairs
 from gen_lib.metrics import psnr
 from gen_lib.models.base import Translates, in_batches
 from gen_lib.models.cyclegan import CycleGAN
-from gen_lib.training.checkpoints import load_pretrained
 
 SHIPPED = {"seasons": "cyclegan-seasons", "emoji": "cyclegan-emoji"}
 """Domains -> name of the shipped weights."""
@@ -45,6 +46,9 @@ NOISE = 0.2  # largest standard deviation
 COLUMNS = (0, 176, 352, 528)  # left edges of four pictures, each enlarged five times
 
 
+shown_pairs = cache(load_pairs)
+
+
 class Ends(NamedTuple):
     """Images to translate, their true partners, their names, and the target domain."""
 
@@ -59,6 +63,7 @@ class Ends(NamedTuple):
         return "A" if self.to == "B" else "B"
 
 
+@lru_cache(maxsize=4)
 def ends(pairs: TwoDomains, to: Literal["A", "B"]) -> Ends:
     """At most ``SHOWN`` evenly spaced pairs, for translation to the domain ``to``."""
     source, target = (pairs.a, pairs.b) if to == "B" else (pairs.b, pairs.a)
@@ -102,8 +107,8 @@ class TranslatorExplorer(Explorer[TranslatorState]):
         models: Mapping[str, Translates] | None = None,
         pairs: Mapping[str, TwoDomains] | None = None,
     ):
-        self.models = models or {k: load_pretrained(v, CycleGAN) for k, v in SHIPPED.items()}
-        given = pairs or {name: load_pairs(name) for name in SHIPPED}
+        self.models = models or {k: shipped(v, CycleGAN) for k, v in SHIPPED.items()}
+        given = pairs or {name: shown_pairs(name) for name in SHIPPED}
         self.ends = {way: ends(given[name], to) for way, (name, to) in WAYS.items()}
         last = min(len(e.x) for e in self.ends.values()) - 1
         controls = {
@@ -164,7 +169,7 @@ def draw_rows(canvas: Canvas, *rows: Mapping[str, Tensor | None]) -> None:
         for left, (title, image) in zip(COLUMNS, pictures.items(), strict=False):
             canvas.text(title, left, 196 * row)
             if image is not None:
-                canvas.image(image, left, 196 * row + 20, 5)
+                canvas.image(image, left, 196 * row + 20, 160)
 
 
 class MixerState(NamedTuple):
@@ -196,8 +201,8 @@ class MixerExplorer(Explorer[MixerState]):
         models: Mapping[tuple[float, float], Translates] | None = None,
         pairs: TwoDomains | None = None,
     ):
-        self.models = models or {k: load_pretrained(v, CycleGAN) for k, v in MIXED.items()}
-        given = pairs or load_pairs("seasons")
+        self.models = models or {k: shipped(v, CycleGAN) for k, v in MIXED.items()}
+        given = pairs or shown_pairs("seasons")
         self.ends = {way: ends(given, to) for way, (name, to) in WAYS.items() if name == "seasons"}
         self.weights = [sorted({weights[axis] for weights in self.models}) for axis in (0, 1)]
         self.figures = {
@@ -209,7 +214,7 @@ class MixerExplorer(Explorer[MixerState]):
             "cycle": steps("λ of the cycle", [(f"{k:g}", k) for k in self.weights[0]]),
             "identity": steps("λ of the identity", [(f"{k:g}", k) for k in self.weights[1]]),
             "way": choice("translate", list(self.ends)),
-            "image": index_slider("picture", len(given.a.x[:SHOWN]) - 1),
+            "image": index_slider("picture", len(given.a.images[:SHOWN]) - 1),
         }
         cycle, identity = (values[len(values) // 2] for values in self.weights)
         default = MixerState(cycle, identity, next(iter(self.ends)))

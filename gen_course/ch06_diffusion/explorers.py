@@ -12,7 +12,17 @@ from typing_extensions import override
 
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, Canvas
-from gen_course.common.explorer import SHOWN, Explorer, Size, choice, index_slider, slider, steps
+from gen_course.common.explorer import (
+    SHOWN,
+    Explorer,
+    Size,
+    choice,
+    first_images,
+    index_slider,
+    shipped,
+    slider,
+    steps,
+)
 from gen_course.common.plane import draw_curve
 from gen_lib import InputError
 from gen_lib.data import ImageSet, load
@@ -22,7 +32,6 @@ from gen_lib.models.diffusion import DenoisingDiffusion, Diffusion, PlaneDiffusi
 from gen_lib.models.judge import Judge
 from gen_lib.samplers import DDIM, Ancestral, Denoiser, Heun, Sampler, State, exact
 from gen_lib.schedules import Schedule, Straight, cosine, linear, sigmoid
-from gen_lib.training.checkpoints import load_judge, load_pretrained
 
 TIMES = (20, 50, 100, 250, 1000)
 BETAS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.2)
@@ -51,7 +60,7 @@ class ScheduleExplorer(Explorer[ScheduleState]):
 
     def __init__(self, images: ImageSet | None = None):
         images = images or load("fashion_mnist")
-        self.x = images.test.x[:SHOWN]
+        self.x = first_images(images, SHOWN)
         self.names = [images.classes[k] for k in images.test.labels[:SHOWN].tolist()]
         names = ["linear", "cosine", "sigmoid", "straight"]
         controls = {
@@ -93,7 +102,7 @@ class ScheduleExplorer(Explorer[ScheduleState]):
             (650, f"x_t at t = {all_times(schedule)[self._now(state)]:g}", self.noised(state)),
         ):
             canvas.text(words, left, 0)
-            canvas.image(image, left, 20, 6)
+            canvas.image(image, left, 20, 168)
         shares = [k / (STRIP - 1) for k in range(STRIP)]
         marked = round(state.time * (STRIP - 1))
         film = [self.noised(state._replace(time=share)) for share in shares]
@@ -207,7 +216,7 @@ class ReverseScrubber(Explorer[ReverseState]):
         marked = min(range(STRIP), key=lambda k: abs(shown[k] - frame))
         for number, (words, images) in enumerate(both):
             canvas.text(words, 220 * number, 0)
-            canvas.image(images[frame, state.seed], 220 * number, 20, 7)
+            canvas.image(images[frame, state.seed], 220 * number, 20, 196)
             top = 110 * number
             canvas.text(f"{words}, from noise to image", 448, top, FAINT)
             strip = [images[k, state.seed] for k in shown]
@@ -237,7 +246,7 @@ def _strip(
         if number == marked:
             width, height = 2 * image.shape[2], 2 * image.shape[1]
             canvas.box(x - 3, top - 3, x + width + 3, top + height + 3, plots.MODEL)
-        canvas.image(image, x, top, 2)
+        canvas.image(image, x, top, 56)
 
 
 def _number(value: Tensor) -> str:
@@ -418,8 +427,8 @@ class GuidanceExplorer(Explorer[GuidanceState]):
         judge: Judge | None = None,
         names: tuple[str, ...] | None = None,
     ):
-        self.model = model or load_pretrained(LABELS, Diffusion)
-        self.judge = judge or load_judge()
+        self.model = model or shipped(LABELS, Diffusion)
+        self.judge = judge or shipped("judge", Judge)
         self.names = list(names or load("fashion_mnist").classes)
         self.drawn = lru_cache(KEPT_SETS)(self._sampled)
         controls = {
@@ -468,4 +477,4 @@ def _grid(canvas: Canvas, x: Float[Tensor, "n c h w"], left: int, factor: int) -
     for number, image in enumerate(x):
         row, column = divmod(number, COLUMNS)
         across, down = (factor * side + gap for side in (image.shape[2], image.shape[1]))
-        canvas.image(image, left + across * column, 22 + down * row, factor)
+        canvas.image(image, left + across * column, 22 + down * row, factor * max(image.shape[1:]))

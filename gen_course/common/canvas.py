@@ -7,16 +7,14 @@ each direction: 2 on a high-density screen, so that its text is as sharp as the 
 import io
 import textwrap
 from collections.abc import Sequence
-from functools import lru_cache
-from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from torch import Tensor
 
+from gen_course.common.fonts import drawable, font
 from gen_lib.data import to_uint8
 
 TEXT = 13  # pixels of the page: 9.75 pt
@@ -38,11 +36,22 @@ class Canvas:
         self.picture = Image.new("RGB", (scale * width, scale * height), "white")
         self.draw = ImageDraw.Draw(self.picture)
 
-    def image(self, x: Float[Tensor, "c h w"], left: int, top: int, factor: int) -> None:
-        """Draw an image in [-1, 1], enlarged by ``factor`` (page pixels per pixel), unsmoothed."""
+    def image(self, x: Float[Tensor, "c h w"], left: int, top: int, side: int) -> None:
+        """Draw an image in [-1, 1] in the middle of a square of ``side`` page pixels.
+
+        It is enlarged by the largest whole factor that fits, unsmoothed; a larger image is shrunk.
+        """
         small = Image.fromarray(_colour(to_uint8(x.detach()).numpy()))
-        size = (factor * small.width, factor * small.height)
-        self.paste(small, left, top, size, Image.Resampling.NEAREST)
+        room, longest = self.scale * side, max(small.size)
+        if longest > room:
+            small.thumbnail((room, room))
+            longest = room
+        factor = room // longest
+        large = small.resize(
+            (factor * small.width, factor * small.height), Image.Resampling.NEAREST
+        )
+        gap = ((room - large.width) // 2, (room - large.height) // 2)
+        self.picture.paste(large, (self.scale * left + gap[0], self.scale * top + gap[1]))
 
     def paste(
         self,
@@ -66,8 +75,8 @@ class Canvas:
         size: int = TEXT,
     ) -> None:
         """Draw a line of text, anchored as in Pillow: "la" left, "ma" centred, "ra" right."""
-        place = (self.scale * left, self.scale * top)
-        self.draw.text(place, words, color, font=font(self.scale * size), anchor=anchor)
+        place, words = (self.scale * left, self.scale * top), drawable(words)
+        self.draw.text(place, words, color, font=font(self.scale * size, words), anchor=anchor)
 
     def box(self, left: int, top: int, right: int, bottom: int, color: str) -> None:
         """Draw a filled rectangle; ``right`` and ``bottom`` are exclusive."""
@@ -114,14 +123,6 @@ def png(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-@lru_cache
-def font(size: int) -> ImageFont.FreeTypeFont:
-    """Load DejaVu Sans, which comes with matplotlib, so that text looks the same everywhere."""
-    return ImageFont.truetype(
-        Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size
-    )
 
 
 def _colour(image: UInt8[np.ndarray, "c h w"]) -> UInt8[np.ndarray, "h w 3"]:

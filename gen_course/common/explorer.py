@@ -10,20 +10,26 @@ from abc import ABC, abstractmethod
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache, lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import ipywidgets as widgets
 import numpy as np
 import traitlets
-from jaxtyping import UInt8
+from IPython.core.getipython import get_ipython
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gen_course.common.canvas import Canvas, png
 from gen_course.common.live_caption import FRAME, LiveCaption
 from gen_lib import InputError
+from gen_lib.data import ImageSet
 from gen_lib.metrics import psnr
+from gen_lib.models.base import Model
+from gen_lib.training.checkpoints import load_pretrained
 
 S = TypeVar("S", bound=tuple)
+M = TypeVar("M", bound=Model)
 WIDTH, HEIGHT = 880, 580  # so that a widget fits on a laptop's screen without scrolling
 LABEL_WIDTH = "130px"
 SHOWN = 100  # number of test images that an index slider covers
@@ -63,6 +69,7 @@ class Explorer(ABC, Generic[S]):
         size: Size,
         beside: widgets.DOMWidget | None = None,
     ):
+        _close_earlier()
         self.controls, self.size = dict(controls), size
         self.image = Picture(
             format="png",
@@ -188,11 +195,67 @@ class Explorer(ABC, Generic[S]):
         columns = [*shown[:half], self.reset_button], shown[half:]
         return widgets.HBox([widgets.VBox(column) for column in columns])
 
+    def close(self) -> None:
+        """End the widget and release what it holds, its data and its model included."""
+        widgets_inside = [self.box]
+        for widget in widgets_inside:
+            widgets_inside += getattr(widget, "children", ())
+            for part in (widget, widget.layout, getattr(widget, "style", widget)):
+                part.close()
+        vars(self).clear()  # the notebook's list of results may hold this object for ever
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget, and its picture with alternative text for a page without a kernel."""
+        if cell := _running_cell():
+            _shown.setdefault(cell.id, []).append((cell.execution, self))
         picture = b64encode(self.image.value).decode()
         bundle = self.box._repr_mimebundle_(**options) | {"image/png": picture}
         return bundle, {"image/png": {"alt": self.caption.text, "width": self.size.width}}
+
+
+class Cell(NamedTuple):
+    """A cell of a notebook, and the execution of it that is under way."""
+
+    id: str
+    execution: str
+
+
+_shown: dict[str, list[tuple[str, Explorer[Any]]]] = {}
+"""For each cell: the explorers that it shows, and the execution that showed them."""
+
+
+def _running_cell() -> Cell | None:
+    """The cell that runs now; None outside a notebook, or if its editor does not name cells."""
+    shell: Any = get_ipython()
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    name = parent.get("metadata", {}).get("cellId")
+    return Cell(name, parent["header"]["msg_id"]) if name else None
+
+
+def _close_earlier() -> None:
+    """Close the explorers that an earlier execution of the running cell has shown.
+
+    ipywidgets holds every widget until it is closed. So a cell that is run again and again would
+    hold the data of all its explorers, of which the page shows only the last.
+    """
+    if cell := _running_cell():
+        shown = _shown.get(cell.id, [])
+        for execution, explorer in shown:
+            if execution != cell.execution:
+                explorer.close()
+        _shown[cell.id] = [pair for pair in shown if pair[0] == cell.execution]
+
+
+@cache
+def shipped(name: str, kind: type[M]) -> M:
+    """A shipped model, loaded once for all explorers, which only read it."""
+    return load_pretrained(name, kind)
+
+
+@lru_cache(maxsize=4)
+def first_images(images: ImageSet, n: int) -> Float[Tensor, "n c h w"]:
+    """The first n test images, in [-1, 1], made once for all explorers of the same data."""
+    return images.test[:n].images
 
 
 class GridSlider(widgets.FloatSlider):

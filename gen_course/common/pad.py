@@ -15,6 +15,7 @@ import traitlets
 from matplotlib.axes import Axes
 
 from gen_course.common import plots
+from gen_course.common.fonts import register
 
 HERE = Path(__file__).parent
 
@@ -62,6 +63,7 @@ class Patches(anywidget.AnyWidget):
 
 def plane_map(side: int, draw: Callable[[Axes], object]) -> bytes:
     """A PNG of the plane of codes for a square pad, without margins; ``draw`` draws its content."""
+    register()
     with plt.style.context(plots.STYLE), plt.ioff():
         figure = plt.figure(figsize=(side / 100, side / 100), layout="none")
         ax = figure.add_axes((0, 0, 1, 1))

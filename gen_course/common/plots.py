@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from gen_course.common.fonts import drawable, register
 from gen_lib.data import to_uint8
 
 DATA = "#0072B2"  # blue: what is real
@@ -43,6 +44,7 @@ STYLE = Path(__file__).with_name("course.mplstyle")
 
 def use_style() -> None:
     """Give every figure of this session the look of the course."""
+    register()
     plt.style.use(STYLE)
 
 
@@ -172,7 +174,14 @@ def classes(
     for (x, y), (k, (color, _)) in zip(places, looks.items(), strict=True):
         box = {"boxstyle": "round,pad=0.15", "fc": "white", "ec": color, "alpha": 0.9}
         ax.annotate(
-            names[k], (x, y), None, ax.transAxes, ha="center", va="center", fontsize=9, bbox=box
+            drawable(names[k]),
+            (x, y),
+            None,
+            ax.transAxes,
+            ha="center",
+            va="center",
+            fontsize=9,
+            bbox=box,
         )
 
 

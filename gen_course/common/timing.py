@@ -44,7 +44,7 @@ def calibrate(seconds: float = 10.0) -> float:
 
 def measured() -> dict[str, Any]:
     """What the last build measured: ``machine``, ``speed`` (steps per second), ``minutes``."""
-    unknown = {"machine": machine(), "speed": None, "minutes": {}}
+    unknown: dict[str, Any] = {"machine": machine(), "speed": None, "minutes": {}}
     try:
         return unknown | dict(json.loads(MINUTES_FILE.read_text()))
     except (OSError, ValueError, TypeError):

@@ -39,7 +39,7 @@ from gen_course.common.explorer import HEIGHT, WIDTH
 from gen_course.common.live_caption import LiveCaption
 from gen_course.common.pad import Pad, Patches
 from gen_lib import InputError
-from gen_lib.data import ImageSet, load_pairs, load_toy
+from gen_lib.data import ImageSet, Split, load_pairs, load_toy
 from gen_lib.data.toys import modes
 from gen_lib.metrics import psnr
 from gen_lib.models import (
@@ -567,10 +567,23 @@ def test_pad_and_patches_are_local():
 def test_small_pixels_stay_pixels():
     canvas = Canvas(20, 10)
     x = torch.tensor([[[-1.0, 1.0], [0.0, -1.0]]])
-    canvas.image(x, 0, 0, 3)
+    canvas.image(x, 0, 0, 6)
     block = 3 * canvas.scale
     large = canvas.pixels()[: 2 * block, : 2 * block, 0]
     assert (large == np.kron([[0, 255], [128, 0]], np.ones((block, block)))).all()
+
+
+@pytest.mark.parametrize("side", [1, 7, 28, 32, 64, 300])
+def test_an_image_of_any_side_stays_inside_its_square(side):
+    canvas = Canvas(80, 80)
+    canvas.image(-torch.ones(3, side, side), 10, 10, 56)
+    dark = (canvas.pixels() < 255).any(axis=2)
+    rows, columns = dark.any(axis=1).nonzero()[0], dark.any(axis=0).nonzero()[0]
+    first, last = 10 * canvas.scale, 66 * canvas.scale - 1
+    assert first <= rows[0] <= rows[-1] <= last
+    assert first <= columns[0] <= columns[-1] <= last
+    assert len(rows) >= 56  # at least half as wide as the square
+    assert len(rows) % side == 0 or side > 112
 
 
 def test_a_png_holds_the_pixels_it_was_made_of():
@@ -837,3 +850,108 @@ def test_a_choice_says_what_speaks_against_it_and_when_nothing_does(images):
     assert "in spite" not in chooser.describe(ChoiceState(9.0, 0.0, 0.0, 0.0))
     assert "are level" in chooser.describe(ChoiceState(5.0, 0.0, 5.0, 0.0))
     assert "Nothing matters" in chooser.describe(ChoiceState(0.0, 0.0, 0.0, 0.0))
+
+
+# The reader's own pictures
+
+
+@pytest.fixture(params=[(3, 64), (1, 20), (3, 32)])
+def own(request) -> ImageSet:
+    """Pictures of another size than the course's, with class names in three scripts."""
+    channels, side = request.param
+    rng = torch.Generator().manual_seed(0)
+    shape = (30, channels, side, side)
+    split = Split(torch.randint(256, shape, generator=rng, dtype=torch.uint8), torch.arange(30) % 4)
+    return ImageSet("own", split, split, ("고양이", "dog", "дерево", "ꦲꦤ"))
+
+
+def test_explorers_show_own_pictures_of_any_size_with_names_in_any_script(own):
+    shape = own.image_shape
+    for made in (
+        LatentExplorer(DeepAutoencoder(shape, latent_size=2).eval(), own),
+        NoiseExplorer(DenoisingAutoencoder(shape, width=4).eval(), own),
+        PriorExplorer(BernoulliVAE(shape, latent_size=2, width=4).eval(), own),
+        UnitsExplorer(BernoulliVAE(shape, latent_size=6, width=4).eval(), own),
+        WayExplorer(BernoulliVAE(shape, width=4).eval(), own, Judge(shape, classes=4).eval()),
+        LambdaExplorer({1.0: SparseAutoencoder(shape).eval()}, own),
+        MaskExplorer(MaskedAutoencoder(shape, width=16, depth=1).eval(), own),
+        ScheduleExplorer(own),
+    ):
+        assert not made.caption.warning, made.caption.text
+        another(made).value = another(made).max
+        assert not made.caption.warning, made.caption.text
+
+
+def test_hangul_is_drawn_and_a_letter_that_no_font_has_is_a_dot():
+    def drawn(words):
+        canvas = Canvas(60, 20)
+        canvas.text(words, 0, 0)
+        return canvas.pixels()
+
+    assert not np.array_equal(drawn("가"), drawn("나"))
+    assert np.array_equal(drawn("ꦲ"), drawn("·"))
+
+
+# A cell that is run again
+
+
+class Shell:
+    """An IPython shell in which a cell is executed."""
+
+    def __init__(self):
+        self.cell, self.execution = "a", 1
+
+    def get_parent(self):
+        return {"metadata": {"cellId": self.cell}, "header": {"msg_id": str(self.execution)}}
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    shell = Shell()
+    monkeypatch.setattr("gen_course.common.explorer.get_ipython", lambda: shell)
+    monkeypatch.setattr("gen_course.common.explorer._shown", {})
+    return shell
+
+
+def test_a_cell_that_is_run_again_ends_the_explorers_that_it_showed(shell, images):
+    first, second = noise(images), latent(images)
+    first._repr_mimebundle_(), second._repr_mimebundle_()
+    shell.cell, shell.execution = "b", 2
+    other = noise(images)
+    other._repr_mimebundle_()
+    before = len(widgets.widget._instances)
+    for execution in range(3, 6):
+        shell.cell, shell.execution = "a", execution
+        last = noise(images)
+        last._repr_mimebundle_()
+    assert vars(first) == vars(second) == {}
+    assert vars(other)
+    assert vars(last)
+    assert len(widgets.widget._instances) < before
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        LatentExplorer,
+        LambdaExplorer,
+        NoiseExplorer,
+        MaskExplorer,
+        PriorExplorer,
+        BetaExplorer,
+        UnitsExplorer,
+        WayExplorer,
+        ScheduleExplorer,
+    ],
+)
+def test_explorers_share_data_and_models_and_hold_no_part_of_a_larger_copy(kind):
+    first, second = kind(), kind()
+    for name, value in vars(first).items():
+        other = getattr(second, name)
+        if isinstance(value, torch.Tensor):
+            own = value.untyped_storage().nbytes()
+            assert value is other or own < 2**20, (name, own)
+        elif isinstance(value, torch.nn.Module | ImageSet):
+            assert value is other, name
+        elif isinstance(value, dict) and name == "models":
+            assert all(value[key] is other[key] for key in value)
