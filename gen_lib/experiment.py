@@ -88,28 +88,25 @@ def train(
     """
     kind, first = _kind(model), team().rank == 0
     folder = None if out is None else Path(out)
-    with _alone_in(folder) if folder and first else nullcontext():
-        if folder and first:
-            _check_place(folder, resume)
+    with _alone_in(folder, resume) if folder and first else nullcontext():
         images = load_data(kind, data)
-        if images.found and folder and first:
-            print(images.found)
         torch.manual_seed(seed)
         trained = build(model, images, settings or {})
-        budget: dict[str, Any] = {"steps": steps, "minutes": minutes}
         size = kind.batch_size if batch_size is None else batch_size
-        shared: dict[str, Any] = {"seed": seed, "batch_size": size}
+        budget: dict[str, Any] = {"steps": steps, "minutes": minutes}
+        repeated: dict[str, Any] = {"seed": seed, "batch_size": size}
         extra: dict[str, Any] = {"show_bar": show_bar and first}
         if folder:
             run = {"model": model, "data": images.name, "pictures": fingerprint(images)}
-            run |= shared | trained.config
+            run |= repeated | trained.config
             checkpoints = RunCheckpoints(folder / CHECKPOINTS, run, **budget, seconds=keep_every)
             extra["resume"] = checkpoints.newest() if resume else None
-            if resume and _is_done(folder, extra["resume"], steps, minutes, say=first):
+            if resume and _is_done(folder, extra["resume"], **budget, say=first):
                 return load_any(str(folder), Model)
             if first:
                 extra["keep"] = checkpoints
-        history = fit(trained, images.train, **budget, **shared, **extra)
+                print(images.found, end="\n" * bool(images.found))
+        history = fit(trained, images.train, **budget, **repeated, **extra)
         if folder and first:
             _finish(trained, history, folder, data=images.name, command=command, seed=seed)
     return trained
@@ -312,10 +309,10 @@ def _title(model: str | Path | Model) -> str:
 
 
 @contextmanager
-def _alone_in(out: Path) -> Iterator[None]:
+def _alone_in(out: Path, resume: bool) -> Iterator[None]:
     """Hold the folder of a run, so that no other process trains there at the same time."""
-    check_writable(out / LOCK)
-    new = not out.exists()
+    check_writable(out)
+    new = [folder for folder in (out, *out.parents) if not folder.exists()]
     out.mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / LOCK)
     try:
@@ -325,12 +322,14 @@ def _alone_in(out: Path) -> Iterator[None]:
             f"Another process is training in {out}: wait for it, or choose another --out."
         ) from None
     try:
+        _check_place(out, resume)
         yield
     finally:
         lock.release()
         (out / LOCK).unlink(missing_ok=True)
-        if new and not any(out.iterdir()):
-            out.rmdir()
+        for folder in new:  # as before, if nothing was written
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _is_done(
@@ -359,14 +358,12 @@ def _is_done(
 
 
 def _check_place(out: Path, resume: bool) -> None:
-    empty = not out.exists() or (out.is_dir() and {p.name for p in out.iterdir()} <= {LOCK})
     a_run = (out / CHECKPOINTS).is_dir() or (out / "history.csv").is_file()
-    if not empty and not (resume and a_run):
+    if {file.name for file in out.iterdir()} - {LOCK} and not (resume and a_run):
         raise InputError(
             f"{out} exists and is not empty: choose another --out, remove it, or continue an "
             "interrupted run by --resume."
         )
-    check_writable(out)
 
 
 def _finish(model: Model, history: History, out: Path, **facts: Any) -> None:

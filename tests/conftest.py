@@ -59,7 +59,8 @@ TABLE = Path(__file__).with_name("RELIABILITY.md")
 CODE = pytest.StashKey[str]()
 WORDS = """# What was tried, and how it ended
 
-Written by the tests themselves: `make reliability`. Zero lost, zero hung, zero executed.
+Written by the tests themselves: `make reliability`. In none of these cases was a file of the user
+lost, did a command hang, or was code in a data file executed.
 
 | Fault | Tried | How it ended |
 |---|---|---|

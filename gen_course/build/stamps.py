@@ -51,8 +51,10 @@ SECTIONS = (  # all that a cell runs or reads; weights count by the hash on thei
 )
 RELIABILITY = (  # the library and the tests marked ``fault``
     "gen_lib/**/*.py",
+    "gen_course/build/tidy.py",
     "tests/conftest.py",
     "tests/faults/*.py",
+    "tests/homework/test_tidy.py",
     "tests/library/training/test_distributed.py",
     "requirements.txt",
 )

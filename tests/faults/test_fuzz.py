@@ -4,6 +4,7 @@ import ast
 import contextlib
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ from gen_lib.training.checkpoints import load, load_pretrained, save
 from gen_lib.training.loop import _check_budget
 from gen_lib.training.resume import RunCheckpoints, restore
 
-FILES, WORDS = 200, 150  # random inputs of each test, made by hypothesis
+TIMES = int(os.environ.get("FAULT_TIMES", "1"))  # 10 in `make reliability`
+FILES, WORDS = 200 * TIMES, 150 * TIMES  # random inputs of each test, made by hypothesis
 SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 

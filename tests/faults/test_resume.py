@@ -22,7 +22,7 @@ from gen_lib.models.base import Translates
 from gen_lib.training import TrainState, fit, training_steps
 from gen_lib.training.resume import state_tensors
 
-DONE = ["history.csv", "model.json", "model.safetensors"]
+DONE = ["checkpoints", "history.csv", "model.json", "model.safetensors"]
 SMALL = {
     "deep-ae": {"hidden": (8,)},
     "masked": {"width": 16, "depth": 1, "patch": 4},
@@ -198,7 +198,7 @@ def no_room() -> None:
 
 
 @pytest.mark.fault("a disk that is full", tried=2)
-@pytest.mark.parametrize("kept", [0, 2])
+@pytest.mark.parametrize("kept", [0, 1])
 def test_a_full_disk_is_told_and_what_was_there_stays(tmp_path, pictures, kept, processes, ended):
     out, whole = tmp_path / "out", tmp_path / "whole"
     if kept:
@@ -257,10 +257,10 @@ def test_resume_starts_anew_where_nothing_was_kept_and_does_nothing_when_all_is_
 ):
     words = train(pictures, tmp_path / "out", "--resume")
     assert main(words) == 0
-    before = {file: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    before = {f: f.read_bytes() for f in (tmp_path / "out").rglob("*") if f.is_file()}
     assert main(words) == 0
     assert "is done" in capsys.readouterr().out
-    assert before == {file: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    assert before == {f: f.read_bytes() for f in (tmp_path / "out").rglob("*") if f.is_file()}
 
 
 def test_resume_refuses_a_folder_that_is_no_run(tmp_path, pictures, capsys):

@@ -10,7 +10,7 @@ import pytest
 from submissions import NAMES, grader, released, solutions
 
 from gen_course.build import assignments
-from gen_course.homework.tidy import tidy
+from gen_course.build.tidy import tidy
 
 if importlib.util.find_spec("nbgrader") is None and not os.environ.get("CI"):
     pytest.skip("nbgrader, of the extra `instructor`, is missing", allow_module_level=True)

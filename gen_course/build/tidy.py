@@ -1,6 +1,6 @@
 """Repair what students hand in, as far as nbgrader needs it. Run it before ``nbgrader autograde``.
 
-    python -m gen_course.homework.tidy COURSE
+    python -m gen_course.build.tidy COURSE
 
 For each folder ``submitted/STUDENT/ASSIGNMENT`` of the course folder:
 
