@@ -21,19 +21,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gen_lib import InputError
+from gen_lib import InputError, check_not_negative, positive
 from gen_lib.data import Batch, ImageSet
 from gen_lib.metrics.images import Row, compared, mse, psnr, ssim
-from gen_lib.models.base import (
-    Codes,
-    Images,
-    Loss,
-    Model,
-    Reconstructs,
-    check_not_negative,
-    in_batches,
-    positive,
-)
+from gen_lib.models.base import Codes, Images, Loss, Model, Reconstructs, in_batches
 from gen_lib.nets.feedforward import conv_decoder, conv_encoder, conv_features, conv_images, mlp
 
 

@@ -136,17 +136,3 @@ def in_batches(
 ) -> Float[Tensor, "n *out_shape"]:
     """function(x), computed for ``size`` rows at a time and without gradients, to bound memory."""
     return torch.cat([function(part) for part in x.split(size)])
-
-
-def positive(argument: str, value: int) -> int:
-    """Return value, or raise an InputError that names the argument if it is below 1."""
-    if value < 1:
-        raise InputError(f"{argument} is {value}: it must be a whole number of at least 1.")
-    return value
-
-
-def check_not_negative(**settings: float | int) -> None:
-    """Raise an InputError that names the first setting that is negative or not finite."""
-    for name, value in settings.items():
-        if not 0 <= value < torch.inf:
-            raise InputError(f"{name} is {value}: it must be 0 or a positive number.")

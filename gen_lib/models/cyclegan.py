@@ -25,10 +25,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from typing_extensions import override
 
+from gen_lib import check_not_negative
 from gen_lib.data import DomainSet, PairBatch
 from gen_lib.metrics.images import Row
 from gen_lib.metrics.translation import translation_rows
-from gen_lib.models.base import Game, Images, Player, Translates, Turn, check_not_negative
+from gen_lib.models.base import Game, Images, Player, Translates, Turn
 from gen_lib.nets.patchgan import patch_discriminator, translator
 
 Verdicts = Float[Tensor, "n 1 rows columns"]  # of a patch discriminator: about 1 for real

@@ -30,9 +30,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gen_lib import InputError
+from gen_lib import InputError, positive
 from gen_lib.data import Batch
-from gen_lib.models.base import Images, Loss, Model, Samples, positive
+from gen_lib.models.base import Images, Loss, Model, Samples
 from gen_lib.nets.unet import TimedMLP, UNet
 from gen_lib.samplers import (
     Ancestral,

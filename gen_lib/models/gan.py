@@ -37,19 +37,9 @@ from torch.nn.functional import relu, softplus
 from torch.nn.utils.parametrizations import spectral_norm
 from typing_extensions import override
 
-from gen_lib import InputError
+from gen_lib import InputError, check_not_negative, positive
 from gen_lib.data import Batch
-from gen_lib.models.base import (
-    Codes,
-    Game,
-    Images,
-    Player,
-    Samples,
-    Turn,
-    check_not_negative,
-    in_batches,
-    positive,
-)
+from gen_lib.models.base import Codes, Game, Images, Player, Samples, Turn, in_batches
 from gen_lib.nets.feedforward import conv_encoder, conv_generator, mlp
 
 Logits = Float[Tensor, "n"]

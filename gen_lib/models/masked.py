@@ -17,10 +17,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gen_lib import InputError
+from gen_lib import InputError, positive
 from gen_lib.data import Batch, ImageSet
 from gen_lib.metrics.images import Row
-from gen_lib.models.base import Images, Loss, Model, positive
+from gen_lib.models.base import Images, Loss, Model
 from gen_lib.nets.vit import patchify, positions, transformer, unpatchify
 
 Mask = Bool[Tensor, "n patches"]  # True where a patch is hidden

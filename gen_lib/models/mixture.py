@@ -9,7 +9,8 @@ autoencoder was trained, which itself stays unchanged (Ghosh et al. 2019, arXiv:
 import torch
 from typing_extensions import override
 
-from gen_lib.models.base import Codes, Images, Reconstructs, Samples, in_batches, positive
+from gen_lib import positive
+from gen_lib.models.base import Codes, Images, Reconstructs, Samples, in_batches
 
 
 class CodeMixture(Samples):

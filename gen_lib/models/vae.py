@@ -30,21 +30,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
-from gen_lib import InputError
+from gen_lib import InputError, check_not_negative, positive
 from gen_lib.data import Batch, ImageSet
 from gen_lib.metrics.images import Row
 from gen_lib.models.autoencoder import reconstruction_rows
-from gen_lib.models.base import (
-    Codes,
-    Images,
-    Loss,
-    Model,
-    Reconstructs,
-    Samples,
-    check_not_negative,
-    in_batches,
-    positive,
-)
+from gen_lib.models.base import Codes, Images, Loss, Model, Reconstructs, Samples, in_batches
 from gen_lib.nets.feedforward import conv_decoder, conv_encoder
 
 N_GAP = 1_000  # images on which the two bounds are compared

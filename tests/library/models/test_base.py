@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gen_lib import InputError
+from gen_lib import InputError, check_not_negative, positive
 from gen_lib.data import Batch, PairBatch, Split
 from gen_lib.models import MODELS, ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoencoder
 from gen_lib.models.base import (
@@ -15,9 +15,7 @@ from gen_lib.models.base import (
     Model,
     Player,
     Translates,
-    check_not_negative,
     in_batches,
-    positive,
 )
 from gen_lib.training import TrainState, fit
 

@@ -59,4 +59,4 @@ def test_accuracy_is_the_share_of_right_names_beside_the_most_common_class(noise
     oracle.answers = data.test.labels.clone()
     oracle.answers[:5] = (oracle.answers[:5] + 1) % 4
     (row,) = oracle.rows(data)
-    assert row == ("accuracy", pytest.approx(0.75), {"one_class": pytest.approx(0.25)})
+    assert row[:3] == ("accuracy", pytest.approx(0.75), {"one_class": pytest.approx(0.25)})
