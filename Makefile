@@ -20,7 +20,7 @@ LINTED := gen_lib gen_course tests benchmarks data
 BENCHMARKS := newcomer import_cost steps scaling processes vae_peer gan_peer diffusion_peer
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-quick test-unit test-same-bits test-faults test-notebooks test-browser test-sections test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
+.PHONY: help lab test test-quick test-unit test-faults test-notebooks test-browser test-sections test-homework test-latest reliability mutants homework notebooks slides studies comparison weights bench bench-widgets lint lock clean
 .NOTPARALLEL:
 
 define LINT
@@ -36,7 +36,7 @@ TEST_NOTEBOOKS = $(PYTEST) --nbval-lax --nbval-current-env notebooks/*.ipynb
 TEST_BROWSER = $(PYTEST) -m browser tests/browser
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 lab: $(STAMP) ## install what is missing, then open the course in JupyterLab (LAB_ARGS="--port 9000")
 	@flags=; \
@@ -57,9 +57,6 @@ test-quick: $(STAMP) ## run the unit tests that take seconds, and lint (under 3 
 
 test-unit: $(INSTRUCTOR) ## run the unit tests, slow ones too
 	$(TEST_UNIT)
-
-test-same-bits: $(STAMP) ## compare losses, gradients and samples with those of version 0.1.0
-	$(PYTEST) tests/library/test_unchanged.py tests/course
 
 test-faults: $(INSTRUCTOR) ## run the tests of faults, without writing their table
 	$(PYTEST) -m "fault and not browser"
@@ -105,13 +102,13 @@ slides: $(STAMP) ## make build/slides/NN.html, a deck of every chapter that need
 studies: $(STAMP) ## repeat the stored measurements of every chapter's studies (an idle machine, minutes)
 	for study in gen_course/ch*/studies/*.py; do $(RUN) $$study || exit 1; done
 
-comparison: $(STAMP) ## set the families side by side on one clock (an hour of one core; goes on where it stopped)
+comparison: $(STAMP) ## train every family for equal times and compare them (an hour of one core; can be continued)
 	$(RUN) gen_course/ch07_comparison/studies/comparison.py
 
 weights: $(STAMP) ## retrain the shipped models except the judge (an idle machine, some hours)
 	$(RUN) data/pretrained/retrain.py
 
-bench: $(PEERS) ## measure what is promised beside others' libraries (an idle machine, BENCH_ARGS="--minutes 1")
+bench: $(PEERS) ## compare speed and quality with other libraries (an idle machine, BENCH_ARGS="--minutes 1")
 	@failed=; for name in $(BENCHMARKS); do \
 		case $$name in *_peer) args="$(BENCH_ARGS)";; *) args=;; esac; \
 		echo "== $$name"; PYTHONPATH=tests/browser $(RUN) benchmarks/$$name.py $$args || failed="$$failed $$name"; \

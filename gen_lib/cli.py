@@ -123,13 +123,15 @@ def _write_grid(
 ) -> None:
     from torchvision.utils import save_image
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_image(images / 255, out, nrow=columns, padding=padding, pad_value=1.0)
+    file = io.BytesIO()
+    save_image(images / 255, file, format="png", nrow=columns, padding=padding, pad_value=1.0)
+    write_whole(out, file.getvalue())
 
 
 def _write_npz(out: Path, **arrays: Any) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(out, **arrays)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays)
+    write_whole(out, file.getvalue())
 
 
 def evaluate(options: argparse.Namespace) -> None:

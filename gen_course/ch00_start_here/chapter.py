@@ -430,7 +430,7 @@ for ax, (knob, (values, seen, unseen)) in zip(axes, knobs.items(), strict=True):
     best_value = values[unseen.index(max(unseen))]
     ax.set_xticks(values, values)
     ax.set_xticks([], minor=True)
-    ax.set(xlabel=knob, title=f"{best_value} {knob.split()[0]} do best", ylim=(-6, 6))
+    ax.set(xlabel=knob, title=f"Of these, {best_value} {knob.split()[0]} do best", ylim=(-6, 6))
 axes[0].set_ylabel("nats per point")
 axes[1].legend(loc="upper left")
 plots.show(

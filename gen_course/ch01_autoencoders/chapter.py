@@ -522,7 +522,8 @@ plots.show(
 #
 # $$d^2 = \lVert \mu_a - \mu_b \rVert^2 + \mathrm{tr}\left(\Sigma_a + \Sigma_b - 2 (\Sigma_a \Sigma_b)^{1/2}\right)$$
 #
-# Smaller is better, and the floor is what real training images score against real test images.
+# Smaller is better, and the floor is what real training images score against real test images. The figure
+# is the *squared* distance $d^2$: ten times the figure is about three times as far ($\sqrt{10} \approx 3.2$).
 
 # %%
 sample_quality = SampleQuality(images)
@@ -532,7 +533,7 @@ figure, ax = plt.subplots(figsize=(7, 2.1))
 plots.bars(ax, frechet, [*3 * [plots.MODEL], plots.BASELINE])
 ax.set_xlabel("course Fréchet distance to test images (less is better)")
 multiple = frechet["z ~ N(0, I)"] / frechet["reconstructions"]
-ax.set_title(f"Made-up codes: {multiple:.0f} times as far from real images as reconstructions")
+ax.set_title(f"Made-up codes score {multiple:.0f} times what reconstructions score")
 plots.show(
     figure,
     "Bars of Fréchet distance: " + ", ".join(f"{k} {v:.3g}" for k, v in frechet.items()) + ".",
@@ -564,9 +565,14 @@ print(f"The fitted Gaussian closes {100 * closed:.0f} % of the gap to the recons
 # real image's code does.
 #
 # **Repair, a small part of the way.** Fit a Gaussian to the training codes and sample from that: mean,
-# scale and all correlations are right now, and the distance falls - but most of it remains, since the
+# scale and all correlations are right now, and the Fréchet distance falls. Most of it remains, since the
 # shape is still not Gaussian. The full repair is chapter 03: put the distribution of the code *into
 # the loss*.
+#
+# Look at the two figures of the fitted Gaussian again, because they seem to disagree. Its images score better,
+# yet its codes are no nearer to a training code than those from $\mathcal{N}(0, I)$. Both are right. The Fréchet
+# distance compares two *clouds*: where they are and how they spread. The other figure looks at one code at a time.
+# A cloud with the right mean and spread can still put each of its points into a gap between the training codes.
 
 # %% [markdown]
 # ## Quiz

@@ -98,9 +98,10 @@ plots.show(
 # %% [markdown]
 # **Sparsity constraint** (희소성 제약). The lecture's loss adds a price for every unit's activity:
 #
-# $$\tilde E(w) = E(w) + \lambda \sum_{k=1}^{K} |z_k|$$
+# $$\tilde E(w) = E(w) + \lambda \sum_{n=1}^{N} \sum_{k=1}^{K} |z_{nk}|$$
 #
-# E sums over the images and so does the price: each image pays for the units it uses. The absolute value
+# Here $z_{nk}$ is unit k of the code of image n; the lecture writes $\lambda \sum_{k=1}^{K} |z_k|$ for one image. E sums
+# over the images, and so does the penalty: each image pays for the units it uses. The absolute value
 # matters: near 0 it still pulls with full strength λ, so units go to exactly 0; a square would let go.
 #
 # **Denoising** (노이즈 제거; Vincent, Larochelle, Bengio, Manzagol 2008). A noised $\tilde x_n$ goes in, the
@@ -221,7 +222,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Masked hesitates: its curve stands still near 0.3 before it falls on.
+# Masked hesitates: its curve falls at once to about 0.3, slows down there, and then falls on.
 #
 # From here on, weights that were trained longer are used. They come with the course; each is made by
 # one command:
@@ -255,8 +256,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Units that many images use are broad; units that fewer images use are specific; those that hardly any
-# image uses still look like the noise of their start. *Never* in the table below means more: used by no test
+# Most of the units that many images use are broad: shadows and outlines of whole garments. Units that fewer
+# images use are specific. Those that hardly any image uses still look like the noise of their start. *Never* in the table below means more: used by no test
 # image at all, a *dead* unit.
 #
 # **What do the three give back?**

@@ -169,6 +169,33 @@ def test_the_laboratory_is_stopped_and_started_ten_times(quiet_page, lab):
     shoot(quiet_page, "collapse_stopped")
 
 
+ASK = """async (code) => {
+    const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    let text = "";
+    const future = kernel.requestExecute({ code });
+    future.onIOPub = (m) => { if (m.header.msg_type === "stream") text += m.content.text; };
+    await future.done;
+    return text;
+}"""
+AGAIN = """async () => {
+    window.jupyterapp.shell.currentWidget.content.activeCellIndex = 1;
+    await window.jupyterapp.commands.execute("notebook:run-cell");
+}"""
+
+
+def test_a_cell_that_is_run_again_holds_what_one_holds(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "prior")
+    count = "from ipywidgets import widget; print(len(widget._instances))"
+    before = quiet_page.evaluate(ASK, count)
+    for _ in range(4):
+        quiet_page.evaluate(AGAIN)
+    assert quiet_page.evaluate(ASK, count) == before
+    expect(explorer).to_have_count(1)
+    shown = settle(explorer)
+    press(explorer.locator(".noUi-handle").first, "ArrowUp")
+    wait_for_change(explorer, shown, "a slider of the last one")
+
+
 def test_the_quiz_is_answered_by_mouse_and_keys(quiet_page, lab):
     open_and_run(quiet_page, lab, "quiz.ipynb")
     quiz = quiet_page.locator(".gen-quiz")

@@ -205,3 +205,21 @@ def test_a_copied_chapter_finds_its_stored_studies(tmp_path, ended):
     done = subprocess.run(command, cwd=script.parent, env=environment, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     ended("it runs")
+
+
+@pytest.mark.fault("no space for the file of a sample that was there before", tried=2)
+@pytest.mark.parametrize("name", ["x.npz", "x.png"])
+def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch, name, ended):
+    out = tmp_path / name
+    words = ["sample", "gan", "-n", "4", "--out", str(out)]
+    assert main(words) == 0
+    before = out.read_bytes()
+
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("gen_lib.files.os.fsync", full)
+    assert main([*words, "--seed", "1"]) == 2
+    assert out.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    ended("one sentence, the old file is whole")
