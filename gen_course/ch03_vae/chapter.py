@@ -22,7 +22,14 @@ from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from gen_course.ch03_vae.explorers import BetaExplorer, PriorExplorer, UnitsExplorer, WayExplorer
+from gen_course.ch03_vae import toy
+from gen_course.ch03_vae.explorers import (
+    BetaExplorer,
+    BoundExplorer,
+    PriorExplorer,
+    UnitsExplorer,
+    WayExplorer,
+)
 from gen_course.common import plots, timing
 from gen_course.common.quiz import Quiz
 from gen_lib.data import load
@@ -97,33 +104,135 @@ plots.show(
 assert z_few.norm(dim=1).mean() > q_few.mu.norm(dim=1).mean()
 
 # %% [markdown]
+# ### A model small enough to compute
+#
+# Before the general formula, a model in which every quantity can be computed. The code z is **one number**, drawn
+# from $p(z) = \mathcal{N}(0, 1)$. The decoder f bends the line of codes around a circle, and x is the point f(z)
+# plus a little Gaussian noise: **two numbers**.
+#
+# $$f(z) = 1.5\,(\cos 1.5 z,\; \sin 1.5 z), \qquad p(x|z) = \mathcal{N}(f(z),\; 0.4^2 I)$$
+#
+# How probable is a given x? Any z may have made it, so add up all of them, each with its probability:
+#
+# $$p(x) = \int p(x|z)\, p(z)\, dz$$
+#
+# With one number z this integral is a sum over a grid. Bayes' rule then gives the **posterior**, the
+# distribution of the codes that may have made this x:
+#
+# $$p(z|x) = \frac{p(x|z)\, p(z)}{p(x)}$$
+
+# %%
+grid = torch.linspace(-6, 6, 2_401, dtype=torch.float64)  # z
+step = grid[1] - grid[0]
+prior = Normal(torch.tensor(0.0, dtype=torch.float64), 1.0)
+
+
+def decode(z):  # f(z): (n,) -> (n, 2)
+    return 1.5 * torch.stack([torch.cos(1.5 * z), torch.sin(1.5 * z)], dim=-1)
+
+
+def log_likelihood(x, z):  # log p(x|z) for each z: (n,)
+    return Normal(decode(z), 0.4).log_prob(x).sum(dim=-1)
+
+
+point = torch.tensor([1.1, 1.3], dtype=torch.float64)
+log_joint = log_likelihood(point, grid) + prior.log_prob(grid)
+log_p = torch.logsumexp(log_joint, dim=0) + step.log()  # log p(x)
+posterior = (log_joint - log_p).exp()  # the density p(z|x) on the grid
+
+# %% [markdown]
+# For images such a sum is hopeless: 16 numbers on a grid of 2,401 values each are $10^{54}$ codes. Averaging over
+# random codes does not help either, since almost every random code gives an image unlike x. So a VAE looks only
+# where it pays: its encoder guesses the posterior by a normal distribution $q(z|x) = \mathcal{N}(m, s^2)$. The guess
+# gives a number that is never above $\log p(x)$, the **evidence lower bound** (ELBO):
+#
+# $$\text{ELBO} = \underbrace{\mathbb{E}_{q}\left[\log p(x|z)\right]}_{-\text{distortion}}
+# - \underbrace{\mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)}_{\text{rate}}$$
+#
+# - The **distortion** is large if codes drawn from q do not decode to x.
+# - The **rate** is the Kullback-Leibler divergence of q from the prior. It is large if q is narrow, or far from 0.
+#
+# Three guesses for the same x. ELBO and gap are computed separately; their sum is $\log p(x)$ every time.
+
+# %%
+rows = {}
+for name, (m, s) in {"good": (0.6, 0.15), "too wide": (0.6, 0.6), "beside": (0.2, 0.15)}.items():
+    q = Normal(torch.tensor(m, dtype=torch.float64), s)
+    weight = q.log_prob(grid).exp() * step  # of each z under q
+    distortion = -(weight * log_likelihood(point, grid)).sum()
+    rate = kl_divergence(q, prior)
+    gap = (weight * (q.log_prob(grid) - posterior.log().clamp(min=-700))).sum()  # KL(q || p(z|x))
+    rows[name] = distortion, rate, -distortion - rate, gap
+
+# %% jupyter={"source_hidden": true}
+# The three guesses as a table, and the proof that ELBO + gap = log p(x).
+print(f"{'q':>9} {'distortion':>11} {'rate':>6} {'ELBO':>7} {'gap':>6} {'ELBO + gap':>11}")
+for name, (distortion, rate, elbo, gap) in rows.items():
+    print(f"{name:>9} {distortion:11.2f} {rate:6.2f} {elbo:7.2f} {gap:6.2f} {elbo + gap:11.2f}")
+    torch.testing.assert_close(elbo + gap, log_p, rtol=0, atol=1e-6)
+    assert gap > 0
+print(f"log p(x) = {log_p:.2f}")
+found = toy.bound(point, 0.6, 0.15)
+assert abs(found.elbo - rows["good"][2]) < 1e-6 > abs(found.gap - rows["good"][3])
+assert abs(toy.evidence(point).log_p - log_p) < 1e-9
+
+# %% [markdown]
+# The **gap** is $\mathrm{KL}(q(z|x)\, \Vert\, p(z|x))$: how far the guess is from the true posterior. So a better
+# guess gives a tighter bound, and only a perfect guess gives $\log p(x)$ itself. Move q and see:
+#
+# 1. Find the m and s with the smallest gap for the x near the circle. Is the gap 0 there?
+# 2. Take the x where the ends of the circle meet. Why can no normal q close the gap?
+# 3. Take the x in the middle, and make q as wide as the prior. Which of the two terms, distortion or rate, is 0?
+
+# %% tags=["widget"]
+BoundExplorer()
+
+# %% [markdown]
+# <details><summary>Answers</summary>
+#
+# 1. The gap nearly vanishes where q lies on the blue curve, at about m = 0.55 and s = 0.15. It is not exactly 0,
+#    because the posterior is not exactly a normal distribution.
+# 2. Two separate groups of codes decode to points near this x, so the posterior has two peaks. A normal q can lie
+#    across both, with most of its mass where the posterior is nearly 0, or it can cover one of them. The second is
+#    better, and the gap is then nearly log 2, since q misses about half of the posterior.
+# 3. The rate is 0: q is the prior, so knowing x costs nothing. Here that is not far from the best guess, since every
+#    point of the circle is about equally far from x: this x says little about its code.
+#
+# </details>
+
+# %% [markdown]
 # ### The ELBO, line by line
 #
-# The model first draws z from p(z), then x from $p_\theta(x|z)$. How probable is an image under it?
-#
-# $$\log p_\theta(x) = \log \int p_\theta(x|z)\, p(z)\, dz$$
-#
-# Nobody can compute this integral over all codes: nearly all of them have nothing to do with x. So weigh
-# with a distribution that looks at x, multiply and divide by it:
+# Now for any model. $\theta$ are the weights of the decoder $p_\theta(x|z)$, $\phi$ those of the encoder
+# $q_\phi(z|x)$. We want $\log p_\theta(x)$, the logarithm of an integral that we cannot compute:
 #
 # $$\begin{aligned}
-# \log p_\theta(x) &= \log \mathbb{E}_{q_\phi(z|x)}\left[\frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}\right] \\
+# \log p_\theta(x) &= \log \int p_\theta(x|z)\, p(z)\, dz
+# && \text{(add up all codes)} \\
+# &= \log \int q_\phi(z|x)\, \frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}\, dz
+# && \text{(multiply and divide by } q \text{; this changes nothing)} \\
+# &= \log \mathbb{E}_{q_\phi(z|x)}\left[\frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}\right]
+# && \text{(an integral weighted by } q \text{ is a mean over draws from } q \text{)} \\
 # &\ge \mathbb{E}_{q_\phi(z|x)}\left[\log p_\theta(x|z) + \log \frac{p(z)}{q_\phi(z|x)}\right]
-# && \text{(Jensen: the log of a mean} \ge \text{the mean of the logs)} \\
+# && \text{(Jensen: the log of a mean is at least the mean of the logs)} \\
 # &= \underbrace{\mathbb{E}_{q_\phi(z|x)} \log p_\theta(x|z)}_{-\text{ distortion}}
 # - \underbrace{\mathrm{KL}\left(q_\phi(z|x) \,\Vert\, p(z)\right)}_{\text{rate}}
 # && \text{(the ELBO)}
 # \end{aligned}$$
 #
-# What is lost in the second line? Since $p_\theta(x) = p_\theta(x, z) / p_\theta(z|x)$ for every z,
+# The first step uses the encoder to look only at codes that may have made x. The fourth turns an equation into a
+# bound, and makes it something that one draw of z can estimate.
 #
-# $$\log p_\theta(x) = \mathbb{E}_{q_\phi(z|x)} \log \frac{p_\theta(x, z)}{q_\phi(z|x)}
+# **What is lost by Jensen's inequality?** By Bayes' rule $p_\theta(x) = p_\theta(x|z)\, p(z) / p_\theta(z|x)$ for
+# every z. Take the logarithm, add and subtract $\log q_\phi(z|x)$, and average over q:
+#
+# $$\log p_\theta(x) = \mathbb{E}_{q_\phi(z|x)} \log \frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}
 # + \mathbb{E}_{q_\phi(z|x)} \log \frac{q_\phi(z|x)}{p_\theta(z|x)}
-# = \text{ELBO} + \mathrm{KL}\left(q_\phi(z|x) \,\Vert\, p_\theta(z|x)\right):$$
+# = \text{ELBO} + \mathrm{KL}\left(q_\phi(z|x) \,\Vert\, p_\theta(z|x)\right)$$
 #
-# the better the encoder's guess of the true posterior, the tighter the bound. The **distortion** asks for good
-# reconstructions; the **rate** is what the code of an image costs, in nats, if the receiver knows only the
-# prior.
+# This is the gap of the widget above. Training maximises the ELBO over $\theta$ and $\phi$ together: the decoder makes
+# the images more probable, the encoder closes the gap. The **distortion** asks for good reconstructions. The **rate**
+# is what the code of an image costs, in nats, if the receiver knows only the prior.
 
 # %% [markdown]
 # ### The KL in closed form

@@ -1,8 +1,8 @@
-"""Explorers of chapter 03: the prior, the weight beta of the KL, single units, interpolation."""
+"""Explorers of chapter 03: the bound, the prior, the weight beta, single units, interpolation."""
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +10,14 @@ import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
+from PIL import Image, ImageColor
 from torch import Tensor
+from torch.distributions import Normal
 from typing_extensions import override
 
+from gen_course.ch03_vae import toy
 from gen_course.common import plots
-from gen_course.common.canvas import FAINT, INK
+from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.explorer import (
     SHOWN,
     Explorer,
@@ -27,6 +30,7 @@ from gen_course.common.explorer import (
     steps,
 )
 from gen_course.common.pad import Pad, plane_map
+from gen_course.common.plane import draw_curve
 from gen_lib import InputError
 from gen_lib.data import ImageSet, load
 from gen_lib.models.base import in_batches
@@ -46,6 +50,119 @@ BETAS = {
 PAD = 380  # side of the latent pad
 STEP = 0.05  # of the sliders
 LIMIT = 4.0  # the pad and the sliders go from -LIMIT to LIMIT
+
+
+EXAMPLES = {
+    "near the circle": (1.1, 1.3),
+    "where its ends meet": (-1.7, 0.1),
+    "in the middle": (0.2, -0.1),
+}
+"""The points of the plane that the bound can be explored for."""
+WINDOW = 3.0  # the map shows the plane, and the curves the codes, from -WINDOW to WINDOW
+SIDE = 300  # of the map of the plane
+
+
+class BoundState(NamedTuple):
+    """A point x, and the mean and the standard deviation of q(z|x)."""
+
+    x: str = "near the circle"
+    m: float = 0.0
+    s: float = 0.5
+
+
+class BoundExplorer(Explorer[BoundState]):
+    """How far is the ELBO from log p(x), for each normal q, in a model of one number z?"""
+
+    def __init__(self) -> None:
+        controls = {
+            "x": choice("x lies", list(EXAMPLES)),
+            "m": slider("mean m of q", -WINDOW, WINDOW, 0.05),
+            "s": slider("width s of q", 0.05, 1.5, 0.05),
+        }
+        super().__init__(BoundState(), controls, Size(880, TOP + SIDE + 20))
+
+    @override
+    def picture(self, state: BoundState) -> UInt8[np.ndarray, "height width 3"]:
+        x = torch.tensor(EXAMPLES[state.x], dtype=torch.float64)
+        canvas = self.canvas()
+        canvas.text("the plane of x: p(x), and f(z) from z = −3 to 3", 0, 0)
+        canvas.paste(_marginal(), 0, TOP, (SIDE, SIDE), Image.Resampling.BILINEAR)
+        codes = torch.linspace(-WINDOW, WINDOW, 121, dtype=torch.float64)
+        canvas.line(_on_plane(toy.decode(codes)), plots.BASELINE)
+        likely = torch.linspace(state.m - state.s, state.m + state.s, 41, dtype=torch.float64)
+        canvas.line(_on_plane(toy.decode(likely)), plots.CODE, width=4)
+        (place,) = _on_plane(x[None])
+        canvas.disc(place, 5, "black")
+        canvas.text("black: x; green: f(z) for z within s of m", 0, TOP + SIDE + 4, FAINT)
+        self._draw_densities(canvas, state, x)
+        self._draw_bars(canvas, toy.bound(x, state.m, state.s), toy.evidence(x).log_p)
+        return canvas.pixels()
+
+    @override
+    def describe(self, state: BoundState) -> str:
+        x = torch.tensor(EXAMPLES[state.x], dtype=torch.float64)
+        terms, log_p = toy.bound(x, state.m, state.s), toy.evidence(x).log_p
+        return (
+            f"With q = N({state.m:.2f}, {state.s:.2f}²) the ELBO of this x is {terms.elbo:.2f} "
+            f"nats. log p(x) is {log_p:.2f}, so the gap, KL(q ‖ p(z|x)), is {terms.gap:.2f} nats."
+        )
+
+    def _draw_densities(self, canvas: Canvas, state: BoundState, x: Float[Tensor, "2"]) -> None:
+        """p(z), p(z|x) and q(z|x) as curves over z."""
+        inside = (toy.GRID.abs() <= WINDOW).nonzero()[::5, 0]
+        z, q = toy.GRID[inside], Normal(state.m, state.s)
+        curves = (
+            ("prior p(z)", toy.PRIOR.log_prob(z).exp(), plots.BASELINE),
+            ("posterior p(z|x)", toy.evidence(x).posterior[inside], plots.DATA),
+            ("guess q(z|x)", q.log_prob(z).exp(), plots.CODE),
+        )
+        for number, (name, values, color) in enumerate(curves):
+            canvas.text(name, 350 + 150 * number, 0, color)
+            draw_curve(canvas, values.tolist(), (350, TOP, 870, TOP + 130), (0, 2.8), color)
+        for label in range(-3, 4):
+            tick = f"{label}".replace("-", "−")
+            canvas.text(tick, 610 + 260 * label // 3, TOP + 134, FAINT, "ma")
+        canvas.text("z", 872, TOP + 112, FAINT, "ra")
+
+    def _draw_bars(self, canvas: Canvas, terms: toy.Bound, log_p: float) -> None:
+        """−ELBO as distortion + rate, and as −log p(x) + gap; 30 pixels for a nat."""
+        rows = (
+            (("distortion", terms.distortion, plots.MODEL), ("rate", terms.rate, plots.CODE)),
+            (("−log p(x)", -log_p, plots.DATA), ("gap", terms.gap, plots.DISCRIMINATOR)),
+        )
+        for row, parts in enumerate(rows):
+            top, left = TOP + 190 + 60 * row, 350
+            for number, (name, nats, color) in enumerate(parts):
+                right = min(left + max(round(NAT * nats), 0), 872)
+                if left < right:
+                    canvas.box(left, top + 20, right, top + 42, color)
+                canvas.text(f"{name} {nats:.2f}", 350 + 170 * number, top, color)
+                left = right
+        canvas.text("both bars are −ELBO, in nats", 872, TOP + 190 + 60, FAINT, "ra")
+
+
+NAT = 20  # pixels of a bar for one nat
+TOP = 24  # of the pictures, below their headings
+
+
+@cache
+def _marginal() -> Image.Image:
+    """p(x) of the toy over the plane: white is 0, blue is dense."""
+    ticks = torch.linspace(-WINDOW, WINDOW, 60, dtype=torch.float64)
+    x = torch.stack(torch.meshgrid(ticks, ticks.flip(0), indexing="xy"), dim=-1).flatten(0, 1)
+    codes = toy.GRID[::12]
+    weight = toy.PRIOR.log_prob(codes).softmax(dim=0)
+    away = torch.cdist(x, toy.decode(codes)).square() / (2 * toy.SIGMA_X**2)
+    density = ((-away).exp() @ weight).reshape(60, 60)
+    share = (density / density.max()).sqrt()[..., None].numpy()
+    blue = np.array(ImageColor.getrgb(plots.DATA), dtype=float)
+    return Image.fromarray((255 + 0.7 * share * (blue - 255)).round().astype(np.uint8))
+
+
+def _on_plane(points: Float[Tensor, "n 2"]) -> list[tuple[float, float]]:
+    """Places in page pixels, from the upper left corner of the picture."""
+    x, y = ((points * torch.tensor([1.0, -1.0]) + WINDOW) * SIDE / (2 * WINDOW)).unbind(dim=1)
+    return list(zip(x.tolist(), (y + TOP).tolist(), strict=True))
 
 
 class PriorState(NamedTuple):

@@ -38,6 +38,7 @@ SHOWN = {  # a chapter's explorers that need no argument, by a short name
         "mask": "MaskExplorer",
     },
     "03_vae": {
+        "bound": "BoundExplorer",
         "prior": "PriorExplorer",
         "units": "UnitsExplorer",
         "way": "WayExplorer",

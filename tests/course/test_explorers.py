@@ -17,7 +17,13 @@ from gen_course.ch02_sparse_denoising_masked.explorers import (
     MaskExplorer,
     NoiseExplorer,
 )
-from gen_course.ch03_vae.explorers import BetaExplorer, PriorExplorer, UnitsExplorer, WayExplorer
+from gen_course.ch03_vae.explorers import (
+    BetaExplorer,
+    BoundExplorer,
+    PriorExplorer,
+    UnitsExplorer,
+    WayExplorer,
+)
 from gen_course.ch04_gan.explorers import (
     CollapseLab,
     Film,
@@ -84,6 +90,10 @@ def mask(images):
 
 def kernels(images):
     return KernelExplorer()
+
+
+def bound(images):
+    return BoundExplorer()
 
 
 def prior(images):
@@ -191,7 +201,7 @@ def choosing(images):
 
 
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
-KINDS += (schedule, reverse, field, guidance, translating, mixer, choosing)
+KINDS += (bound, schedule, reverse, field, guidance, translating, mixer, choosing)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -210,6 +220,9 @@ MOVES = [
     (kernels, "points", 50),
     (kernels, "source", "checkerboard"),
     (kernels, "draw", 1),
+    (bound, "x", "in the middle"),
+    (bound, "m", 1.0),
+    (bound, "s", 1.2),
     (prior, "z1", 1.0),
     (prior, "z2", -1.0),
     (units, "start", "draw from the prior"),
@@ -246,7 +259,7 @@ MOVES = [
     *((choosing, name, 10) for name in ("quality", "stability", "speed", "diversity")),
 ]
 # controls that choose what is shown
-ANOTHER = ("image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
+ANOTHER = ("m", "image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
 every_explorer = pytest.mark.parametrize("kind", KINDS)
 
 
