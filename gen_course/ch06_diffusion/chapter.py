@@ -476,12 +476,12 @@ assert max(found[name, 40] for name in samplers) < min(found[name, 5] for name i
 # ## Train
 #
 # Now images: the U-Net, batches of 128, Adam with half a cosine of learning rate, and **averaged weights**: what
-# is kept is a mean over the last part of the run. Two runs of 40 seconds each: one from scratch, one from a
-# half-trained network that comes with the course. **Predict:** after 40 seconds from scratch, what will the
+# is kept is a mean over the last part of the run. Two runs of half a minute each: one from scratch, one from a
+# half-trained network that comes with the course. **Predict:** after half a minute from scratch, what will the
 # samples look like: noise, blobs, or garments?
 
 # %%
-minutes = 40 / 60
+minutes = 0.5
 torch.manual_seed(0)
 scratch, shown, losses, stops = Diffusion(), {}, [], [1 / 6, 1 / 2]
 for record in training_steps(scratch, train, minutes=minutes, seed=0):
