@@ -108,7 +108,7 @@ plots.show(
 #
 # | Chapter | The question it answers |
 # |---|---|
-# | [00 Start here](00_start_here.ipynb) | What is it to learn a distribution? |
+# | [00 Start here](00_start_here.ipynb) | What does it mean to learn a distribution? |
 # | [01 Autoencoders](01_autoencoders.ipynb) | What does a short code keep of an image - and can one sample it? |
 # | [02 Sparse, denoising, masked](02_sparse_denoising_masked.ipynb) | What else can force a code to be useful? |
 # | [03 Variational autoencoder](03_vae.ipynb) | How does a code become a distribution to sample from? |

@@ -220,8 +220,8 @@ BoundExplorer()
 # && \text{(the ELBO)}
 # \end{aligned}$$
 #
-# The first step uses the encoder to look only at codes that may have made x. The fourth turns an equation into a
-# bound, and makes it something that one draw of z can estimate.
+# Bringing in q lets us look only at codes that may have made x. Jensen's inequality turns the equation into a
+# bound, and this bound is a mean over draws from q, so a single draw of z already estimates it.
 #
 # **What is lost by Jensen's inequality?** By Bayes' rule $p_\theta(x) = p_\theta(x|z)\, p(z) / p_\theta(z|x)$ for
 # every z. Take the logarithm, add and subtract $\log q_\phi(z|x)$, and average over q:

@@ -4,6 +4,7 @@ DejaVu Sans comes with matplotlib. Pretendard 1.3.9 (Kil Hyung-jin, SIL Open Fon
 shipped in this folder, from the npm package ``pretendard``.
 """
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +19,10 @@ PRETENDARD = Path(__file__).with_name("Pretendard-Regular.otf")
 
 def register() -> None:
     """Make Pretendard known to matplotlib."""
-    if all(font.name != "Pretendard" for font in font_manager.fontManager.ttflist):
-        font_manager.fontManager.addfont(PRETENDARD)
+    fonts = font_manager.fontManager
+    if all(font.name != "Pretendard" for font in fonts.ttflist):
+        fonts.addfont(PRETENDARD)
+        fonts.ttflist.append(replace(fonts.ttflist[-1], weight=700))  # there is no bold file
 
 
 def drawable(words: str) -> str:
