@@ -109,13 +109,13 @@ plots.show(
 # | Chapter | The question it answers |
 # |---|---|
 # | [00 Start here](00_start_here.ipynb) | What does it mean to learn a distribution? |
-# | [01 Autoencoders](01_autoencoders.ipynb) | What does a short code keep of an image - and can one sample it? |
-# | [02 Sparse, denoising, masked](02_sparse_denoising_masked.ipynb) | What else can force a code to be useful? |
+# | [01 Autoencoders](01_autoencoders.ipynb) | What does a short code keep of an image, and can one sample it? |
+# | [02 Sparse, denoising, masked](02_sparse_denoising_masked.ipynb) | What else can make a code useful? |
 # | [03 Variational autoencoder](03_vae.ipynb) | How does a code become a distribution to sample from? |
 # | [04 Generative adversarial network](04_gan.ipynb) | Can a second network replace the loss? |
-# | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two worlds without pairs? |
+# | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two domains without pairs? |
 # | [06 Diffusion](06_diffusion.ipynb) | Can one generate by removing noise, a little at a time? |
-# | [07 Comparison](07_comparison.ipynb) | Which family for which purpose - measured? |
+# | [07 Comparison](07_comparison.ipynb) | Which family suits which purpose? |
 #
 # **Notation**, the same in every chapter:
 #
