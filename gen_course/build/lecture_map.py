@@ -19,11 +19,11 @@ import nbformat
 from nbformat import NotebookNode
 
 from gen_course.build import places
+from gen_course.common.tables import VERDICTS
 
 SOURCE = places.TEACHING / "lecture_map.toml"
 MAP = places.NOTEBOOKS / "lecture_map.md"
 KINDS = ("derived", "measured", "sourced")
-VERDICTS = ("holds here", "holds with a condition", "contradicted")
 HEADING = re.compile(r"^(#{1,6}) (.+)$", re.MULTILINE)
 HEAD = """# The lecture, claim by claim
 
@@ -49,7 +49,7 @@ class Claim(NamedTuple):
     at: str
     """chapter#heading"""
     kind: str
-    shown: str
+    shown: str = ""
     """The verdict's reason, with a place for each number."""
     verdict: str = ""
     """Empty if the section prints the verdict."""
@@ -59,6 +59,8 @@ class Claim(NamedTuple):
     """Named groups whose numbers must rise in this order; otherwise the verdict is wrong."""
     cited: str = ""
     """A reference, or words, that the section's text must contain."""
+    row: str = ""
+    """The row of the table at the chapter's end that holds verdict and reason, where it has one."""
 
     @property
     def chapter(self) -> str:
@@ -125,8 +127,14 @@ def finding(claim: Claim) -> Finding:
     """The verdict on a claim, with the numbers that its section printed.
 
     Raises:
-        MapError: nothing that was printed fits a pattern, or the numbers contradict the verdict.
+        MapError: the chapter's table has no such row, nothing that was printed fits a pattern, or
+            the numbers contradict the verdict.
     """
+    if claim.row:
+        found = _rows(_notebook(claim.chapter))
+        if claim.row not in found:
+            raise MapError(f"The table of {claim.chapter} has no row {claim.row!r}.")
+        return found[claim.row]
     printed = "".join(_printed(section(_notebook(claim.chapter), claim.heading)))
     groups: list[str] = []
     named: dict[str, str] = {}
@@ -187,10 +195,20 @@ def _notebook(chapter: str) -> list[NotebookNode]:
     return nbformat.read(places.notebook(chapter), as_version=4).cells
 
 
+def _rows(cells: list[NotebookNode]) -> dict[str, Finding]:
+    """The rows of the table of claims at the end of a chapter, by claim."""
+    outputs = [o for cell in cells if cell.cell_type == "code" for o in cell.outputs]
+    tables = [o.get("metadata", {}).get("text/html", {}).get("claims", []) for o in outputs]
+    return {
+        claim: Finding(verdict, measured) for rows in tables for claim, measured, verdict in rows
+    }
+
+
 def _printed(cells: list[NotebookNode]) -> Iterator[str]:
-    """What the cells printed, and the alternative texts of their figures."""
+    """What the cells printed, their tables, and the alternative texts of their figures."""
     for output in (o for cell in cells if cell.cell_type == "code" for o in cell.outputs):
         yield output.get("text", "")
+        yield output.get("data", {}).get("text/plain", "") + "\n"
         yield output.get("metadata", {}).get("image/png", {}).get("alt", "") + "\n"
 
 

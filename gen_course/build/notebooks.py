@@ -187,10 +187,11 @@ def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) ->
 def _without_widget(output: NotebookNode) -> bool:
     """Remove the widget from an output, and return whether there is anything left to show.
 
-    A stored widget shows an error when its kernel is gone; the picture beside it still shows.
+    A stored widget shows an error when its kernel is gone; the picture or page beside it still
+    shows.
     """
     data = output.get("data", {})
-    return data.pop(WIDGET_VIEW, None) is None or "image/png" in data
+    return data.pop(WIDGET_VIEW, None) is None or bool({"image/png", "text/html"} & set(data))
 
 
 def _master(source: Path) -> NotebookNode:

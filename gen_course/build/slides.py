@@ -123,15 +123,19 @@ def _blocks(cell: NotebookNode, with_code: bool) -> Iterator[str]:
         return
     if with_code and "plots." not in cell.source:
         yield _lines("code", highlight(cell.source, PythonLexer(), HtmlFormatter(nowrap=True)))
-    for pictures, outputs in groupby(cell.outputs, key=_is_picture):
-        if pictures:
+    for kind, outputs in groupby(cell.outputs, key=_kind):
+        if kind == "image/png":
             yield from (_picture(o.data["image/png"], o.metadata["image/png"]) for o in outputs)
+        elif kind == "text/html":
+            yield from (o.data["text/html"] for o in outputs)
         elif text := "".join(o.get("text", "") for o in outputs).strip("\n"):
             yield _lines("text", html.escape(text))
 
 
-def _is_picture(output: NotebookNode) -> bool:
-    return "image/png" in output.get("data", {})
+def _kind(output: NotebookNode) -> str:
+    """Whether an output is a picture, a table, or text."""
+    data = output.get("data", {})
+    return next((kind for kind in ("image/png", "text/html") if kind in data), "text/plain")
 
 
 def _lines(kind: str, text: str) -> str:

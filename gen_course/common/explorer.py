@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gen_course.common.canvas import Canvas, png
 from gen_course.common.live_caption import FRAME, LiveCaption
+from gen_course.common.still import still
 from gen_lib import InputError
 from gen_lib.data import ImageSet
 from gen_lib.metrics import psnr
@@ -205,12 +206,12 @@ class Explorer(ABC, Generic[S]):
         vars(self).clear()  # the notebook's list of results may hold this object for ever
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget, and its picture with alternative text for a page without a kernel."""
+        """The widget and, for pages without a kernel, a picture of all of it with its text."""
         if cell := _running_cell():
             _shown.setdefault(cell.id, []).append((cell.execution, self))
-        picture = b64encode(self.image.value).decode()
+        picture = b64encode(still(self.box, scale=2)).decode()
         bundle = self.box._repr_mimebundle_(**options) | {"image/png": picture}
-        return bundle, {"image/png": {"alt": self.caption.text, "width": self.size.width}}
+        return bundle, {"image/png": {"alt": self.caption.text, "width": WIDTH}}
 
 
 class Cell(NamedTuple):

@@ -6,14 +6,17 @@ apart. Each keeps one meaning through the whole course.
 
 import io
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import combinations, cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float, Int64
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
+from matplotlib.transforms import Bbox
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -49,13 +52,67 @@ def use_style() -> None:
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure with alternative text, sharp on high-density screens."""
+    """Display a figure with alternative text, sharp on high-density screens.
+
+    The output's metadata say which texts are misplaced, for the test that looks for them.
+    """
     from IPython.display import Image, display
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    display(Image(buffer.getvalue(), width=round(100 * figure.get_figwidth()), alt=alt))
+    width, found = round(100 * figure.get_figwidth()), misplaced(figure)
+    notes = {"misplaced": found} if found else None
+    display(Image(buffer.getvalue(), width=width, alt=alt, metadata=notes))
     plt.close(figure)
+
+
+def misplaced(figure: Figure) -> list[str]:
+    """The texts of a drawn figure that are cut off, not drawn, or covered by another text.
+
+    >>> figure, ax = plt.subplots()
+    >>> _ = ax.set_xlim(0, 10), ax.annotate("there", (20, 0.5)), ax.annotate("here", (5, 0.5))
+    >>> figure.canvas.draw()
+    >>> misplaced(figure)
+    ["'there' is outside its axes"]
+    """
+    found, boxes = [], []
+    for text in figure.findobj(Text):
+        words = " ".join(text.get_text().split())
+        if not words or not text.get_visible() or _is_undrawn_tick(text, figure):
+            continue
+        if isinstance(text, Annotation) and _is_outside(text):
+            found.append(f"{words!r} is outside its axes")
+            continue
+        box = text.get_window_extent()
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > figure.bbox.x1 + 1 or box.y1 > figure.bbox.y1 + 1:
+            found.append(f"{words!r} is cut off")
+        boxes.append((words, box))
+    for (words, box), (others, other) in combinations(boxes, 2):
+        common = Bbox.intersection(box, other)
+        smaller = min(box.width * box.height, other.width * other.height)
+        if common and common.width * common.height > 0.15 * smaller:
+            found.append(f"{words!r} covers {others!r}")
+    return found
+
+
+def _is_undrawn_tick(text: Artist, figure: Figure) -> bool:
+    """Whether a text labels a tick beyond the limits of its axis, which matplotlib leaves out."""
+    for ax in figure.axes:
+        if not ax.axison and text in [*ax.get_xticklabels(), *ax.get_yticklabels()]:
+            return True
+        for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+                if text in (tick.label1, tick.label2):
+                    return not min(limits) <= tick.get_loc() <= max(limits)
+    return False
+
+
+def _is_outside(text: Annotation) -> bool:
+    """Whether a text hangs on a point of the data outside the axes, where it is not drawn."""
+    if text.xycoords != "data" or text.axes is None or text.get_annotation_clip() is False:
+        return False
+    x, y = text.axes.transData.transform(text.xy)
+    return not text.axes.patch.contains_point((x, y), radius=1)
 
 
 def image_rows(

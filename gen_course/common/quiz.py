@@ -112,7 +112,9 @@ class Quiz:
         return f"{self.right} of {len(self.answers)} right at the first try."
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.box._repr_mimebundle_(**options)
+        """The widget and, for a page without a kernel, the questions with fold-out answers."""
+        page = "\n".join(_page(n + 1, question) for n, question in enumerate(self.questions))
+        return self.box._repr_mimebundle_(**options) | {"text/html": page}
 
 
 def find_quiz(name: str | Path) -> Path:
@@ -164,6 +166,16 @@ def _question(entry: Any, where: str) -> Question:
     if len({c.text for c in choices}) < max(len(choices), 2):
         raise InputError(f"{where} must have at least two choices, all different.")
     return question
+
+
+def _page(number: int, question: Question) -> str:
+    """A question as HTML, its answer folded."""
+    choices = "".join(f"<li>{escape(choice.text)}</li>" for choice in question.choices)
+    answer = "".join(_row(choice, chosen=False) for choice in question.choices)
+    return (
+        f"<p><b>{number}.</b> {escape(question.question)}</p>\n<ul>{choices}</ul>\n"
+        f"<details><summary>Answer</summary>{answer}</details>"
+    )
 
 
 def _row(choice: Choice, chosen: bool) -> str:

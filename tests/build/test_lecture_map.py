@@ -10,6 +10,7 @@ import pytest
 
 from gen_course.build import lecture_map
 from gen_course.build.lecture_map import HEADING, MAP, Claim, MapError
+from gen_course.common.tables import Claims
 
 CLAIMS = [claim for part in lecture_map.parts() for claim in part.claims]
 
@@ -39,6 +40,10 @@ def test_every_claim_has_a_section_a_kind_a_verdict_and_what_it_rests_on(claim):
     text = text_of(claim)
     assert claim.term
     assert claim.kind in lecture_map.KINDS
+    if claim.row:
+        assert not any([claim.shown, claim.verdict, claim.printed, claim.rising])
+        assert not claim.cited or claim.cited in text
+        return
     own = any("(?P<verdict>" in pattern for pattern in claim.printed)
     assert claim.verdict in lecture_map.VERDICTS or (own and not claim.verdict)
     if claim.kind == "sourced":
@@ -99,6 +104,19 @@ def test_numbers_come_from_the_section_and_the_sections_inside_it(measured):
     assert found == ("holds here", "1.5 and 30%")
     with pytest.raises(MapError, match="prints nothing like"):
         measured(shown="{}", printed=(r"d (\d+)",))
+
+
+def test_a_row_of_the_chapters_table_gives_verdict_and_reason(monkeypatch):
+    claims = Claims()
+    claims.add("It is fast", "0.3 s", "holds with a condition")
+    data, metadata = claims._repr_mimebundle_()
+    output = nbformat.v4.new_output("execute_result", data, metadata=metadata)
+    cells = [nbformat.v4.new_code_cell("claims", outputs=[output])]
+    monkeypatch.setattr(lecture_map, "_notebook", lambda chapter: cells)
+    claim = Claim("The lecture: fast", "빠르다", "09_x#One", "measured", row="It is fast")
+    assert lecture_map.finding(claim) == ("holds with a condition", "0.3 s")
+    with pytest.raises(MapError, match="has no row 'It is slow'"):
+        lecture_map.finding(claim._replace(row="It is slow"))
 
 
 def test_a_verdict_whose_numbers_have_turned_round_is_refused(measured):

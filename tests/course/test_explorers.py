@@ -44,6 +44,7 @@ from gen_course.common.canvas import TEXT, Canvas, png
 from gen_course.common.explorer import HEIGHT, WIDTH
 from gen_course.common.live_caption import LiveCaption
 from gen_course.common.pad import Pad, Patches
+from gen_course.common.still import still
 from gen_lib import InputError
 from gen_lib.data import ImageSet, Split, load_pairs, load_toy
 from gen_lib.data.toys import modes
@@ -291,7 +292,10 @@ def test_the_default_is_drawn_at_once_and_in_words(explorer):
 @every_explorer
 def test_without_a_kernel_its_picture_is_seen_with_a_text(explorer):
     data, metadata = explorer._repr_mimebundle_()
-    assert b64decode(data["image/png"]) == explorer.image.value
+    assert b64decode(data["image/png"]) == still(explorer.box, scale=2)
+    width, height = Image.open(io.BytesIO(b64decode(data["image/png"]))).size
+    assert width >= 2 * explorer.size.width
+    assert height > 2 * explorer.size.height + 100  # caption and controls are below
     assert metadata["image/png"]["alt"] == explorer.describe(explorer.default)
     assert "application/vnd.jupyter.widget-view+json" in data
 

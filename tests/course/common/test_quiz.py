@@ -1,6 +1,7 @@
 """The quiz: its logic, its files, and the messages about files that are not quizzes."""
 
 import json
+import re
 
 import pytest
 
@@ -45,6 +46,18 @@ def test_every_choice_is_explained_and_the_answer_marked(quiz):
     assert "because 1" in text
     assert "✗ wrong (your answer)" in text
     assert "0 of 1 right" in quiz.score.text
+
+
+def test_without_a_kernel_the_questions_are_read_and_the_answers_are_folded(quiz):
+    page = quiz._repr_mimebundle_()["text/html"]
+    open_part = re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)
+    assert "choice 1" in open_part
+    assert "a &lt; b?" in open_part
+    assert "✓" not in open_part
+    assert "because" not in open_part
+    folded = re.findall(r"<details><summary>Answer</summary>.*?</details>", page, re.DOTALL)
+    assert [fold.count("✓ right") for fold in folded] == [1, 1]
+    assert [fold.count("because") for fold in folded] == [2, 3]
 
 
 def test_the_first_check_counts(quiz):
