@@ -105,7 +105,8 @@ def train(
                 return load_any(str(folder), Model)
             if first:
                 extra["keep"] = checkpoints
-                print(images.found, end="\n" * bool(images.found))
+                if images.found:
+                    print(images.found)
         history = fit(trained, images.train, **budget, **repeated, **extra)
         if folder and first:
             _finish(trained, history, folder, data=images.name, command=command, seed=seed)

@@ -44,6 +44,16 @@ def test_subfolders_are_classes_and_every_picture_is_in_one_half(tmp_path):
     assert "25 pictures, 23 to train on and 2 to test. 2 classes: cat 13, dog 12." in images.found
 
 
+def test_a_class_whose_only_picture_is_held_out_is_still_a_class(tmp_path):
+    names = [f"{chr(97 + i)}/0.png" for i in range(20)]
+    for name in names:
+        picture(tmp_path / name)
+    images = load(str(tmp_path))
+    assert len(images.classes) == 20
+    assert len(images.test) == held_out(names).sum() > 0
+    assert not set(images.test.labels.tolist()) & set(images.train.labels.tolist())
+
+
 def test_about_a_tenth_is_held_out_and_each_name_decides_for_itself():
     names = [f"img{i:05}.jpg" for i in range(10_000)]
     kept = held_out(names)
