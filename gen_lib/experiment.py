@@ -105,8 +105,7 @@ def train(
                 return load_any(str(folder), Model)
             if first:
                 extra["keep"] = checkpoints
-                if images.found:
-                    print(images.found)
+                print(images.found, end="\n" * bool(images.found))
         history = fit(trained, images.train, **budget, **repeated, **extra)
         if folder and first:
             _finish(trained, history, folder, data=images.name, command=command, seed=seed)

@@ -60,39 +60,32 @@ def folder_set(folder: Path, size: int) -> ImageSet:
             "needs at least 2: put PNG or JPEG files into it or into one sub-folder per class."
         )
     paths = [PurePosixPath(_name(file, folder)) for file in pictures]
-    part, labels = _divided(paths, folder)
-    halves = [[i for i, where in enumerate(part) if where == h] for h in ("train", "test")]
-    counts = Counter(labels[i] for half in halves for i in half)
-    classes = tuple(sorted(counts))
-    train, test = (
-        Split(
-            _read([pictures[i] for i in half], size),
-            torch.tensor([classes.index(labels[i]) for i in half], dtype=torch.long),
-        )
-        for half in halves
-    )
-    unused = others + [file for file, where in zip(pictures, part, strict=True) if not where]
-    found = _sentence(folder, counts, len(train), len(test), unused)
-    return ImageSet(str(folder), train, test, classes, found)
-
-
-def _divided(paths: Sequence[PurePosixPath], folder: Path) -> tuple[list[str], list[str]]:
-    """For each picture "train", "test" or "" (not used), and its class."""
     half = _halves(paths)
     depth = 1 if half else 0  # of the folders that are classes
     labels = [p.parts[depth] if len(p.parts) > depth + 1 else folder.name for p in paths]
-    if not half:
-        kept = held_out([str(p) for p in paths]).tolist()
-        return ["test" if is_test else "train" for is_test in kept], labels
-    part = [half[p.parts[0]] for p in paths]
-    known = {label for label, where in zip(labels, part, strict=True) if where == "train"}
-    tested = {label for label, where in zip(labels, part, strict=True) if where == "test"}
-    if strange := sorted(tested - known):
+    if half:
+        is_test = torch.tensor([half[p.parts[0]] == "test" for p in paths])
+        used = torch.tensor([half[p.parts[0]] != "" for p in paths])
+    else:
+        is_test, used = held_out([str(p) for p in paths]), torch.ones(len(paths), dtype=torch.bool)
+    train, test = ((used & mask).nonzero()[:, 0].tolist() for mask in (~is_test, is_test))
+    counts = Counter(labels[i] for i in train + test)
+    classes = tuple(sorted(counts))
+    if half and (strange := sorted({labels[i] for i in test} - {labels[i] for i in train})):
         raise InputError(
             f"The test pictures in {folder} are of classes that no training picture has "
             f"({', '.join(strange)}): give both halves the same sub-folders."
         )
-    return part, labels
+    first, second = (
+        Split(
+            _read([pictures[i] for i in part], size),
+            torch.tensor([classes.index(labels[i]) for i in part], dtype=torch.long),
+        )
+        for part in (train, test)
+    )
+    unused = others + [pictures[i] for i in (~used).nonzero()[:, 0].tolist()]
+    found = _sentence(folder, counts, len(first), len(second), unused)
+    return ImageSet(str(folder), first, second, classes, found)
 
 
 def held_out(names: Sequence[str]) -> Bool[Tensor, "n"]:
