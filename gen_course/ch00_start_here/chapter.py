@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 00 · Start here: what a generative model is
+# # 00 · Start here: what does it mean to learn a distribution?
 #
 # **Question.** What does it mean to *learn a distribution*, and how do you tell a good model of it
 # from a bad one?
@@ -8,100 +8,97 @@
 # from them, score them by held-out log-likelihood, and recognise overfitting when you see it - all
 # before the first neural network.
 #
-# **Know first:** a little Python, what a probability density is.
+# **Time:** about an hour to read and to think about the predictions; about a minute to run; two
+# hours for all exercises.
 #
-# Run the cells from top to bottom (*Run → Run All Cells*), or one at a time with Shift+Enter.
+# **Know first:** a little Python; what a probability density, a mean and a covariance are.
+#
+# Run the cells from top to bottom (*Run → Run All Cells*), or one at a time with Shift+Enter. Cells
+# that only draw a figure or check a statement are folded: click on the bar to their left to open them.
 
-# %% tags=["setup"]
+# %% [markdown]
+# **Symbols of this chapter.** Every chapter begins with such a table. A letter may mean something else in
+# another chapter, and that chapter's table then says so.
+#
+# | Symbol | Meaning | Shape |
+# |---|---|---|
+# | x | one data point: an image in *The goal*, a point of the plane afterwards | (1, 28, 28) or (2,) |
+# | $x_1, x_2$, in general $x_d$ | the coordinates of x (in 01 to 06 $x_n$ is the n-th image, in 06 $x_t$ a noisy one) | one number each |
+# | $x^{(n)}$ | the n-th of N training points | (2,) |
+# | $p_{data}(x)$ | the distribution that the data come from | a number ≥ 0 for each x |
+# | $p_{model}(x)$ | the distribution that a model samples from | a number ≥ 0 for each x |
+# | μ, Σ | mean and covariance of a Gaussian | (2,), (2, 2) |
+# | $\pi_k, \mu_k, \Sigma_k$ | share, mean and covariance of component k of K in a mixture | (), (2,), (2, 2) |
+# | $r_{nk}$ | the probability that component k made point n | (N, K) |
+# | h | width (standard deviation) of the kernels of a kernel density | one number |
+# | α | pseudo-count of a histogram's bin | one number |
+
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: imports and data.
+import math
 import platform
+import warnings
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import KernelDensity
+from torch.distributions import MultivariateNormal
 
+from gen_course.ch00_start_here import figures
 from gen_course.ch00_start_here.explorers import KernelExplorer
 from gen_course.common import plots, timing
 from gen_course.common.quiz import Quiz
+from gen_course.common.tables import Claims, Table
 from gen_lib.data import data_folder, load, load_toy
+from gen_lib.data.toys import modes
 from gen_lib.metrics import nearest
 from gen_lib.training.hardware import machine
 
 plots.use_style()
+claims = Claims()
 images = load("fashion_mnist")
 toy = load_toy("eight_gaussians")
 train = toy.sample(400, torch.Generator().manual_seed(1))
 test = toy.sample(4_000, torch.Generator().manual_seed(2))
+ceiling = toy.log_prob(test).mean().item()
 print(timing.stated("00_start_here"))
-
-# %% [markdown]
-# ## Your machine
-#
-# The course needs no GPU and no network. The next cell checks that everything is in its place.
-
-# %%
-print("Python      ", platform.python_version())
-print("Machine     ", machine())
-print("Data folder ", "found" if data_folder().is_dir() else "missing")
-print("Images      ", f"{len(images.train):,} for training, {len(images.test):,} for testing")
-assert (len(images.train), len(images.test)) == (60_000, 10_000)
-
-# %% [markdown]
-# Every chapter states the minutes that *Run All* took on the reference machine. Ten seconds of
-# training show how yours compares; from then on every chapter scales its minutes to it.
-
-# %%
-speed = timing.calibrate(seconds=10)
-reference = timing.measured()["speed"] or speed
-print(f"This machine trains {speed / reference:.1f} times as fast as the reference machine.")
-print(timing.stated("01_autoencoders"))
-
-# %% [markdown]
-# ## What generative AI does today
-#
-# The lecture opens with eleven applications. Each makes a different kind of x; few families of
-# models serve them all.
-#
-# | Application (lecture's term) | What is generated | A family that serves it | One example |
-# |---|---|---|---|
-# | AI search (AI 검색) | an answer, given a question and passages found for it | retriever + autoregressive transformer | RAG: Lewis et al. 2020, [2005.11401](https://arxiv.org/abs/2005.11401) |
-# | Summarisation (문서 요약) | a short text, given a long one | autoregressive transformer | PEGASUS: Zhang et al. 2019, [1912.08777](https://arxiv.org/abs/1912.08777); with instruction-tuned language models: [2301.13848](https://arxiv.org/abs/2301.13848) |
-# | Inpainting (이미지 인페인팅) | the missing pixels, given the others | diffusion | RePaint: Lugmayr et al. 2022, [2201.09865](https://arxiv.org/abs/2201.09865) |
-# | Text (텍스트 생성) | the next words, given those before | autoregressive transformer | GPT-3: Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165) |
-# | Text to image (텍스트-이미지 생성) | an image, given a sentence | diffusion in an autoencoder's latent space | Stable Diffusion: Rombach et al. 2021, [2112.10752](https://arxiv.org/abs/2112.10752) |
-# | Text to video (텍스트-비디오 생성) | a sequence of frames, given a sentence | diffusion in a video autoencoder's latent space | CogVideoX: Yang et al. 2024, [2408.06072](https://arxiv.org/abs/2408.06072) |
-# | Music (음악 생성) | codes of sound, given a text or a melody | autoencoder for sound + autoregressive transformer | MusicGen: Copet et al. 2023, [2306.05284](https://arxiv.org/abs/2306.05284) |
-# | Speech (음성 생성) | codes of sound, given a text and three seconds of a voice | autoencoder for sound + autoregressive model | VALL-E: Wang et al. 2023, [2301.02111](https://arxiv.org/abs/2301.02111) |
-# | Image style (이미지 스타일 변환) | the same scene in another style | GAN (CycleGAN), today also diffusion | CycleGAN: Zhu et al. 2017, [1703.10593](https://arxiv.org/abs/1703.10593); InstructPix2Pix: Brooks et al., [2211.09800](https://arxiv.org/abs/2211.09800) |
-# | Virtual try-on (가상 의류 착용) | a photograph of a person in a given garment | diffusion in a latent space | IDM-VTON: Choi et al. 2024, [2403.05139](https://arxiv.org/abs/2403.05139) |
-# | Other creative work (다양한 창작 작업) | for instance a 3-D object, given a sentence | a scene optimised under an image diffusion model | DreamFusion: Poole et al. 2022, [2209.14988](https://arxiv.org/abs/2209.14988) |
-#
-# Three of the families above are chapters of this course: autoencoders (01-03), GANs (04, 05) and
-# diffusion (06). The fourth, autoregressive models, you build below in twenty lines.
 
 # %% [markdown]
 # ## The goal
 #
-# Given **training data** (훈련 데이터) from an unknown **data distribution** (데이터 분포) p_data(x),
+# Suppose that pictures of garments arrive one after another, without end. Some pictures are frequent in this
+# stream, some are rare, and most conceivable pictures never come. The **data distribution** (데이터 분포)
+# **p_data(x)** says how probable each picture x is. Nobody can look it up: all you ever have is
+# **training data** (훈련 데이터), a finite number of pictures from the stream.
+#
+# A model is a second distribution, **p_model(x)**, that you can compute with. It has numbers that can be
+# adjusted: its parameters. There are two things to do:
 #
 # 1. learn a model distribution **p_model(x) that approximates p_data(x)**, and
 # 2. **sample** (샘플링) new x from p_model(x).
 #
-# Here are samples from one p_data: photographs of garments. Almost none of the
-# $256^{784}$ possible pictures of this size look like one. A **generative model** (생성 모델) has to find those few.
+# A model that you can sample from is a **generative model** (생성 모델). Why is this hard? A grey picture of
+# 28 x 28 pixels can be any of $256^{784}$ pictures, and almost none of them looks like a garment. The first row
+# shows training images of the data set Fashion-MNIST, the second ten pictures drawn with equal probability from all.
 
-# %%
-rng = torch.Generator().manual_seed(0)
+# %% jupyter={"source_hidden": true}
+# Plot: ten training images, and ten images of random pixels.
 real = images.train.subset(10).x
-noise = 2 * torch.rand(10, 1, 28, 28, generator=rng) - 1
+noise = 2 * torch.rand(10, 1, 28, 28, generator=torch.Generator().manual_seed(0)) - 1
 figure = plots.image_rows(
-    {"from p_data": real, "uniform": noise}, "p_data gives garments; uniform pixels never do"
+    {"from p_data": real, "random pixels": noise}, "Random pixels give no garment"
 )
 plots.show(
     figure,
-    "Two rows of ten 28-pixel pictures: a shirt, a dress, coats, sneakers and boots above, grey "
-    "noise without any structure below.",
+    "Two rows of ten 28-pixel pictures: boots, shirts, dresses and sneakers above, grey noise without "
+    "any structure below.",
 )
+
+# %% [markdown]
+# In this course an image is a tensor of numbers in [-1, 1] (-1 is black, 1 is white), and a batch of images has
+# the shape (N, C, H, W): images, channels, height, width.
 
 # %% [markdown]
 # ## Course map
@@ -116,71 +113,231 @@ plots.show(
 # | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two domains without pairs? |
 # | [06 Diffusion](06_diffusion.ipynb) | Can one generate by removing noise, a little at a time? |
 # | [07 Comparison](07_comparison.ipynb) | Which family suits which purpose? |
+
+# %% [markdown]
+# ## Your machine
 #
-# **Notation**, the same in every chapter:
+# The course needs no GPU and no network. The next cell checks that everything is in its place.
+
+# %%
+assert (len(images.train), len(images.test)) == (60_000, 10_000)
+Table(
+    {
+        "Python": [platform.python_version()],
+        "machine": [machine()],
+        "data folder": ["found" if data_folder().is_dir() else "missing"],
+        "images": [f"{len(images.train):,} for training, {len(images.test):,} for testing"],
+    },
+    ["found here"],
+)
+
+# %% [markdown]
+# Every chapter states the minutes that *Run All* took on one machine, the reference machine. The next cell trains
+# a small network for ten seconds on one core and compares that core with one of the reference machine. If yours
+# is half as fast, expect about twice the minutes. Ten seconds of one network do not predict more than that.
+
+# %%
+print(timing.compared(timing.calibrate(seconds=10)))
+
+# %% [markdown]
+# ## What generative AI does today
 #
-# | Symbol | Meaning |
-# |---|---|
-# | x, $x_n$ | an image or a point; the n-th of N |
-# | z | a latent code, with units $z_1 \dots z_K$ |
-# | y(x, w) | what a network with weights w makes of x |
-# | $p_{data}$, $p_{model}$ | where the data came from; what a model samples from |
-# | $\mu$, $\Sigma$, $\sigma$ | mean, covariance, standard deviation |
+# The lecture opens with eleven applications. They have one thing in common: for each request many different
+# outputs would be right, and the program has to produce one of them. So it draws x from a distribution
+# p(x | request). The applications differ in what x is (words, pixels, sound) and in what is given. A few families
+# of models serve them all.
 #
-# Images are numbers in [-1, 1] with the shape (N, C, H, W): images, channels, height, width.
+# The last column names the part of chapters 00-07 that comes closest. It is often a small relative only: these
+# chapters generate points and small images.
+#
+# | Application (lecture's term) | What is generated | A family that serves it | One example | Closest in chapters 00-07 |
+# |---|---|---|---|---|
+# | AI search (AI 검색) | an answer, given a question and passages found for it | retriever + autoregressive transformer | RAG: Lewis et al. 2020, [2005.11401](https://arxiv.org/abs/2005.11401) | an [autoregressive model](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines), below; finding passages is not in 00-07 |
+# | Summarisation (문서 요약) | a short text, given a long one | autoregressive transformer | PEGASUS: Zhang et al. 2019, [1912.08777](https://arxiv.org/abs/1912.08777); with instruction-tuned language models: [2301.13848](https://arxiv.org/abs/2301.13848) | an [autoregressive model](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines), below |
+# | Inpainting (이미지 인페인팅) | the missing pixels, given the others | diffusion | RePaint: Lugmayr et al. 2022, [2201.09865](https://arxiv.org/abs/2201.09865) | [Filling holes](06_diffusion.ipynb#Filling-holes) |
+# | Text (텍스트 생성) | the next words, given those before | autoregressive transformer | GPT-3: Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165) | an [autoregressive model](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines), below |
+# | Text to image (텍스트-이미지 생성) | an image, given a sentence | diffusion in an autoencoder's latent space | Stable Diffusion: Rombach et al. 2021, [2112.10752](https://arxiv.org/abs/2112.10752) | [Labels](06_diffusion.ipynb#Labels%2C-and-how-strongly-to-insist-on-them): a garment, given its class |
+# | Text to video (텍스트-비디오 생성) | a sequence of frames, given a sentence | diffusion in a video autoencoder's latent space | CogVideoX: Yang et al. 2024, [2408.06072](https://arxiv.org/abs/2408.06072) | [Diffusion](06_diffusion.ipynb): single images only |
+# | Music (음악 생성) | codes of sound, given a text or a melody | autoencoder for sound + autoregressive transformer | MusicGen: Copet et al. 2023, [2306.05284](https://arxiv.org/abs/2306.05284) | [codes](01_autoencoders.ipynb), and the [model below](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines) |
+# | Speech (음성 생성) | codes of sound, given a text and three seconds of a voice | autoencoder for sound + autoregressive model | VALL-E: Wang et al. 2023, [2301.02111](https://arxiv.org/abs/2301.02111) | [codes](01_autoencoders.ipynb), and the [model below](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines) |
+# | Image style (이미지 스타일 변환) | the same scene in another style | GAN (CycleGAN), today also diffusion | CycleGAN: Zhu et al. 2017, [1703.10593](https://arxiv.org/abs/1703.10593); InstructPix2Pix: Brooks et al., [2211.09800](https://arxiv.org/abs/2211.09800) | [CycleGAN](05_cyclegan.ipynb): the same method |
+# | Virtual try-on (가상 의류 착용) | a photograph of a person in a given garment | diffusion in a latent space | IDM-VTON: Choi et al. 2024, [2403.05139](https://arxiv.org/abs/2403.05139) | [Filling holes](06_diffusion.ipynb#Filling-holes) |
+# | Other creative work (다양한 창작 작업) | for instance a 3-D object, given a sentence | a scene optimised under an image diffusion model | DreamFusion: Poole et al. 2022, [2209.14988](https://arxiv.org/abs/2209.14988) | [Diffusion](06_diffusion.ipynb): images only |
+#
+# Three of these families are chapters of this course: autoencoders (01-03), GANs (04, 05) and diffusion (06). The
+# fourth, autoregressive models, you build in this chapter.
 
 # %% [markdown]
 # ## Idea: four models of one distribution
 #
-# Two dimensions are enough to see everything. This p_data is a ring of eight small Gaussians - and
-# because we made it, we know its exact density, so we also know the best score that any model can
-# reach. The models see 400 points.
+# Two dimensions are enough to see everything. This p_data is a ring of eight small Gaussians. Because we made it,
+# we know its exact density, and so we also know the best score that any model can reach. The models see 400 points.
 
-# %%
-ceiling = toy.log_prob(test).mean().item()
-error = toy.log_prob(test).std().item() / len(test) ** 0.5
-print(f"Best possible score, that of p_data itself: {ceiling:.2f} +- {error:.2f} nats per point.")
-
-figure, axes = plt.subplots(1, 2, figsize=(7, 3.4))
-plots.points(axes[0], train)
-axes[0].set_title("400 training points ...")
-plots.field(axes[1], toy.log_prob(plots.plane(200)).exp().reshape(200, 200))
-axes[1].set_title("... and the density p_data(x)")
+# %% jupyter={"source_hidden": true}
+# Plot: the training points, and the density that they come from.
 plots.show(
-    figure,
+    figures.points_and_density(train, toy),
     "Left: 400 points in eight tight clusters on a circle of radius 2. "
     "Right: the density, eight small bright spots at the same places.",
 )
 
 # %% [markdown]
-# The score is the **held-out log-likelihood**: the mean of log p_model(x) over test points that the
-# model has not seen, in nats. Higher is better, and no model beats p_data on average (their
-# difference is the Kullback-Leibler divergence from p_data to p_model, which is never negative).
+# ### The score
 #
-# Fitting by **maximum likelihood** means choosing the parameters that make the same mean as large as
-# possible over the *training* points. A **nat** is the unit of the natural logarithm: one nat more is
-# e ≈ 2.7 times the density.
+# A good model gives high density to points that p_data produces, also to those it has not been shown. The score is
+# the **held-out log-likelihood**: the mean of log p_model(x) over test points that the model has not seen. Its unit
+# is the **nat**, the unit of the natural logarithm: one nat more means e ≈ 2.7 times the density. Higher is better.
 #
-# **Model 1, a single Gaussian.** Its maximum-likelihood fit is the mean and the covariance of the data.
+# Why the logarithm? The points are independent, so the probability density of all of them together is a product, and
+# the logarithm turns it into a sum. A product of thousands of densities would be too small or too large for a computer.
+#
+# Fitting by **maximum likelihood** means: choose the parameters that make the same mean as large as possible over the
+# *training* points.
+#
+# No model beats p_data on average. The difference of the two scores estimates the **Kullback-Leibler divergence**
+# from p_data to p_model, which is never negative and 0 only if the two are equal:
+#
+# $$KL(p_{data} \,\|\, p_{model}) = \mathbb{E}_{x \sim p_{data}}\left[\log p_{data}(x) - \log p_{model}(x)\right] \ge 0.$$
+#
+# So p_data's own score is the ceiling, and the distance of a model from the ceiling says how good it is.
 
 # %%
-gaussian = torch.distributions.MultivariateNormal(train.mean(dim=0), train.T.cov(correction=0))
+error = toy.log_prob(test).std().item() / len(test) ** 0.5
+Table({"p_data": [f"{ceiling:.2f} ± {error:.2f}"]}, ["nats per held-out point"], "best possible")
+
+# %% [markdown]
+# ### Model 1: a single Gaussian
+#
+# Its maximum-likelihood fit is the mean and the covariance of the data.
+
+# %%
+gaussian = MultivariateNormal(train.mean(dim=0), train.T.cov(correction=0))
 torch.manual_seed(0)
 samples = {"Gaussian": gaussian.sample((1_000,))}
 score = {"Gaussian": gaussian.log_prob}
 
 # %% [markdown]
-# **Model 2, a mixture of Gaussians**, fitted by expectation-maximisation (Dempster, Laird & Rubin
-# 1977): which component made this point? - where are the components, then? - and again.
+# ### Model 2: a mixture of Gaussians, fitted by EM
+#
+# A mixture adds K Gaussians, the components, each with a share $\pi_k$; the shares sum to 1:
+#
+# $$p(x) = \sum_{k=1}^{K} \pi_k\, \mathcal{N}(x;\, \mu_k, \Sigma_k).$$
+#
+# To sample, draw a component with the probabilities $\pi_k$, then draw a point from its Gaussian.
+#
+# How to fit it? If we knew which component made each point, we would take the mean and the covariance of each
+# component's own points, as in model 1. If we knew the components, Bayes' rule would tell how probably each of them
+# made a given point. We know neither. **Expectation-maximisation** (EM; Dempster, Laird & Rubin 1977) starts with any
+# components and alternates two steps:
+#
+# 1. **E step: assign each point softly to the components.** Point n belongs to component k with the probability
+#    $r_{nk} = \pi_k\, \mathcal{N}(x^{(n)}; \mu_k, \Sigma_k) / \sum_j \pi_j\, \mathcal{N}(x^{(n)}; \mu_j, \Sigma_j)$.
+# 2. **M step: re-estimate each component from its points.** Component k holds $N_k = \sum_n r_{nk}$ points. Its share
+#    becomes $N_k / N$, and its mean and covariance become those of all points, weighted with $r_{nk}$.
+#
+# Each step raises the likelihood of the training points, or leaves it as it is. In code, an iteration has six lines:
+
 
 # %%
-mixture = GaussianMixture(8, n_init=5, random_state=0).fit(train)
-samples["mixture"] = torch.tensor(mixture.sample(1_000)[0], dtype=torch.float32)
-score["mixture"] = lambda x: torch.tensor(mixture.score_samples(x))
+def log_joint(x, share, mean, cov):
+    """log(share_k N(x; mean_k, cov_k)) for every point x and component k: (n, K)."""
+    return share.log() + MultivariateNormal(mean, cov).log_prob(x[:, None])
+
+
+def em_step(x, share, mean, cov):
+    """One iteration: the new shares (K,), means (K, 2) and covariances (K, 2, 2)."""
+    r = log_joint(x, share, mean, cov).softmax(
+        dim=1
+    )  # E: (n, K); softmax divides by the sum over k
+    count = r.sum(dim=0)  # M: how many points each component holds, (K,)
+    mean = r.T @ x / count[:, None]  # weighted means
+    off = x[:, None] - mean  # (n, K, 2)
+    cov = torch.einsum("nk,nki,nkj->kij", r, off, off) / count[:, None, None]
+    return count / len(x), mean, cov + 1e-6 * torch.eye(2)  # the 1e-6 keeps it invertible
+
 
 # %% [markdown]
-# **Model 3, a kernel density** (Rosenblatt 1956, Parzen 1962): a small Gaussian on every training
-# point. Its width is the only choice; 0.1 is a guess, which *Break it* will correct.
+# EM finds the nearest peak of the likelihood, which need not be the highest one. So the start matters. Here are two:
+# eight training points spread out as far as possible, and eight drawn at random. All components begin as circles of
+# standard deviation 1 with the same share.
+
+
+# %%
+def spread_out(x, k):
+    """k points of x, each one the farthest from those chosen before: (k, 2)."""
+    chosen = x[:1]
+    while len(chosen) < k:
+        chosen = torch.cat([chosen, x[torch.cdist(x, chosen).amin(dim=1).argmax()][None]])
+    return chosen
+
+
+at_random = train[torch.randperm(400, generator=torch.Generator().manual_seed(3))[:8]]
+runs = {}
+for name, mean in {"spread-out start": spread_out(train, 8), "random start": at_random}.items():
+    runs[name] = [(torch.full((8,), 1 / 8), mean, torch.eye(2).repeat(8, 1, 1))]
+    for _ in range(60):
+        runs[name].append(em_step(train, *runs[name][-1]))
+
+# %% jupyter={"source_hidden": true}
+# Plot: the components after 0, 1, 3, 10 and 60 iterations of EM, for both starts.
+on_the_way = {
+    name: [log_joint(train, *step).logsumexp(dim=1).mean().item() for step in run]
+    for name, run in runs.items()
+}
+figure = figures.em_iterations(train, runs, on_the_way, (0, 1, 3, 10, 60))
+figures.title(
+    figure, "EM moves the components to the clusters; from a bad start it ends at a lower peak"
+)
+good, stuck = (on_the_way[name][-1] for name in runs)
+plots.show(
+    figure,
+    "Two rows of five panels: 400 points in eight clusters, and eight ellipses of two standard deviations. Above, the "
+    "ellipses start as large circles, shrink from iteration to iteration and sit on one cluster each after 10, with "
+    f"{good:.2f} nats per training point. Below, from a random start, one long ellipse still covers two clusters after 60 "
+    f"iterations, while two share another cluster: {stuck:.2f} nats.",
+)
+
+# %% [markdown]
+# The number above each panel is the log-likelihood of the training points. In the lower row two components have
+# settled on the same cluster, and another one has to cover two clusters. No small change of the parameters
+# improves this, so EM stays there. The remedy is to try several starts and keep the one with the best *training* score.
+
+# %% jupyter={"source_hidden": true}
+# Proof: the likelihood never falls, scikit-learn's EM gives the same numbers, and the good start is as good as its best.
+for run in on_the_way.values():
+    assert all(later > earlier - 1e-3 for earlier, later in pairwise(run))
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it warns that ten iterations may be too few
+    same_start = GaussianMixture(
+        8,
+        weights_init=[1 / 8] * 8,
+        means_init=spread_out(train, 8).numpy(),
+        precisions_init=torch.eye(2).repeat(8, 1, 1).numpy(),
+        reg_covar=1e-6,
+        max_iter=10,
+        tol=0.0,
+    ).fit(train.numpy())
+ours = runs["spread-out start"][10]
+for own, theirs in zip(
+    ours, (same_start.weights_, same_start.means_, same_start.covariances_), strict=True
+):
+    assert torch.allclose(own, torch.tensor(theirs, dtype=torch.float32), atol=1e-4)
+best_of_five = GaussianMixture(8, n_init=5, random_state=0).fit(train)
+assert abs(best_of_five.score(train) - good) < 0.01
+assert good - stuck > 0.1
+
+# %%
+mixture = share, mean, cov = runs["spread-out start"][-1]
+torch.manual_seed(0)
+component = share.multinomial(1_000, replacement=True)  # first a component, then a point of it
+samples["mixture"] = MultivariateNormal(mean[component], cov[component]).sample()
+score["mixture"] = lambda x: log_joint(x, *mixture).logsumexp(dim=1)
+
+# %% [markdown]
+# ### Model 3: a kernel density
+#
+# It puts a small Gaussian, the kernel, on every training point (Rosenblatt 1956, Parzen 1962). Its width h is the
+# only choice; 0.1 is a guess, which *Break it* will correct.
 
 # %%
 kernel = KernelDensity(bandwidth=0.1).fit(train)
@@ -190,30 +347,66 @@ score["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
 # %% [markdown]
 # ## Build: an autoregressive model in twenty lines
 #
-# **Model 4.** Any distribution can be written one coordinate at a time,
+# **Model 4** generates one coordinate at a time. Language models generate text this way, token after token
+# (GPT-2: Radford et al. 2019, eq. 1), and WaveNet generated speech this way, amplitude after amplitude
+# (van den Oord et al. 2016, [1609.03499](https://arxiv.org/abs/1609.03499)).
+#
+# ### Why every distribution can be written this way
+#
+# Begin with ten days. It rained on 4 of them, and on 3 of these 4 you carried an umbrella. The share of days with
+# rain and umbrella is 3/10, and it is also 4/10 · 3/4: the share of rainy days, times the share of *these* with an
+# umbrella. The 4 cancels, whatever the numbers are.
+#
+# For two coordinates the same sentence reads
+#
+# $$p(x_1, x_2) = p(x_1)\; p(x_2 \mid x_1).$$
+#
+# This assumes nothing: $p(x_2 \mid x_1)$ is *defined* as $p(x_1, x_2) / p(x_1)$, and $p(x_1)$ cancels. For a third
+# coordinate, take $(x_1, x_2)$ together as what is given, and multiply by $p(x_3 \mid x_1, x_2)$. Going on like this
+# gives the **chain rule** for D coordinates:
 #
 # $$p(x) = p(x_1)\; p(x_2 \mid x_1) \cdots p(x_D \mid x_1, \dots, x_{D-1}).$$
 #
-# Language models generate text this way, token after token (GPT-2: Radford et al. 2019, eq. 1), and
-# WaveNet generated speech this way, amplitude after amplitude (van den Oord et al. 2016,
-# [1609.03499](https://arxiv.org/abs/1609.03499)). With two coordinates and a histogram for each
-# factor, twenty lines do it.
+# Any order of the coordinates is as exact as any other. What a model has to *learn* are the factors. With two
+# coordinates, a histogram does for each: one for $x_1$, and for every bin of $x_1$ one for $x_2$.
+
+# %% jupyter={"source_hidden": true}
+# Plot: the two factors as histograms of 24 bins.
+plots.show(
+    figures.chain_rule(train, bins=24, place=1.4),
+    "Left: the 400 points with one narrow vertical strip marked, which runs through two clusters. Middle: the "
+    "histogram of x1 with the strip's bar marked. Right: the histogram of x2 within the strip, with one peak for each "
+    "of its two clusters.",
+)
+
+# %% [markdown]
+# To sample: draw a bin of $x_1$ from the histogram in the middle, then a bin of $x_2$ from the histogram that belongs to
+# it (right), then a point anywhere inside this little square. The density of a point is the probability of its
+# square, divided by the area of the square.
+#
+# Training is counting: of all histograms with these bins, the one with the observed shares has the highest likelihood.
+# One thing needs care. A bin without training points would get density 0; a single test point in it would make
+# the score log 0 = −∞. So every count starts at a small number α instead of 0, the **pseudo-count**: as if α of a
+# point had been seen there.
+#
+# ### The complete program
+#
+# From the data to samples, score and picture. The model is the class; the rest uses it.
 
 
-# %%
+# %% tags=["program"]
 class AutoregressiveHistogram:
-    """p(x_1) p(x_2 | x_1) on bins over [-3, 3]^2; alpha imaginary points in each bin."""
+    """p(x_1) p(x_2 | x_1) as histograms over [-3, 3]; every bin has the pseudo-count alpha."""
 
     def __init__(self, x, bins=60, alpha=0.001):
         self.bins, self.width = bins, 6 / bins
-        counts = torch.full((bins, bins), alpha)  # (x_1 bin, x_2 bin)
-        row, column = self.bin(x)  # (n,), (n,)
-        counts.index_put_((row, column), torch.ones(len(x)), accumulate=True)  # count the points
+        counts = torch.full((bins, bins), alpha)  # (bin of x_1, bin of x_2)
+        counts.index_put_(self.bin(x), torch.ones(len(x)), accumulate=True)  # count the points
         self.p1 = counts.sum(dim=1) / counts.sum()  # p(x_1): (bins,)
-        self.p2 = counts / counts.sum(dim=1, keepdim=True)  # p(x_2 | x_1): one row per x_1
+        self.p2 = counts / counts.sum(dim=1, keepdim=True)  # p(x_2 | x_1): a row per bin of x_1
 
     def bin(self, x):
-        return ((x + 3) / self.width).long().clamp(0, self.bins - 1).T  # (2, n)
+        return tuple(((x + 3) / self.width).long().clamp(0, self.bins - 1).T)  # (n,), (n,)
 
     def log_prob(self, x):
         row, column = self.bin(x)
@@ -227,217 +420,326 @@ class AutoregressiveHistogram:
         return corner + self.width * torch.rand(n, 2)
 
 
-histogram = AutoregressiveHistogram(train)
+p_data = load_toy("eight_gaussians")
+seen = p_data.sample(400, torch.Generator().manual_seed(1))
+unseen = p_data.sample(4_000, torch.Generator().manual_seed(2))
+histogram = AutoregressiveHistogram(seen)
 torch.manual_seed(0)
-samples["autoregressive"] = histogram.sample(1_000)
-score["autoregressive"] = histogram.log_prob
+drawn = histogram.sample(1_000)
+held_out_score = histogram.log_prob(unseen).mean()
 
-# %% [markdown]
-# Two things must hold for it to be a distribution: each conditional sums to one, and so does the
-# whole density.
+figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.4))
+plots.points(axes[0], seen)
+plots.points(axes[1], drawn, plots.MODEL)
+axes[0].set_title("400 training points")
+axes[1].set_title(f"1,000 samples; {held_out_score:.2f} nats held out")
+plots.show(
+    figure, "Left: the training points in eight clusters. Right: samples in the same places."
+)
 
-# %%
+# %% jupyter={"source_hidden": true}
+# Proof: it is a distribution, counting maximises its likelihood, and without pseudo-counts the score is not finite.
 assert torch.allclose(histogram.p2.sum(dim=1), torch.ones(60))
 i = torch.arange(60)
 middle_of_bins = (torch.cartesian_prod(i, i) + 0.5) * histogram.width - 3
 integral = histogram.log_prob(middle_of_bins).exp().sum() * histogram.width**2
 assert torch.isclose(integral, torch.tensor(1.0), atol=1e-4)
-print(f"The density integrates to {integral:.4f}.")
+counted, rng = AutoregressiveHistogram(seen, alpha=0.0), torch.Generator().manual_seed(0)
+assert not counted.log_prob(unseen).mean().isfinite()
+for _ in range(
+    20
+):  # other shares p(x_1) of the same bins lower the training points' log-likelihood
+    other = counted.p1 * (1 + 0.3 * torch.rand(60, generator=rng))
+    change = (other / other.sum()).log() - counted.p1.log()
+    assert change[counted.bin(seen)[0]].mean() < 0
+claims.add(
+    "Goal 2: sample new x from p_model(x)",
+    f"x_1 first, then x_2 given x_1; the density that is sampled integrates to {integral:.4f}",
+)
 
-# %% [markdown]
-# ## Predict
-#
-# Commit to an answer before you run the cell below.
-#
-# 1. Which of the four gets the best held-out score?
-# 2. Which one puts samples where no data ever was, and why?
-# 3. The mixture has eight components, the truth has eight modes. Will its score reach the best
-#    possible one?
+# %%
+samples["autoregressive"] = drawn
+score["autoregressive"] = histogram.log_prob
 
 # %% [markdown]
 # ## Look: what each model samples
+#
+# **Predict:** which of the four models puts many samples where no data ever were, and why? Which other one strays a
+# little?
+#
+# <details><summary>Answer</summary>
+#
+# The single Gaussian. It can only be one blob, and it has to give density to all eight clusters, so most of
+# its samples fall into the empty middle and between the clusters. A model that must cover all data with too simple
+# a shape covers much else besides.
+#
+# The histogram strays a little: the pseudo-count gives every empty bin some mass, so about one sample in a hundred
+# falls anywhere on the square.
+#
+# </details>
 
-# %%
-drawn = samples | {"p_data": toy.sample(1_000, torch.Generator().manual_seed(3))}
-figure, axes = plt.subplots(2, 5, figsize=(9, 4.1), sharex=True, sharey=True)
-grid = plots.plane(150)
-for (name, points), top, bottom in zip(drawn.items(), axes[0], axes[1], strict=True):
-    density = score.get(name, toy.log_prob)(grid).exp().reshape(150, 150)
-    plots.field(top, density.sqrt(), vmax=density.sqrt().max() if name == "Gaussian" else 3.0)
-    plots.points(bottom, points, plots.DATA if name == "p_data" else plots.MODEL, size=2)
-    top.set_title(name)
-axes[0, 0].set_ylabel("√ p(x)")
-axes[1, 0].set_ylabel("1,000 samples")
-title = "One blob cannot make eight clusters (its density is drawn on a scale of its own)"
-figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: log p(x) of each model and of p_data, and 1,000 samples of each.
+figure = figures.densities_and_samples(
+    score | {"p_data": toy.log_prob},
+    samples | {"p_data": toy.sample(1_000, torch.Generator().manual_seed(3))},
+)
+figures.title(figure, "One Gaussian cannot make eight clusters; the other three models can")
 plots.show(
     figure,
-    "Five columns, density above and samples below. The single Gaussian is one broad blob over the "
-    "whole ring; the mixture shows eight tight spots like those of p_data in the last column; the "
-    "kernel density eight wider spots; the autoregressive histogram eight blocky spots and a few "
-    "stray samples far from them.",
+    "Five columns, the map of log density above and samples below. The single Gaussian is one broad blob over the "
+    "whole ring; the mixture shows eight spots like those of p_data in the last column; the kernel density eight wider "
+    "spots; the autoregressive histogram eight blocky spots, a low density everywhere else, and a few stray samples.",
 )
+
+# %% jupyter={"source_hidden": true}
+# Proof: hardly any sample of the Gaussian lies near a cluster; about one in a hundred of the histogram lies far from all.
+near = {name: modes(x, toy).near for name, x in samples.items()}
+assert near["Gaussian"] < 0.1 < 0.9 < near["mixture"]
+far_away = torch.cdist(samples["autoregressive"], toy.means).amin(dim=1) > 0.5
+assert 0 < far_away.float().mean() < 0.03
 
 # %% [markdown]
 # ## Explore: the width of the kernels
 #
-# The kernel density has one knob, and everything depends on it. Three widths give three different
-# models of the same points; the colour is log p_model(x), in nats, from -10 to 3.
+# The kernel density has one knob, the width h, and everything depends on it. Here are three widths for the same 400
+# points. The lower row enlarges the marked square. Everything at −10 nats or below has the darkest colour.
 
-# %%
-grid = plots.plane(150)
-figure, axes = plt.subplots(1, 3, figsize=(8, 3.2), sharex=True, sharey=True)
-for ax, width in zip(axes, (0.02, 0.1, 0.5), strict=True):
-    log_p = KernelDensity(bandwidth=width).fit(train).score_samples(grid)
-    plots.field(ax, torch.tensor(log_p).reshape(150, 150), vmin=-10, vmax=3)
-    plots.points(ax, train, "white", size=0.3)
-    ax.set_title(f"width {width:g}", fontweight="normal")
-title = "Narrow kernels keep to the training points, wide ones fill the gaps"
-figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+# %% jupyter={"source_hidden": true}
+# Plot: kernel densities of three widths, as maps of log p.
+fitted = {h: KernelDensity(bandwidth=h).fit(train) for h in (0.01, 0.1, 0.5)}
+figure = figures.kernel_widths(
+    train,
+    {h: lambda x, model=model: torch.tensor(model.score_samples(x)) for h, model in fitted.items()},
+    corner=(1.7, -0.3),
+)
+figures.title(figure, "Narrow kernels keep to the training points, wide ones fill the gaps")
 plots.show(
     figure,
-    "Three maps of log density with the 400 training points on them. Width 0.02: a thin bright rim "
-    "around each of the eight clusters, all else dark. Width 0.1: eight separate discs. Width 0.5: "
-    "nearly all of the map is bright, and the clusters no longer stand out.",
+    "Maps of log density for widths 0.01, 0.1 and 0.5, each for the whole plane and for one cluster. Width 0.01: small "
+    "bright discs around single points, dark between them. Width 0.1: one wide disc around the cluster. Width 0.5: nearly "
+    "all of the plane is of medium brightness, and the clusters no longer stand out.",
 )
 
 # %% [markdown]
-# The explorer begins with the map in the middle and scores it on the training points and on 1,000
-# held-out ones, point by point. Its points are new for every draw; the held-out ones stay.
+# **Predict:** with 50 training points in place of 400, is the best width larger or smaller?
 #
-# 1. Find the width with the best held-out score for 400 points. Which width does the *training* score
-#    recommend? Write both down: *Break it* draws the two curves.
-# 2. **Predict:** with 50 points in place of 400, is the best width larger or smaller? Then try it.
-# 3. Take 25 points and width 0.05, and go from draw 1 to draw 2. What has happened to the score, and
-#    where on the map is the cause? Which width is best now, and would you call it a good model?
+# <details><summary>Answer</summary>
+#
+# Larger. With fewer points the gaps between neighbours are wider, and the kernels have to bridge them. The table
+# below gives the width with the best held-out score, of those that the explorer offers.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: the best width for 50, 100, 200 and 400 training points.
+best_widths = {}
+for n in (50, 100, 200, 400):
+    scores = {
+        h: KernelDensity(bandwidth=h).fit(train[:n]).score(test) / len(test)
+        for h in (0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
+    }
+    best_widths[n] = max(scores, key=scores.get)
+assert best_widths[50] > best_widths[400]
+Table({f"{n}": [f"{h:g}"] for n, h in best_widths.items()}, ["best width"], "training points")
+
+# %% [markdown]
+# The explorer begins with width 0.1 and 400 points. It scores the model on the training points and on 1,000 held-out
+# points, point by point. The training points are new for every draw; the held-out ones stay.
+#
+# 1. Find the width with the best held-out score for 400 points. Which width does the *training* score recommend?
+# 2. Take 25 points and width 0.05, and go from draw 1 to draw 2. What has happened to the held-out score, and where
+#    on the map is the cause?
+# 3. Which width is best now, and would you call it a good model?
+#
+# <details><summary>Answers</summary>
+#
+# 1. About 0.03. The training score recommends the narrowest kernels there are: it only ever rises as they shrink.
+# 2. It falls from 0.6 to about −60 nats. One of the eight clusters, the one at the top, has no training point in draw 2.
+#    The held-out points there lie more than twenty widths from the nearest kernel, and they pull the mean down: most
+#    other points still score about as well as before.
+# 3. A width of 0.7 or so: kernels wide enough to reach the missing cluster. It is not a good model. It has blurred
+#    everything to insure itself against points in one place. A mean of logarithms punishes a model very hard for what it
+#    declares impossible; keep that in mind whenever you read a likelihood.
+#
+# </details>
 
 # %% tags=["widget"]
 KernelExplorer()
 
 # %% [markdown]
 # ## Measure: held-out log-likelihood
+#
+# **Predict:** which of the four gets the best held-out score? The mixture has eight components and the truth has
+# eight clusters: will it reach the score of p_data?
+#
+# <details><summary>Answer</summary>
+#
+# The mixture, because the truth *is* a mixture of eight Gaussians: its family contains p_data. Real data rarely offer
+# such a family.
+#
+# It comes close to the ceiling and does not reach it. It has to estimate eight shares, means and covariances from 400
+# points, and each estimate is a little off. On the *training* points it even passes p_data's score: it has
+# adapted itself to these very points.
+#
+# </details>
 
-# %%
-held_out = {name: f(test).mean().item() for name, f in score.items()}
+# %% jupyter={"outputs_hidden": true}
 on_train = {name: f(train).mean().item() for name, f in score.items()}
-print(f"{'model':>16} {'train':>8} {'held out':>9}   nats per point")
-for name in score:
-    print(f"{name:>16} {on_train[name]:8.3f} {held_out[name]:9.3f}")
-print(f"{'p_data':>16} {toy.log_prob(train).mean():8.3f} {ceiling:9.3f}")
+held_out = {name: f(test).mean().item() for name, f in score.items()}
+scores = {n: [f"{on_train[n]:.3f}", f"{s:.3f}", f"{ceiling - s:.3f}"] for n, s in held_out.items()}
+scores["p_data"] = [f"{toy.log_prob(train).mean():.3f}", f"{ceiling:.3f}", "0.000"]
+Table(scores, ["training points", "held-out points", "below p_data: KL"], "nats per point")
 
-figure, ax = plt.subplots(figsize=(7, 2.2))
-rows = held_out | {"p_data (ceiling)": ceiling}
-colors = [*4 * [plots.MODEL], plots.BASELINE]
-plots.bars(ax, rows, colors, "{:.2f}")
-ax.axvline(0, color="#444444", linewidth=0.8)
-ax.set_xlabel("held-out log-likelihood, nats per point (more is better)")
-best = max(held_out, key=held_out.get)
-ax.set_title(f"The {best} comes closest to p_data")
-plots.show(
-    figure,
-    "Bars of held-out log-likelihood: " + ", ".join(f"{k} {v:.2f}" for k, v in rows.items()) + ".",
-)
+# %% jupyter={"source_hidden": true}
+# Proof: no model passes p_data on held-out points, and the mixture is the best of the four.
 assert max(held_out.values()) <= ceiling, "On average no model beats p_data on held-out points."
+assert max(held_out, key=held_out.get) == "mixture"
+assert on_train["mixture"] > toy.log_prob(train).mean()
+claims.add(
+    "Goal 1: learn a p_model(x) that approximates p_data(x)",
+    f"held out, {held_out['mixture']:.2f} nats per point for a mixture of eight Gaussians and "
+    f"{held_out['Gaussian']:.2f} for a single one; no model passes the {ceiling:.2f} of p_data",
+)
 
 # %% [markdown]
-# <details><summary>Answers to the three predictions</summary>
-#
-# 1. The mixture: the truth *is* a mixture of eight Gaussians, so its family contains p_data. Real
-#    data rarely offer such a family.
-# 2. Above all the single Gaussian: it can only be one blob, so most of its samples fall into the empty
-#    middle and between the clusters. A model that must cover all data with too simple a shape covers
-#    much else besides. The histogram strays a little: alpha gives every empty bin some mass. (Without
-#    alpha, a test point in an empty bin would have density 0, and the score would be minus infinity.)
-# 3. Nearly. It has to estimate eight weights, means and covariances from 400 points, and pays for each.
-# </details>
+# The last column estimates KL(p_data || p_model). A model that is 0.07 nats below p_data gives a held-out point on
+# (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it.
 
 # %% [markdown]
 # ## Break it: memorise the training data
 #
-# The kernel density has one knob. Make the kernels narrower and narrower, and the score on the
-# *training* points rises without limit. Does the model get better?
+# **Predict:** make the kernels of the kernel density narrower and narrower. What happens to the score on the
+# training points, and what to the score on held-out points?
+#
+# <details><summary>Answer</summary>
+#
+# The training score rises without limit: every training point sits in the middle of its own kernel, whose density
+# there grows as $1 / h^2$. The held-out score first rises too, as the blur shrinks, and then falls far below
+# everything else: between the kernels there is almost no density left for a new point.
+#
+# </details>
 
 # %%
-widths = torch.logspace(-3, 0, 25)
-curves = {"train": [], "held out": []}
-for width in widths.tolist():
-    model = KernelDensity(bandwidth=width).fit(train)
-    curves["train"].append(model.score(train) / len(train))
-    curves["held out"].append(model.score(test) / len(test))
+widths = torch.logspace(-3, 0, 25).tolist()
+scores = {"train": [], "held out": []}
+for h in widths:
+    model = KernelDensity(bandwidth=h).fit(train)
+    scores["train"].append(model.score(train) / len(train))
+    scores["held out"].append(model.score(test) / len(test))
 
-figure, ax = plt.subplots(figsize=(7, 3))
-ax.semilogx(widths, curves["train"], color=plots.DATA)
-ax.semilogx(widths, curves["held out"], color=plots.MODEL)
-ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
-above = {"xytext": (0, 4), "textcoords": "offset points"}
-ax.annotate("p_data", (0.7, ceiling), color=plots.BASELINE, **above)
-ax.annotate("training points", (widths[4], curves["train"][4]), color=plots.DATA, va="bottom")
-ax.annotate("held-out points", (widths[7], -6), color=plots.MODEL)
-ax.set(xlabel="width of the kernels", ylabel="nats per point", ylim=(-8, 9))
-ax.set_title("Narrow kernels win on the training points and lose everywhere else")
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: the score on training and on held-out points against the width of the kernels.
+figure = figures.score_against_width(widths, scores, ceiling)
+figures.title(figure, "Narrow kernels win on the training points and lose on all others")
 plots.show(
     figure,
-    "Log-likelihood against kernel width. On training points it rises steadily as kernels get "
-    "narrower, far above the dashed line of p_data; on held-out points it peaks at a middle width "
-    "below that line and falls off a cliff to the left.",
+    "Log-likelihood against kernel width. On training points it rises steadily as kernels get narrower, far above the "
+    "dashed line of p_data; on held-out points it peaks at a middle width below that line and falls off a cliff to the "
+    "left.",
 )
 
 # %% [markdown]
-# On the training points the score rises past that of p_data itself. A little of that is normal: the
-# mixture above does it too. The alarm is the **gap** between training and held-out score, which here
-# grows without bound. **Symptom** in numbers: how far is a sample from the nearest training point,
-# compared with how far a fresh real point is?
+# On the training points the score rises past that of p_data itself. A little of that is normal: the mixture does it
+# too. The alarm is the **gap** between training and held-out score, which grows without bound here.
+#
+# **Symptom** in numbers: how far is a sample from the nearest training point? Compare with fresh points from p_data.
 
 # %%
-fresh = nearest(test[:1_000], train).distance.median().item()
-best_width = widths[curves["held out"].index(max(curves["held out"]))].item()
-print(f"best held-out score: {max(curves['held out']):.3f} nats at width {best_width:.3f}")
-assert curves["train"][0] - curves["held out"][0] > 100
+best_width = widths[scores["held out"].index(max(scores["held out"]))]
+distances = {"fresh points from p_data": nearest(test[:1_000], train).distance.median().item()}
+for h in (widths[0], best_width):
+    drawn = KernelDensity(bandwidth=h).fit(train).sample(1_000, random_state=0)
+    drawn = torch.tensor(drawn, dtype=torch.float32)
+    distances[f"samples, width {h:.3f}"] = nearest(drawn, train).distance.median().item()
+Table({name: [f"{d:.4f}"] for name, d in distances.items()}, ["median distance"])
+
+# %% jupyter={"source_hidden": true}
+# Proof: the narrowest kernels copy; with its best width the kernel density passes the histogram with 60 bins.
+fresh, copied, chosen = distances.values()
+assert scores["train"][0] - scores["held out"][0] > 100
 others = [score[name](test).mean() for name in ("autoregressive", "kernel density")]
-assert max(curves["held out"]) > others[0] > others[1]
-for width in (0.001, best_width):
-    drawn = KernelDensity(bandwidth=width).fit(train).sample(1_000, random_state=0)
-    distance = nearest(torch.tensor(drawn, dtype=torch.float32), train).distance.median().item()
-    print(f"width {width:.3f}: samples lie {distance:.4f} from a training point, data {fresh:.4f}")
+assert max(scores["held out"]) > others[0] > others[1]
+assert copied < 0.2 * fresh < chosen
+claims.add(
+    "Given training data, a model generates new samples from the same distribution",
+    f"new has to be asked for: with the best training score, samples lie {copied:.4f} from a training point, fresh "
+    f"data {fresh:.4f}, and samples of the width chosen by held-out points {chosen:.4f}",
+    "holds with a condition",
+)
+claims.add(
+    "The better the score on the training points, the better the model",
+    f"width 0.001: {scores['train'][0]:.1f} nats on the training points, {scores['held out'][0]:.0f} on held-out "
+    f"ones; width {best_width:.3f}: {scores['train'][widths.index(best_width)]:.2f} and {max(scores['held out']):.2f}",
+    "contradicted",
+)
 
 # %% [markdown]
-# **Cause:** a model with enough freedom stores the training set and samples copies of it. **Repair:**
-# choose the freedom by held-out data; with its best width the kernel density overtakes the histogram.
-# (A score that was chosen as the best on some points is slightly flattered on them; real work keeps
-# a third set for the final figure.) The same holds for every model with a knob:
+# **Cause:** a model with enough freedom stores the training set, and its samples are copies of it.
+#
+# **Repair:** choose the freedom by held-out data. With its best width the kernel density overtakes the histogram.
+#
+# One caution: a score that was chosen as the best of many on some points is a little too good on *these* points. Real
+# work splits the data in three: training points to fit, **validation points** to choose, test points for the
+# final figure.
+#
+# ### Every model has such a knob
+#
+# For the mixture it is the number of components, for the histogram the number of bins. The next cell tries every
+# number of components from 1 to 20 and six larger ones (with scikit-learn's EM, which is faster and finds a start by
+# itself), and every number of bins from 4 to 400.
 
 # %%
-mixture_sizes, bin_numbers = [1, 2, 4, 8, 16, 32, 64, 128], [6, 12, 24, 48, 96, 192, 384]
-fits = [GaussianMixture(k, random_state=0, reg_covar=1e-6).fit(train) for k in mixture_sizes]
-histograms = [AutoregressiveHistogram(train, bins) for bins in bin_numbers]
-knobs = {
-    "components of the mixture": (
-        mixture_sizes,
-        [m.score(train) for m in fits],
-        [m.score(test) for m in fits],
-    ),
-    "bins of the histogram, per side": (
-        bin_numbers,
-        [h.log_prob(train).mean().item() for h in histograms],
-        [h.log_prob(test).mean().item() for h in histograms],
-    ),
-}
-figure, axes = plt.subplots(1, 2, figsize=(7, 3), sharey=True)
-for ax, (knob, (values, seen, unseen)) in zip(axes, knobs.items(), strict=True):
-    ax.semilogx(values, seen, "o-", color=plots.DATA, label="training points")
-    ax.semilogx(values, unseen, "o-", color=plots.MODEL, label="held-out points")
-    ax.axhline(ceiling, color=plots.BASELINE, linestyle="--", label="p_data")
-    best_value = values[unseen.index(max(unseen))]
-    ax.set_xticks(values, values)
-    ax.set_xticks([], minor=True)
-    ax.set(xlabel=knob, title=f"Of these, {best_value} {knob.split()[0]} do best", ylim=(-6, 6))
-axes[0].set_ylabel("nats per point")
-axes[1].legend(loc="upper left")
+components = [*range(1, 21), 24, 32, 48, 64, 96, 128]
+fits = [GaussianMixture(k, random_state=0).fit(train) for k in components]
+mixtures = [fit.score(train) for fit in fits], [fit.score(test) for fit in fits]
+bins = list(range(4, 401))
+tables = [AutoregressiveHistogram(train, b) for b in bins]
+histograms = tuple([t.log_prob(x).mean().item() for t in tables] for x in (train, test))
+
+# %% jupyter={"source_hidden": true}
+# Plot: scores against the number of components and against the number of bins.
+best_bins = bins[histograms[1].index(max(histograms[1]))]
+figure = figures.score_against_freedom(
+    {
+        "components of the mixture": (components, *mixtures),
+        "bins of the histogram, per side": (bins, *histograms),
+    },
+    ceiling,
+    enlarged=(30, 110),
+)
 plots.show(
     figure,
-    "Two panels of log-likelihood against a model's freedom, for the mixture and the histogram. "
-    "The training curves keep rising; the held-out curves rise, peak, and fall.",
+    "Log-likelihood against a model's freedom, for the mixture and for the histogram. The training curves keep rising; the "
+    "held-out curves rise, peak and fall. The third panel enlarges the histogram's held-out curve between 30 and 110 bins: "
+    f"it goes up and down from one number of bins to the next, and is highest at {best_bins}.",
 )
+
+# %% [markdown]
+# The curve of the histogram is jagged around its peak, because the score depends on how the edges of the bins cut the
+# eight clusters. With 60 bins, for instance, edges run exactly through 0 and ±2, so they cut four of the clusters in the
+# middle. The table repeats the whole search with other training points from the same p_data: the best number stays in the
+# same region, but it is not always the same.
+
+# %%
+rows = {}
+for seed in (1, 11, 12, 13):  # seed 1 gives the points of this chapter
+    points = toy.sample(400, torch.Generator().manual_seed(seed))
+    by_bins = {b: AutoregressiveHistogram(points, b).log_prob(test).mean().item() for b in bins}
+    best = max(by_bins, key=by_bins.get)
+    rows[f"draw {seed}"] = [best, f"{by_bins[best]:.3f}", f"{by_bins[60]:.3f}"]
+Table(rows, ["best number of bins", "its score", "score of 60 bins"], "training points")
+
+# %% jupyter={"source_hidden": true}
+# Proof: the whole range was searched, no histogram of this chapter scores better, and another draw prefers other bins.
+assert bins == list(range(4, 401))
+assert 4 < best_bins < 400  # neither end of the search is the best
+assert max(histograms[1]) > score["autoregressive"](test).mean()  # not even the 60 bins of Build
+assert mixtures[1].index(max(mixtures[1])) < len(components) - 1
+assert rows["draw 1"][0] == best_bins
+assert len({row[0] for row in rows.values()}) > 1
+assert all(45 < row[0] < 90 for row in rows.values())
+assert max(histograms[1]) < max(mixtures[1]) <= ceiling
 
 # %% [markdown]
 # ## Quiz
@@ -449,13 +751,13 @@ Quiz("00_start_here")
 # ## Exercises
 #
 # In each cell, replace the line that raises `NotImplementedError`, then run the cell and the check
-# below it. A check says what it verified, or what is wrong and why. All four are
+# below it. A check says what it verified, or what is wrong and why. All five are
 # [solved](solutions/00_start_here.ipynb).
 
-# %% tags=["setup"]
-import math
-
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: the checks of the exercises.
 from gen_course.ch00_start_here.checks import (
+    check_better_histogram,
     check_choose_width,
     check_held_out_score,
     check_kl_divergence,
@@ -468,7 +770,7 @@ from gen_course.ch00_start_here.checks import (
 #
 # $$\log p(x) = -\tfrac{1}{2} (x - \mu)^T \Sigma^{-1} (x - \mu) - \tfrac{1}{2} \log\det\Sigma - \tfrac{d}{2} \log 2\pi.$$
 #
-# For this chapter's `train` and `test` you must find the bar of the single Gaussian in *Measure*.
+# For this chapter's `train` and `test` you must find the held-out score of the single Gaussian in *Measure*.
 
 
 # %% tags=["exercise"]
@@ -513,12 +815,12 @@ check_sample_chain(sample_chain)
 
 # %% [markdown]
 # **3. Choose the width** (30 minutes). A kernel density puts a Gaussian of the same width on each of
-# the n points of `train` (n, d):
+# the n points $x^{(1)}, \dots, x^{(n)}$ of `train` (n, d):
 #
-# $$p(x) = \frac{1}{n} \sum_{i=1}^{n} \frac{1}{(2 \pi\, \text{width}^2)^{d/2}} \exp\left(-\frac{\lVert x - x_i \rVert^2}{2\, \text{width}^2}\right).$$
+# $$p(x) = \frac{1}{n} \sum_{i=1}^{n} \frac{1}{(2 \pi\, \text{width}^2)^{d/2}} \exp\left(-\frac{\lVert x - x^{(i)} \rVert^2}{2\, \text{width}^2}\right).$$
 #
 # Return the one of `widths` with the best log-likelihood of `held_out` (m, d). Write the density
-# yourself; some points lie so far from all others that `exp` gives 0, and log 0 helps nobody.
+# yourself. Some points lie so far from all others that `exp` gives 0, and the logarithm of 0 is −∞: stay in logs.
 
 
 # %% tags=["exercise"]
@@ -545,7 +847,7 @@ check_choose_width(choose_width)
 #
 # so samples estimate it (Monte Carlo). `p` and `q` have the methods `sample(n)`, which gives (n, 2), and
 # `log_prob(x)`, which gives (n,). With p = p_data and q = p_model this is the gap between the ceiling and
-# a bar in *Measure*. Once the check passes, compare `kl_divergence(toy, gaussian, 10_000)` with that gap
+# a row of the table in *Measure*. Once the check passes, compare `kl_divergence(toy, gaussian, 10_000)` with that gap
 # - and say what goes wrong when you exchange the two.
 
 
@@ -563,19 +865,57 @@ def kl_divergence(p, q, n):
 check_kl_divergence(kl_divergence)
 
 # %% [markdown]
+# **5. An experiment: beat the histogram** (45 minutes). On this p_data no number of bins brings the plain histogram
+# much above 0.65 nats per held-out point. Change the model until it reaches **0.85**. Write
+# `better_histogram(train, validation)`, which fits your model to `train` (400, 2), makes every choice by its score on
+# `validation` (400, 2), and returns a function that maps points (m, 2) of the square $[-3, 3]^2$ to log p (m,).
+#
+# One idea that works: use many bins, and let every point count not only in its own bin but, with smaller weights, in
+# the bins around it. How far around is your knob. The check draws three new training sets, scores 4,000 fresh points
+# each time, and makes sure that your density integrates to 1. It takes a few seconds.
+
+
+# %% tags=["exercise"]
+def better_histogram(train, validation):
+    """A function from points (m, 2) to log p (m,), fitted to train, chosen by validation."""
+    # Hint: weights (n, bins) of every point in the bins of x_1, and of x_2; (bins, n) @ (n, bins).
+    ### BEGIN SOLUTION
+    bins, width = 200, 6 / 200
+    centres = (torch.arange(bins) + 0.5) * width - 3
+
+    def fit(reach):
+        near = [(-(((c[:, None] - centres) / reach) ** 2) / 2).softmax(dim=1) for c in train.T]
+        counts = near[0].T @ near[1] + 1e-4  # (bins of x_1, bins of x_2)
+        log_p = (counts / counts.sum() / width**2).log()
+        return lambda x: log_p[tuple(((x + 3) / width).long().clamp(0, bins - 1).T)]
+
+    fits = [fit(reach) for reach in (0.01, 0.02, 0.03, 0.04, 0.06, 0.1, 0.2)]
+    return max(fits, key=lambda log_prob: log_prob(validation).mean())
+    ### END SOLUTION
+
+
+# %%
+check_better_histogram(better_histogram)
+
+# %% [markdown]
 # ## Summary
 #
-# - A generative model is a p_model that you can **sample**; fitting it means bringing it close to
-#   p_data.
-# - Where p_model(x) can be computed, **held-out** log-likelihood scores it, and p_data's own score
-#   is the ceiling. The training score proves nothing: a model that copies wins it.
-# - Too little freedom fills the gaps between the data; too much stores the data.
-# - A histogram with b bins a side has b² numbers in two dimensions and $b^{784}$ for a small image.
-#   That is why the rest of the course needs neural networks.
+# - A generative model is a p_model that you can **sample**; fitting it means bringing it close to p_data.
+# - Where p_model(x) can be computed, **held-out** log-likelihood scores it, and p_data's own score is the ceiling.
+# - Too little freedom fills the gaps between the data; too much stores the data. Held-out data choose between them.
+# - A histogram with b bins a side has b² numbers in two dimensions and $b^{784}$ for a small image. That is why the rest of
+#   the course needs neural networks.
+
+# %%
+claims
+
+# %% [markdown]
+# The families differ in what they give up. Autoregressive models keep log p_model(x) and generate slowly, one
+# coordinate at a time. Variational autoencoders keep a bound on it (chapter 03), GANs give it up and only sample (04),
+# diffusion models remove noise step by step (06).
 #
-# The families differ in what they give up. Autoregressive models keep log p_model(x) and generate
-# slowly, one coordinate at a time. Variational autoencoders keep a bound on it (chapter 03), GANs
-# give it up and only sample (04), diffusion models remove noise step by step (06).
+# **Why it matters today:** all eleven applications at the beginning draw from a learned distribution, and language models do
+# it as in *Build*: one token after another, each given those before.
 #
 # **Next:** [01 Autoencoders](01_autoencoders.ipynb).
 #

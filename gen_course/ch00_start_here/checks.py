@@ -1,16 +1,19 @@
-"""Checks for chapter 00: held-out score, autoregressive samples, kernel width, KL divergence."""
+"""Checks for chapter 00: held-out score, autoregressive samples, kernel width, KL divergence, and
+an experiment: a model that beats the histogram."""
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from gen_course.common.checks import exercise, number, require, require_none_of, require_shape
-from gen_lib.data.toys import Mixture
+from gen_lib.data import load_toy
+from gen_lib.data.toys import DensityToy, Mixture
 
 MEAN = "average over the points"
+TARGET = 0.85  # nats per held-out point, for the experiment
 
 
 @exercise
@@ -208,3 +211,47 @@ def _kl(p: Mixture, q: Mixture) -> float:
     ratio = (p.sigma / q.sigma) ** 2
     distance = (p.means - q.means).square().sum().item() / q.sigma**2
     return ratio - 1 - math.log(ratio) + distance / 2
+
+
+@exercise
+def check_better_histogram(better: Callable) -> str:
+    """better(train, validation) fits a model of eight Gaussians; it returns x -> log p(x)."""
+    toy = cast(DensityToy, load_toy("eight_gaussians"))
+    scores = []
+    for seed in range(3):
+        train, validation, fresh = (
+            toy.sample(n, torch.Generator().manual_seed(1_000 + 3 * seed + k))
+            for k, n in enumerate((400, 400, 4_000))
+        )
+        log_prob = better(train.clone(), validation.clone())
+        require(callable(log_prob), "Return a function that maps points (m, 2) to log p (m,).")
+        _check_integral(log_prob)
+        got = log_prob(fresh)
+        require_shape(got, (4_000,), "(m,)")
+        require(
+            got.isfinite().all(),
+            "Some held-out points get density 0, so the score is minus infinity: leave a little "
+            "for every bin (the pseudo-count).",
+        )
+        scores.append(got.mean().item())
+    mean = sum(scores) / len(scores)
+    require(
+        mean >= TARGET,
+        f"Your model reaches {mean:.2f} nats per held-out point, and {TARGET} are asked for. The "
+        "score on the validation points must choose how far a point reaches.",
+    )
+    return f"{mean:.2f} nats per held-out point over three draws; the density integrates to 1."
+
+
+def _check_integral(log_prob: Callable) -> None:
+    """Add up the density at a random point of each cell of a fine grid, and require 1."""
+    n, rng = 600, torch.Generator().manual_seed(0)
+    corners = torch.cartesian_prod(torch.arange(n), torch.arange(n))
+    x = (corners + torch.rand(n * n, 2, generator=rng)) * 6 / n - 3
+    total = sum(float(torch.as_tensor(log_prob(some)).exp().sum()) for some in x.split(20_000))
+    total *= (6 / n) ** 2
+    require(
+        abs(total - 1) < 0.02,
+        f"The density integrates to {total:.3g}, not to 1: divide the counts by their sum and by "
+        "the area of a bin, and return log p, not p.",
+    )

@@ -26,6 +26,7 @@ SOURCES = {
 }
 HELD_OUT = 1_000
 MAP, LIMIT, TOP = 300, 3.0, 22  # side of a map in pixels of the page; it shows [-LIMIT, LIMIT]^2
+FOOT = TOP + MAP  # where the notes under the panels begin
 FAINTEST, BRIGHTEST = -10.0, 3.0  # nats, on the map of log p
 LOWEST, HIGHEST = -10.0, 6.0  # nats at the ends of the histograms
 BAR = 7  # width in page pixels of a bar, which covers half a nat
@@ -59,19 +60,22 @@ class KernelExplorer(Explorer[KernelState]):
             "source": choice("p_data", list(SOURCES.items())),
             "draw": index_slider("draw of the points", 9),
         }
-        super().__init__(KernelState(), controls, Size(880, TOP + MAP + 18))
+        super().__init__(KernelState(), controls, Size(880, FOOT + 18))
 
     @override
     def picture(self, state: KernelState) -> UInt8[np.ndarray, "height width 3"]:
         model, seen, held_out, ceiling = fit(state)
         canvas = self.canvas()
-        canvas.text("log p_model(x) and the training points", 0, 0)
+        canvas.text("log p_model(x)", 0, 0)
         canvas.image(_colours(log_density(model, MAP // 2)), 0, TOP, MAP)
-        canvas.dots(_on_map(model.means), 0, TOP, "white", radius=1.0)
-        canvas.text(f"{POINTS[-1]} samples from p_model", 318, 0)
+        canvas.text(
+            f"dark: −{-FAINTEST:g} nats or less; bright: {BRIGHTEST:g} or more", 0, FOOT, FAINT
+        )
+        canvas.text(f"{POINTS[-1]} samples; blue: training points", 318, 0)
         canvas.box(318, TOP, 318 + MAP, TOP + MAP, "#f4f4f4")
         samples = model.sample(POINTS[-1], torch.Generator().manual_seed(3))
         canvas.dots(_on_map(samples), 318, TOP, plots.MODEL)
+        canvas.dots(_on_map(model.means), 318, TOP, plots.DATA, radius=1.0)
         canvas.text("log p_model, point by point", 636, 0)
         for top, name, log_p, color in (
             (TOP, "training", seen, plots.DATA),
@@ -79,7 +83,7 @@ class KernelExplorer(Explorer[KernelState]):
         ):
             canvas.text(f"{name} points: mean {_nats(log_p)}", 636, top, color)
             _histogram(canvas, log_p, ceiling, 636, top + 20, color)
-        canvas.text("black: mean; grey: that of p_data", 636, TOP + MAP, FAINT)
+        canvas.text("black: mean; grey: that of p_data", 636, FOOT, FAINT)
         return canvas.pixels()
 
     @override

@@ -1,7 +1,8 @@
-"""Checks for chapter 01: losses, principal components, angles of planes, a linear probe."""
+"""Checks for chapter 01: losses, principal components, angles, a linear probe, and samples."""
 
 import math
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,7 +16,16 @@ from gen_course.common.checks import (
     require_shape,
     same,
 )
+from gen_lib.data import load
+from gen_lib.metrics import frechet_distance, nearest
 from gen_lib.models.autoencoder import PCA, reconstruction_loss
+from gen_lib.models.base import in_batches
+from gen_lib.models.judge import Judge
+from gen_lib.training.checkpoints import load_judge
+
+TO_REACH = 7.0  # course Fréchet distance of the samples of exercise 5
+NAIVE = 12.0  # exceeded by draws from N(0, I) and by untrained networks
+SAMPLES = 1_000
 
 
 @exercise
@@ -192,3 +202,48 @@ def _mistakes_of_probe(
             "h_test is centred with its own mean: use that of h_train.",
         ),
     )
+
+
+@exercise
+def check_new_garments(sampler: Callable) -> str:
+    """sampler(x, n) gives n images whose course Fréchet distance is at most TO_REACH."""
+    judge, reference = _judged()
+    x = load("fashion_mnist").train.x
+    got = sampler(x, SAMPLES)
+    require_shape(got, (SAMPLES, 1, 28, 28), "(n, 1, 28, 28)")
+    got = got.detach().float()
+    require(got.isfinite().all(), "Some pixels are NaN or infinite: did the training diverge?")
+    require(
+        got.min() < -0.5,
+        "No pixel is black: the images of x have pixels from -1 to 1, so yours should, too.",
+    )
+    require(
+        got.std(dim=0).max() > 0.1,
+        "All images are nearly alike: draw new codes, and decode them by a trained network.",
+    )
+    few = got[:: SAMPLES // 100]
+    copied = (nearest(few, x).distance < 0.1).float().mean().item()
+    require(
+        copied < 0.1,
+        f"{copied:.0%} of your images are training images: decode codes from the mixture instead.",
+    )
+    score = frechet_distance(in_batches(judge.features, got, size=100), reference)
+    found = f"Your images have the course Fréchet distance {score:.1f}; {TO_REACH:g} is asked."
+    require(
+        score < NAIVE,
+        f"{found} So far away are images from N(0, I), from one Gaussian, or from a network that "
+        "is not trained: fit a mixture to the codes of x, and look at reconstructions first.",
+    )
+    require(
+        score <= TO_REACH,
+        f"{found} If the reconstructions score no better, the autoencoder is the limit: train "
+        "longer, or take more numbers. If they do, the mixture is: take more components.",
+    )
+    return f"{SAMPLES:,} new images with the course Fréchet distance {score:.1f}."
+
+
+@cache
+def _judged() -> tuple[Judge, Tensor]:
+    """The judge, and its features of the first test images."""
+    judge, x = load_judge(), load("fashion_mnist").test[:SAMPLES].images
+    return judge, in_batches(judge.features, x, size=100)

@@ -1,4 +1,4 @@
-"""Checks for chapter 02: the sparse and the denoising loss, patches, masks, the masked loss."""
+"""Checks for chapter 02: the three losses, patches, masks, and a denoiser for three levels."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gen_course.ch01_autoencoders.checks import require_E, two_batches
+from gen_course.ch02_sparse_denoising_masked.filters import blur, median, tune
 from gen_course.common.checks import (
     exercise,
     require,
@@ -15,6 +16,8 @@ from gen_course.common.checks import (
     require_shape,
     same,
 )
+from gen_lib.data import load
+from gen_lib.metrics import mse, psnr
 from gen_lib.nets.vit import patchify
 
 
@@ -195,3 +198,47 @@ def check_masked_loss(loss: Callable) -> str:
     require(same(got, right), "Not the mean squared error over the values of the hidden patches.")
     require(got.requires_grad, "No gradient flows from your loss to y: do not detach it.")
     return "the mean squared error over the values of hidden patches, differentiable."
+
+
+LEVELS = (0.25, 0.5, 1.0)
+LEAD = 1.0  # decibels over the better filter
+
+
+@exercise
+def check_train_denoiser(train: Callable) -> str:
+    """train(x, rng) gives one network that beats tuned filters by 1 dB at three levels of noise."""
+    images = load("fashion_mnist")
+    net = train(images.train.x, torch.Generator().manual_seed(0))
+    require(callable(net), f"Return the trained network, not {type(net).__name__}.")
+    few, x = images.train.subset(500).x, images.test[:1_000].images
+    leads, copies = [], []
+    for sigma in LEVELS:
+        rng = torch.Generator().manual_seed(0)
+        tuned_on, noised = (
+            part + sigma * torch.randn(part.shape, generator=rng) for part in (few, x)
+        )
+        width, size = tune(tuned_on, few)
+        with torch.no_grad():
+            y = net(noised)
+        require_shape(y, tuple(x.shape), "(n, c, h, w)")
+        better_filter = max(psnr(blur(noised, width), x), psnr(median(noised, size), x))
+        leads.append(psnr(y, x) - better_filter)
+        copies.append(mse(y, noised) < 0.1 * sigma**2)
+    told = ", ".join(
+        f"{lead:+.1f} dB at sigma = {s:g}" for lead, s in zip(leads, LEVELS, strict=True)
+    )
+    require(
+        not all(copies),
+        "The network returns its input, noise included: is its target the clean image x?",
+    )
+    require(
+        min(leads) >= LEAD or leads[1] < LEAD,
+        f"Over the better filter: {told}. The network is good at 0.5 but not at every level: draw "
+        "another sigma for every image of a batch, from below 0.25 to above 1.",
+    )
+    require(
+        min(leads) >= LEAD,
+        f"Over the better filter: {told}. Less than {LEAD:g} dB: train for more steps, or check "
+        "that input, target and learning rate are those of the program in Build.",
+    )
+    return f"one network for three levels; over the better filter {told}."

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 from typing_extensions import override
 
+from gen_course.ch02_sparse_denoising_masked import figures
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, Canvas, png
 from gen_course.common.explorer import (
@@ -124,11 +125,11 @@ def _histogram(canvas: Canvas, counts: Int64[Tensor, "n"], mine: int) -> None:
     for number, (low, high) in enumerate(bins):
         share = ((counts >= low) & (counts <= high)).float().mean().item()
         left, top = 80 * number, 360 - round(90 * share)
-        color = plots.MODEL if low <= mine <= high else plots.CODE
+        color = figures.SPARSE if low <= mine <= high else plots.BASELINE
         canvas.box(left, top, left + 72, 362, color)
         canvas.text(f"{share:.0%}", left + 36, top - 17, FAINT, "ma")
         canvas.text(f"{low}" if low == high else f"{low}–{high}", left + 36, 366, anchor="ma")
-    canvas.text("active units; the orange bar holds the image shown", 0, 384, FAINT)
+    canvas.text("active units; the dark red bar holds the image shown", 0, 384, FAINT)
 
 
 DENOISING = "denoising"  # name of the shipped weights

@@ -1,28 +1,51 @@
 # %% [markdown]
 # # 03 · The variational autoencoder: can you know where the codes lie?
 #
-# **Question.** Chapter 01 made up codes and got smears. What has to be added to an autoencoder's loss so
-# that made-up codes give images - and how good are those images?
+# **Question.** Chapter 01 made up codes at random, decoded them, and got smears, because nobody knew where the
+# codes of real images lie. What has to be added to an autoencoder's loss so that made-up codes give images? And how
+# good are those images?
 #
 # **Afterwards you can** derive the ELBO and write it without the classic mistakes, explain why z is drawn
-# as μ + σε, train a variational autoencoder, measure it as a likelihood and as a sampler, and provoke
-# and repair posterior collapse.
+# as μ + σ ⊙ ε, train a variational autoencoder with forty lines of your own, measure it as a likelihood and as a
+# sampler, and provoke and repair posterior collapse.
+#
+# **Time.** About two and a half hours to read seriously, three minutes to run, and two hours for the exercises. A good
+# place to stop is the end of section *Train*: by then you have derived and trained a VAE. The rest measures it.
 #
 # **Know first:** chapter [01](01_autoencoders.ipynb); the normal distribution, expectations, and the
 # logarithm of a product.
 
-# %% tags=["setup"]
+# %% [markdown]
+# | Symbol | Meaning | Shape |
+# |---|---|---|
+# | $x$ | an image; from *Build* on black and white, each pixel −1 or 1 (in the toy: a point of the plane) | (n, 1, 28, 28), toy: (2,) |
+# | $z$ | the code of an image | (n, K), toy: one number |
+# | $K$ | number of units of the code: 16, in the maps 2 | one number |
+# | $p(z)$ | the prior $\mathcal{N}(0, I)$ | density over codes |
+# | $p_\theta(x \mid z)$ | the decoder's distribution of images; $\theta$ are the decoder's weights | probability of an image |
+# | $q_\phi(z \mid x)$ | the encoder's distribution of codes; $\phi$ are the encoder's weights | density over codes |
+# | $p_\theta(z \mid x)$ | the true posterior, which q approximates | density over codes |
+# | $\mu, \sigma$ | mean and standard deviation of q (in the toy: $m$ and $s$) | (n, K) each |
+# | $\epsilon$ | noise from $\mathcal{N}(0, I)$. In chapter 06 it is the noise that is added to images | (n, K) |
+# | $\sigma_x$ | standard deviation of a pixel in a Gaussian likelihood | one number |
+# | $\beta$ | weight of the KL in the loss. In chapter 06 $\beta_t$ is an amount of noise | one number |
+# | $S$ | codes drawn for one image in the importance-weighted bound | one number |
+# | distortion | $-\mathbb{E}_q \log p_\theta(x \mid z)$ | nats per image |
+# | rate | $\mathrm{KL}(q_\phi(z \mid x) \Vert p(z))$ | nats per image |
+#
+# A **nat** is the unit of information that belongs to the natural logarithm; $\log 2 \approx 0.69$ nats are one bit.
+
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: imports, data and shipped models.
 import math
 
-import matplotlib.pyplot as plt
 import torch
-from matplotlib.patches import Ellipse
 from sklearn.mixture import GaussianMixture
 from torch import nn
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
-from gen_course.ch03_vae import toy
+from gen_course.ch03_vae import figures, toy
 from gen_course.ch03_vae.explorers import (
     BetaExplorer,
     BoundExplorer,
@@ -32,6 +55,7 @@ from gen_course.ch03_vae.explorers import (
 )
 from gen_course.common import plots, timing
 from gen_course.common.quiz import Quiz
+from gen_course.common.tables import Claims, Table
 from gen_lib.data import load
 from gen_lib.metrics import mse, nearest
 from gen_lib.metrics.sample_quality import SampleQuality
@@ -43,6 +67,7 @@ from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_judge, load_pretrained, pretrained_folder, read_card
 
 plots.use_style()
+claims = Claims()
 images = load("fashion_mnist")
 train, test = images.train, images.test
 x = test.x  # (10000, 1, 28, 28) in [-1, 1]
@@ -64,44 +89,33 @@ print(timing.stated("03_vae"))
 # - Its loss forces a **predefined distribution** (사전 정의된 분포) on the codes: the **prior**
 #   $p(z) = \mathcal{N}(0, I)$. After training you draw z from the prior and decode it.
 #
-# Here are both, with the same networks and a code of two numbers.
+# Here are both, with the same networks and a code of two numbers. The circles mark one and two standard deviations of
+# the prior. On the same axes the VAE's codes fill a small square; the third map enlarges it.
 
 # %% jupyter={"source_hidden": true}
+# Plot: the codes of 120 test images, as points and as distributions.
 few = torch.cat([(test.labels == k).nonzero()[:12, 0] for k in range(10)])
 with torch.no_grad():
     q_few = flat_vae.posterior(binarise(x[few], seeded(0)))
     z_few = flat_ae.encode(x[few])
-figure, axes = plt.subplots(1, 2, figsize=(8.4, 4.2))
-for k, color in enumerate(plots.CLASSES):
-    mine = test.labels[few] == k
-    axes[0].scatter(*z_few[mine].T, 14, color=color, marker=plots.MARKERS[k])
-    for mu, log_var in zip(q_few.mu[mine], q_few.log_var[mine], strict=True):
-        size = 4 * (0.5 * log_var).exp()  # two standard deviations each way
-        axes[1].add_patch(Ellipse(mu.tolist(), *size.tolist(), color=color, alpha=0.4))
-for radius in (1, 2):
-    axes[1].add_patch(plt.Circle((0, 0), radius, fill=False, color=plots.BASELINE, zorder=3))
-    axes[1].annotate(
-        f"{radius}σ",
-        (0, radius),
-        color=plots.BASELINE,
-        ha="center",
-        va="center",
-        bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"},
-        zorder=4,
-    )
-plots.square(axes[1], 4.0)
-axes[0].set_title("Autoencoder: a point, anywhere")
-axes[1].set_title("VAE: distributions, near the prior (circles)")
-for ax in axes:
-    ax.set(xlabel="z₁", ylabel="z₂")
 far = z_few.abs().max().item()
 plots.show(
-    figure,
-    f"Left: codes of 120 test images as points, up to {far:.0f} from zero, coloured by class. Right: the "
-    "same images under a VAE, each an ellipse of two standard deviations, nearly all within three "
-    "standard deviations of the prior; circles mark one and two.",
+    figures.point_or_distribution(z_few, q_few, test.labels[few]),
+    f"Left: codes of 120 test images as points, up to {far:.0f} from zero, coloured by class. Middle: the same images "
+    "under a VAE on the same axes, all close to the circles of one and two standard deviations. Right: the middle "
+    "enlarged four times; each image is an ellipse of two standard deviations, nearly all within three standard "
+    "deviations of the prior.",
 )
+
+# %% jupyter={"source_hidden": true}
+# Proof: the autoencoder's codes lie farther out; one image is always encoded to the same point.
 assert z_few.norm(dim=1).mean() > q_few.mu.norm(dim=1).mean()
+with torch.no_grad():
+    torch.testing.assert_close(flat_ae.encode(x[few]), z_few)
+claims.add(
+    "A basic autoencoder encodes an image as a fixed vector",
+    f"encoded again, an image gets the same point; the points lie up to {far:.0f} from zero",
+)
 
 # %% [markdown]
 # ### A model small enough to compute
@@ -135,6 +149,7 @@ def log_likelihood(x, z):  # log p(x|z) for each z: (n,)
     return Normal(decode(z), 0.4).log_prob(x).sum(dim=-1)
 
 
+# %%
 point = torch.tensor([1.1, 1.3], dtype=torch.float64)
 log_joint = log_likelihood(point, grid) + prior.log_prob(grid)
 log_p = torch.logsumexp(log_joint, dim=0) + step.log()  # log p(x)
@@ -152,33 +167,51 @@ posterior = (log_joint - log_p).exp()  # the density p(z|x) on the grid
 # - The **distortion** is large if codes drawn from q do not decode to x.
 # - The **rate** is the Kullback-Leibler divergence of q from the prior. It is large if q is narrow, or far from 0.
 #
-# Three guesses for the same x. ELBO and gap are computed separately; their sum is $\log p(x)$ every time.
+# The **gap** between $\log p(x)$ and the ELBO is $\mathrm{KL}(q(z|x)\, \Vert\, p(z|x))$: how far the guess is from the
+# true posterior. Three guesses for the same x follow. ELBO and gap are computed separately; their sum is $\log p(x)$
+# every time.
 
 # %%
+three = {"good": (0.6, 0.15), "too wide": (0.6, 0.6), "beside": (0.2, 0.15)}  # m and s
 rows = {}
-for name, (m, s) in {"good": (0.6, 0.15), "too wide": (0.6, 0.6), "beside": (0.2, 0.15)}.items():
+for name, (m, s) in three.items():
     q = Normal(torch.tensor(m, dtype=torch.float64), s)
     weight = q.log_prob(grid).exp() * step  # of each z under q
     distortion = -(weight * log_likelihood(point, grid)).sum()
     rate = kl_divergence(q, prior)
     gap = (weight * (q.log_prob(grid) - posterior.log().clamp(min=-700))).sum()  # KL(q || p(z|x))
-    rows[name] = distortion, rate, -distortion - rate, gap
+    elbo = -distortion - rate
+    rows[name] = distortion, rate, elbo, gap, elbo + gap
+names = ["distortion", "rate", "ELBO", "gap", "ELBO + gap"]
+Table({name: [f"{value:.2f}" for value in row] for name, row in rows.items()}, names, "q")
 
 # %% jupyter={"source_hidden": true}
-# The three guesses as a table, and the proof that ELBO + gap = log p(x).
-print(f"{'q':>9} {'distortion':>11} {'rate':>6} {'ELBO':>7} {'gap':>6} {'ELBO + gap':>11}")
-for name, (distortion, rate, elbo, gap) in rows.items():
-    print(f"{name:>9} {distortion:11.2f} {rate:6.2f} {elbo:7.2f} {gap:6.2f} {elbo + gap:11.2f}")
-    torch.testing.assert_close(elbo + gap, log_p, rtol=0, atol=1e-6)
+# Plot: the three guesses beside the true posterior, and the two parts of the ELBO of each.
+plots.show(
+    figures.guesses(point, three),
+    "Left: over z, the wide prior, the narrow true posterior around 0.57, and three normal guesses: one nearly on "
+    "the posterior, one four times as wide, one beside it. Right: two stacked bars of equal length for each guess, "
+    "distortion and rate, and −log p(x) and gap; the part −log p(x) is 2.09 for all, and only the good guess has "
+    "nearly no gap.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Proof: ELBO + gap = log p(x) for every guess, and the widget computes the same.
+for _, _, _, gap, total in rows.values():
+    torch.testing.assert_close(total, log_p, rtol=0, atol=1e-6)
     assert gap > 0
-print(f"log p(x) = {log_p:.2f}")
 found = toy.bound(point, 0.6, 0.15)
 assert abs(found.elbo - rows["good"][2]) < 1e-6 > abs(found.gap - rows["good"][3])
 assert abs(toy.evidence(point).log_p - log_p) < 1e-9
+claims.add(
+    "ELBO + gap = log p(x), so the ELBO is a lower bound",
+    f"in the toy {rows['too wide'][2]:.2f} + {rows['too wide'][3]:.2f} = {log_p:.2f} nats, and so for "
+    "every guess",
+)
 
 # %% [markdown]
-# The **gap** is $\mathrm{KL}(q(z|x)\, \Vert\, p(z|x))$: how far the guess is from the true posterior. So a better
-# guess gives a tighter bound, and only a perfect guess gives $\log p(x)$ itself. Move q and see:
+# A better guess gives a tighter bound, and only a perfect guess gives $\log p(x)$ itself. Note the guess "too wide":
+# its rate is the lowest of the three, and its ELBO is the worst. Move q and see:
 #
 # 1. Find the m and s with the smallest gap for the x near the circle. Is the gap 0 there?
 # 2. Take the x where the ends of the circle meet. Why can no normal q close the gap?
@@ -241,8 +274,9 @@ BoundExplorer()
 #
 # $$\mathrm{KL} = \frac{1}{2} \sum_{k=1}^{K} \left(\mu_k^2 + \sigma_k^2 - \log \sigma_k^2 - 1\right).$$
 #
-# Teaching code often gets this wrong, so never believe it before it has been compared: with PyTorch's, and
-# with a million draws.
+# It is 0 for μ = 0 and σ = 1, and grows if the mean leaves 0 or the width leaves 1. This line is often written
+# wrongly in teaching code, so compare it before you trust it: with PyTorch's, and with the mean of
+# $\log q(z) - \log p(z)$ over a million draws.
 
 # %%
 mu, sigma = torch.tensor([0.5, -1.0, 0.0]), torch.tensor([0.3, 1.5, 1.0])
@@ -252,12 +286,20 @@ torch.testing.assert_close(closed, kl_divergence(q, p))
 z = mu + sigma * torch.randn(1_000_000, 3, generator=seeded(0))  # (draws, 3)
 log_ratio = q.log_prob(z) - p.log_prob(z)
 error = log_ratio.std(dim=0) / math.sqrt(len(z))
+by_draws = [f"{mean:.4f} ± {e:.4f}" for mean, e in zip(log_ratio.mean(dim=0), error, strict=True)]
+rows = {
+    f"μ = {m:g}, σ = {s:.1f}": [f"{kl:.4f}", drawn]
+    for m, s, kl, drawn in zip(mu, sigma, closed, by_draws, strict=True)
+}
+Table(rows, ["KL in closed form", "mean of a million draws"], "q")
+
+# %% jupyter={"source_hidden": true}
+# Proof: the draws agree with the closed form.
 assert ((log_ratio.mean(dim=0) - closed).abs() <= 5 * error + 1e-6).all()
-for k in range(3):
-    print(
-        f"mu {mu[k]:4.1f}, sigma {sigma[k]:.1f}: KL {closed[k]:.4f}, "
-        f"a million draws say {log_ratio[:, k].mean():.4f} ± {error[k]:.4f}"
-    )
+claims.add(
+    "The encoder gives a mean μ and a standard deviation σ",
+    f"from them the KL follows in closed form: {closed[0]:.4f} nats where a million draws give {by_draws[0]}",
+)
 
 # %% [markdown]
 # ### Why z = μ + σ ⊙ ε
@@ -268,21 +310,34 @@ for k in range(3):
 # $$z = \mu + \sigma \odot \epsilon, \qquad \epsilon \sim \mathcal{N}(0, I),$$
 #
 # draws from the same distribution as `normal(mu, sigma)`, and yet makes z a differentiable function of μ
-# and σ. Is that needed? There is another unbiased estimate of a gradient of an expectation, which needs
+# and σ: $\partial z / \partial \mu = 1$ and $\partial z / \partial \sigma = \epsilon$. This is called
+# *reparameterisation*. The picture shows one training step with and without it.
+
+# %% jupyter={"source_hidden": true}
+# Plot: one training step as a graph, without and with reparameterisation.
+plots.show(
+    figures.graph(),
+    "Two graphs of one training step: x, encoder, μ and σ, z, decoder, distortion, loss; the KL is computed from μ "
+    "and σ directly. Above, z is drawn from N(μ, σ²): the gradient runs back from the loss to z and is stopped there; "
+    "only the KL's gradient reaches μ and σ. Below, ε is drawn on its own and z = μ + σ ⊙ ε: the gradient passes "
+    "through z to μ, σ and the encoder.",
+)
+
+# %% [markdown]
+# Without reparameterisation the encoder would learn from the KL alone, and the KL asks it to forget the image.
+#
+# Is there no other way? There is another unbiased estimate of the gradient of an expectation. It needs
 # no derivative of f at all, the **score-function** estimator:
 #
 # $$\nabla_\mu \mathbb{E}_q f(z) = \mathbb{E}_q \left[f(z)\, \nabla_\mu \log q(z)\right]
 # = \mathbb{E}_\epsilon \left[f(\mu + \sigma \epsilon)\, \epsilon / \sigma\right].$$
 #
-# Take $f(z) = \lVert z - a \rVert^2$, whose exact gradient is $2 (\mu - a)$, and compare.
-# **Predict:** with 64 units, how many draws does the score-function estimator need to be as exact as one
-# reparameterised draw?
+# Take $f(z) = \lVert z - a \rVert^2$, whose exact gradient is $2 (\mu - a)$, and compare how noisy the two are. A third
+# estimate subtracts the mean of f first (a *baseline*), which leaves the score function unbiased.
+
 
 # %%
-units = (1, 4, 16, 64)
-variance = {"reparameterised": [], "score function": [], "score, minus E f": []}
-draws = 20_000
-for K in units:
+def variances(K, draws=20_000):
     eps = torch.randn(draws, K, generator=seeded(K))
     z = 0.5 + 0.5 * eps  # (draws, K), mu = sigma = 0.5, a = 0
     f = z.square().sum(dim=1)  # (draws,)
@@ -291,153 +346,231 @@ for K in units:
         "score function": f[:, None] * eps / 0.5,
         "score, minus E f": (f - 0.5 * K)[:, None] * eps / 0.5,  # E f = K (mu^2 + sigma^2)
     }
-    for name, each in estimates.items():
-        first = each[:, 0]  # the gradient for the first unit; exact: 1
+    for first in (each[:, 0] for each in estimates.values()):  # for the first unit; exact: 1
         assert abs(first.mean() - 1) < 5 * first.std() / math.sqrt(draws)
-        variance[name].append(first.var().item())
+    return [each[:, 0].var().item() for each in estimates.values()]
 
-figure, ax = plt.subplots(figsize=(6.4, 2.9))
-colors = (plots.CODE, plots.MODEL, plots.GENERATOR)
-for (name, values), color in zip(variance.items(), colors, strict=True):
-    ax.loglog(units, values, "o-", color=color)
-    ax.annotate(f"  {name}", (units[-1], values[-1]), color=color, va="center")
-ratio = variance["score function"][-1] / variance["reparameterised"][-1]
-ax.set_xticks(units, units)
-ax.set_xticks([], minor=True)
-ax.set(xlabel="units of the code", ylabel="variance of the gradient", xlim=(0.9, 500))
-ax.set_title(f"All are unbiased; at 64 units one is {ratio:,.0f} times as noisy as another")
+
+# %% [markdown]
+# **Predict:** with 64 units, how many draws does the score-function estimator need to be as exact as one
+# reparameterised draw: about 8, about 64, or thousands?
+#
+# <details><summary>Answer</summary>
+#
+# Thousands: more than 4,000. The mean over n draws has 1/n of the variance, so the ratio of the variances is the
+# number of draws. The score function multiplies ε by the whole of f, and most of f is its mean, which says nothing about
+# a direction. A baseline removes the mean; left over are the other units' contributions to f, which still grow with
+# their number (about 100 draws). The reparameterised estimate uses the derivative of f, in which each unit
+# depends on itself alone, so its variance does not grow.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: variance against the number of units, and the proof of the ratios.
+units = (1, 4, 16, 64)
+names = ("reparameterised", "score function", "score, minus E f")
+variance = dict(zip(names, zip(*map(variances, units), strict=True), strict=True))
 plots.show(
-    figure,
+    figures.gradient_noise(units, variance),
     "Variance of one gradient estimate against the number of units, both axes logarithmic: flat at "
     f"{variance['reparameterised'][0]:.2g} for the reparameterised one; for the score function it rises "
     f"from {variance['score function'][0]:.2g} to {variance['score function'][-1]:.3g}, less the mean of f "
     f"from {variance['score, minus E f'][0]:.2g} to {variance['score, minus E f'][-1]:.3g}.",
 )
-for name, values in variance.items():
-    print(f"{name:>16}: variance {values[2]:.3g} with 16 units, {values[3]:.4g} with 64")
+ratio = variance["score function"][-1] / variance["reparameterised"][-1]
 assert ratio > 1_000
 assert variance["score function"][3] > 10 * variance["score, minus E f"][3]
 assert variance["score function"][2] > 100 * variance["reparameterised"][2]
-
-# %% [markdown]
-# Most of the noise of the score function is the mean of f, which multiplies ε although it says nothing about a
-# direction; subtracting it (a *baseline*) leaves the estimate unbiased and removes most of the noise. What is
-# left are the other units' contributions to f, and it still grows with their number. The reparameterised
-# estimate uses f's derivative and hears only its own unit. The mean over n draws has 1/n of the variance, so
-# the ratio is the number of draws you would need.
+claims.add(
+    "Sampling as z = μ + σ ⊙ ε lets the gradient pass",
+    f"unbiased; with 64 units a variance of {variance['reparameterised'][3]:.2g} where the score function has "
+    f"{variance['score function'][3]:,.0f}",
+)
 
 # %% [markdown]
 # ## Build
 #
-# The data are **black and white**: a pixel of grey level x becomes white with probability (x + 1) / 2,
-# drawn anew each time the image is seen (*dynamic binarisation*). So a Bernoulli distribution for each pixel,
-# independent given z, fits what a pixel can be. The whole method:
-
+# **The data are made black and white.** A pixel of grey level x becomes white with probability (x + 1) / 2, drawn
+# anew each time the image is seen (*dynamic binarisation*). So p(x|z) can be the simplest distribution there is: the
+# decoder gives each pixel its probability of being white, and the pixels are independent given z (a *Bernoulli*
+# distribution for each).
 
 # %%
-class VAE(nn.Module):
-    def __init__(self, k=16, width=16, hidden=64):
-        super().__init__()
-        self.encoder = conv_encoder((1, 28, 28), 2 * k, width, hidden)
-        self.decoder = conv_decoder((1, 28, 28), k, width, hidden)
+garments = x[ten]  # (10, 1, 28, 28), grey
+once, again = binarise(garments, seeded(0)), binarise(garments, seeded(1))
+many = torch.stack([binarise(garments, seeded(k)) for k in range(200)]).mean(dim=0)
 
-    def loss(self, x, rng):  # x: (N, 1, 28, 28), each -1 or 1
-        mu, log_var = self.encoder(x).chunk(2, dim=1)  # (N, 16) each
-        std = torch.exp(log_var / 2)
-        z = mu + std * torch.randn(mu.shape, generator=rng)  # (N, 16)
-        logits = self.decoder(z)  # (N, 1, 28, 28): log p(white) - log p(black)
-        log_p = F.logsigmoid(x * logits).flatten(1).sum(dim=1)  # (N,): sum over pixels
-        kl = 0.5 * (mu**2 + std**2 - log_var - 1).sum(dim=1)  # (N,): sum over units
-        return (kl - log_p).mean()  # mean over the batch
-
+# %% jupyter={"source_hidden": true}
+# Plot: ten garments, binarised twice, and the mean of 200 binarisations.
+shown = {"grey": garments, "binarised": once, "once more": again, "mean of 200": many}
+plots.show(
+    plots.image_rows(shown, "What the model sees: black and white, drawn anew each time"),
+    "Four rows of ten garments: grey; black and white with grey areas turned into random dots; the same with other "
+    "dots; and the mean of 200 such draws, which looks like the grey image again.",
+)
 
 # %% [markdown]
-# The library's `BernoulliVAE` is the same. From the same seeds the losses and all gradients agree, and the
-# likelihood is PyTorch's:
+# **One pass through the loss, with the shapes.** The decoder's output for a pixel is a *logit*
+# $a = \log p(\text{white}) - \log p(\text{black})$. So $p(\text{white}) = \mathrm{sigmoid}(a)$ and
+# $p(\text{black}) = \mathrm{sigmoid}(-a)$, and with x = 1 for white and −1 for black both are
+# $\log p = \log \mathrm{sigmoid}(x a)$.
 
 # %%
 torch.manual_seed(0)
-mine = VAE()
+encoder = conv_encoder((1, 28, 28), 2 * 16, width=16, hidden=64)  # gives 32 numbers
+decoder = conv_decoder((1, 28, 28), 16, width=16, hidden=64)  # gives 784 logits
+rng = seeded(1)
+batch = train.batch(0, 128)
+seen = binarise(batch.images, rng)  # (128, 1, 28, 28), each -1 or 1
+mu, log_var = encoder(seen).chunk(2, dim=1)  # (128, 16) each
+std = torch.exp(log_var / 2)
+z = mu + std * torch.randn(mu.shape, generator=rng)  # (128, 16)
+logits = decoder(z)  # (128, 1, 28, 28)
+log_p = F.logsigmoid(seen * logits).flatten(1).sum(dim=1)  # (128,): sum over pixels
+kl = 0.5 * (mu**2 + std**2 - log_var - 1).sum(dim=1)  # (128,): sum over units
+loss = (kl - log_p).mean()  # mean over the batch
+
+# %% jupyter={"source_hidden": true}
+# Proof: the library's BernoulliVAE has the same loss and gradients, and its likelihood is PyTorch's.
 torch.manual_seed(0)
 theirs = BernoulliVAE(width=16, hidden=64, warm_up=0)
-batch = train.batch(0, 128)
-rng = seeded(1)
-loss = mine.loss(binarise(batch.images, rng), rng)
 library_loss = theirs.loss(batch, seeded(1), progress=0.0).value
 loss.backward(), library_loss.backward()
 torch.testing.assert_close(loss, library_loss)
-for a, b in zip(mine.parameters(), theirs.parameters(), strict=True):
+mine = [*encoder.parameters(), *decoder.parameters()]
+for a, b in zip(mine, theirs.parameters(), strict=True):
     torch.testing.assert_close(a.grad, b.grad)
 x_bw, z = binarise(x[:8], seeded(0)), torch.randn(8, 16, generator=seeded(0))
 with torch.no_grad():
     by_torch = Bernoulli(logits=theirs.decoder(z)).log_prob((x_bw + 1) / 2).flatten(1).sum(dim=1)
     torch.testing.assert_close(theirs.log_likelihood(x_bw, z), by_torch)
-print(f"Same loss ({loss.item():.1f} nats per image) and same gradients.")
+claims.add(
+    "The decoder is stochastic: p(x|z)",
+    "a Bernoulli for each pixel, equal to PyTorch's; before training the whole loss is "
+    f"{loss.item():.1f} nats by hand and in the library",
+)
 
 # %% [markdown]
-# **Sums and means.** The bound is about a whole image: log p(x|z) is a *sum* over its pixels, the KL a
-# *sum* over units. Only the batch is averaged. Averaging the first over 784 pixels looks harmless, for an
-# autoencoder it is (chapter 01), but here a second term stands beside it:
+# **Sums and means, and β.** The ELBO is about a whole image: log p(x|z) is a *sum* over its pixels, the KL a
+# *sum* over units. Only the batch is averaged. For an autoencoder it is harmless to average over 784 pixels
+# instead (chapter 01): the loss is divided by a constant. Here only one of two terms would be divided, so their balance
+# changes. The balance is called **β**, the weight of the KL (Higgins et al. 2017, *β-VAE*):
 #
-# | You write | You minimise |
-# |---|---|
-# | sum over pixels + sum over units | the negative ELBO |
-# | **mean** over pixels + sum over units | distortion + **784** · KL, divided by 784 |
-# | mean over pixels + mean over 16 units | distortion + 49 · KL, divided by 784 |
-# | sum over pixels + mean over 16 units | distortion + KL / 16 |
+# $$\text{loss} = \text{distortion} + \beta \cdot \text{rate}$$
 #
-# **Predict:** what does a model do whose codes cost 784 times what they should? Section *Break it* trains
-# one.
+# β = 1 is the negative ELBO. Each other way of averaging is another β:
+#
+# | You write | You minimise | β |
+# |---|---|---|
+# | sum over pixels + sum over units | the negative ELBO | 1 |
+# | **mean** over pixels + sum over units | (distortion + **784** · rate) / 784 | 784 |
+# | mean over pixels + mean over 16 units | (distortion + 49 · rate) / 784 | 49 |
+# | sum over pixels + mean over 16 units | distortion + rate / 16 | 1/16 |
+#
+# Section *Break it* trains the second one.
 
 # %% [markdown]
 # ## Train
 #
-# Half a minute, live, with a small network and no warm-up of the KL.
+# The whole method in one program, in plain PyTorch: data, networks, loss, loop, and garments made from codes that were
+# drawn from the prior. It runs for about half a minute.
+
+# %% tags=["program"]
+torch.manual_seed(0)
+k, batch_size, steps = 16, 128, 2_000
+grey = load("fashion_mnist").train.x  # (60000, 1, 28, 28) in [-1, 1]
+encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 2 * k))
+decoder = nn.Sequential(
+    nn.Linear(k, 400), nn.ReLU(), nn.Linear(400, 784), nn.Unflatten(1, (1, 28, 28))
+)
+optimiser = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=1e-3)
+
+
+def black_and_white(grey):
+    return torch.where(torch.rand_like(grey) < (grey + 1) / 2, 1.0, -1.0)
+
+
+def distortion_and_rate(seen):  # seen: (n, 1, 28, 28), each -1 or 1
+    mu, log_var = encoder(seen).chunk(2, dim=1)  # (n, k) each
+    std = torch.exp(log_var / 2)
+    z = mu + std * torch.randn_like(mu)  # (n, k), reparameterised
+    log_p = F.logsigmoid(seen * decoder(z)).flatten(1).sum(dim=1)  # sum over pixels
+    kl = 0.5 * (mu**2 + std**2 - log_var - 1).sum(dim=1)  # sum over units
+    return -log_p, kl  # (n,) each
+
+
+history = []
+for _ in range(steps):
+    drawn = grey[torch.randint(len(grey), (batch_size,))]
+    distortion, rate = distortion_and_rate(black_and_white(drawn))
+    loss = (distortion + rate).mean()
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    history.append((loss.item(), rate.mean().item()))
+
+with torch.no_grad():
+    made = torch.tanh(decoder(torch.randn(20, k)) / 2)  # 2 p(white) - 1, the mean of p(x|z)
+figure = plots.image_rows({"z ~ N(0, I), decoded": made[:10], "ten more": made[10:]})
+plots.show(figure, "Twenty draws from the prior, decoded: blurred garments, and some mixtures.")
+
+# %% jupyter={"source_hidden": true}
+# Proof: with the program's networks, the library's BernoulliVAE has the same two terms.
+live = BernoulliVAE(warm_up=0)
+live.encoder, live.decoder = encoder, decoder
+x_bw = binarise(x[:500], seeded(0))
+with torch.no_grad():
+    torch.manual_seed(0)
+    distortion, rate = distortion_and_rate(x_bw)
+    torch.manual_seed(0)
+    terms = live.elbo(x_bw)
+torch.testing.assert_close(-distortion, terms.log_likelihood)
+torch.testing.assert_close(rate, terms.kl.sum(dim=1))
+
+# %% [markdown]
+# Most of these pictures can be named, some are mixtures of two garments. Half a minute and two small layers are not much;
+# the shipped VAE in *Look* does better.
+#
+# What do the nats mean? Two numbers are a ceiling and a floor.
+#
+# - **Ceiling: a model without a code.** It makes each pixel white as often as in the training set.
+# - **Floor: the coin flips.** If you knew the grey image exactly, you still could not tell how the coins of the
+#   binarisation fall. Their entropy is a floor for every model.
 
 # %%
-torch.manual_seed(0)
-live = BernoulliVAE(width=16, hidden=64, warm_up=0)
-history = fit(live, train, minutes=0.5)
-
 p_white = (x + 1) / 2
 coin_flips = Bernoulli(p_white).entropy().flatten(1).sum(dim=1).mean().item()
 mean_image = ((train.x + 1) / 2).mean(dim=0).clamp(1e-4, 1 - 1e-4)
 blind = F.binary_cross_entropy(mean_image.expand_as(x), p_white, reduction="sum").item() / len(x)
-
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
-for ax, name, color in ((axes[0], "neg_elbo", plots.MODEL), (axes[1], "kl", plots.CODE)):
-    curve = plots.smooth(history.terms[name], 30)
-    ax.plot(range(30, 30 + len(curve)), curve, color=color)
-    ax.set_xlabel("steps")
-for value, name in (
-    (coin_flips, "coin flips: no model gets below"),
-    (blind, "mean image, no code"),
-):
-    axes[0].axhline(value, color=plots.BASELINE, linestyle="--")
-    axes[0].annotate(name, (history.steps, value), (0, 3), textcoords="offset points", ha="right")
-axes[0].set(ylabel="negative ELBO in nats", ylim=(170, 420), title="The bound falls ...")
-axes[1].set(ylabel="KL in nats", title="... while the code is put to use")
-plots.show(
-    figure,
-    "Left: the negative ELBO of training batches falls from above the mean image's "
-    f"{blind:.0f} nats towards {history.terms['neg_elbo'][-1]:.0f}, far above the floor of {coin_flips:.0f}. "
-    "Right: the KL rises within the first hundreds of steps and settles.",
+Table(
+    {"mean image, no code": [f"{blind:.1f}"], "coin flips": [f"{coin_flips:.1f}"]},
+    ["nats per test image"],
 )
-print(f"floor (coin flips) {coin_flips:.1f}, mean image {blind:.1f} nats per test image")
+
+# %% jupyter={"source_hidden": true}
+# Plot: the negative ELBO and the KL of the program during training.
+losses, rates = zip(*history, strict=True)
+plots.show(
+    figures.training(losses, rates, coin_flips, blind),
+    f"Left: the negative ELBO of training batches falls from above the mean image's {blind:.0f} nats towards "
+    f"{losses[-1]:.0f}, far above the floor of {coin_flips:.0f}. Right: the KL jumps to about 16 nats "
+    "within the first hundred steps, then rises slowly.",
+)
+assert coin_flips < sum(losses[-100:]) / 100 < blind
 
 # %% [markdown]
-# Two lines give the number a meaning. The upper one is a model without a code: each pixel white as often
-# as in the training set. The lower one is the entropy of the binarisation itself: even who knew the grey
-# image exactly could not tell how the coins fell. So most of the nats below are coin flips, and the
-# models compete for what is left.
+# So most of the nats are coin flips that no model can save. Models differ only in what lies above the floor.
 #
-# Longer training comes as shipped weights:
+# Longer training comes as shipped weights. These are the commands that made them. The library's own defaults are a
+# hidden layer of 512 and a *warm-up*, in which β rises from 0 to 1 during the first fifth of the training; where a
+# command says `hidden=64` or `warm_up=0`, it differs from them, and so do the small models that this chapter trains
+# with the library.
 
 # %%
 cards = {}
 for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
     cards[name] = read_card(pretrained_folder() / f"{name}.safetensors")
-    print(cards[name]["command"])
+Table({name: [card["command"]] for name, card in cards.items()}, ["command"], "weights")
 
 # %% [markdown]
 # ### A Gaussian likelihood, and what "just use the MSE" assumes
@@ -447,46 +580,59 @@ for name in ("vae", "vae-2d", "conv-ae", "conv-ae-2d"):
 #
 # $$-\log p_\theta(x|z) = \frac{1}{2 \sigma_x^2} \lVert x - y(z) \rVert^2 + D \log \sigma_x + \frac{D}{2} \log 2\pi .$$
 #
-# A loss "MSE + KL" has silently chosen $\sigma_x$. The σ-VAE (Rybkin et al. 2020,
-# [2006.13202](https://arxiv.org/abs/2006.13202)) learns it with the weights.
+# A loss "squared error + KL" has silently chosen $\sigma_x$: a squared error without a factor means
+# $1 / (2 \sigma_x^2) = 1$. The σ-VAE (Rybkin et al. 2020, [2006.13202](https://arxiv.org/abs/2006.13202)) learns
+# $\sigma_x$ with the weights. How far from the learnt one are the silent choices, and what β do they amount to?
 
 # %%
 torch.manual_seed(0)
 gaussian = GaussianVAE(width=8, hidden=64, warm_up=0)
 fit(gaussian, train, steps=800)
 learnt = gaussian.log_sigma_x.exp().item()
-D = x[0].numel()
-silent = {
-    "learnt": learnt,
-    "squared error, summed over pixels: σ² = 1/2": 0.5**0.5,
-    "squared error, mean over pixels: σ² = 784/2": (D / 2) ** 0.5,
-}
 with torch.no_grad():
     drawn = gaussian.posterior(x[:2_000]).draw(seeded(0))
     rms = math.sqrt(mse(gaussian.decode(drawn), x[:2_000]))
-for name, value in silent.items():
-    print(f"{name:>44}: σ_x = {value:7.3f}")
-print(f"root mean squared error from codes drawn from q(z|x): {rms:.3f}")
-for name, value in [*silent.items()][1:]:
-    print(f"{name:>44}: as much as a beta of {(value / learnt) ** 2:,.0f}")
+
+# %%
+D = x[0].numel()  # 784
+silent = {
+    "learnt": learnt,
+    "squared error, sum over pixels": 0.5**0.5,
+    "squared error, mean over pixels": (D / 2) ** 0.5,
+}
+rows = {
+    name: [f"{sigma_x:.3f}", f"{sigma_x**2:.3g}", f"{(sigma_x / learnt) ** 2:,.0f}"]
+    for name, sigma_x in silent.items()
+}
+Table(rows, ["σ_x", "σ_x²", "as β"], "loss")
+
+# %% jupyter={"source_hidden": true}
+# Proof: the learnt sigma_x is about the error of decoded draws, and far below the silent choices.
 assert abs(learnt / rms - 1) < 0.15
-assert learnt < 0.5 * silent["squared error, summed over pixels: σ² = 1/2"]
+assert learnt < 0.5 * silent["squared error, sum over pixels"]
+claims.add(
+    "The decoder reconstructs the image from the drawn z",
+    f"root mean squared error {rms:.3f} from drawn codes, in a range of -1 to 1",
+)
 
 # %% [markdown]
-# The learnt $\sigma_x$ is about the error of images decoded from drawn codes, as it must be at the optimum. The
-# summed squared error takes every pixel for far noisier than it is, the mean for noise many times the range
-# [-1, 1]. A larger $\sigma_x$ divides the distortion, which is to multiply the rate: the β that it amounts to is
-# printed above, and what such a β does is measured below.
+# The learnt $\sigma_x$ is about the root mean squared error of images decoded from drawn codes, as it must be at the
+# optimum. Both silent choices take the pixels for far noisier. A larger $\sigma_x$ divides the distortion, and this is
+# the same as multiplying the rate: the last column is that β.
+#
+# **Why not 784?** The mean over pixels costs the factor 784, here as in the table of *Build*. For a squared error
+# another factor comes on top, that of the row above: even its *sum* over pixels has the wrong $\sigma_x$. The last row is
+# the product of the two.
 
 # %% [markdown]
 # ## Look
 #
-# The two with a code of 2 numbers have the same networks and were trained for the same steps. The two shipped
-# ones with 16 share the convolutions, but the VAE has a dense layer more on either side of the code, was trained
-# for longer, with weight decay, on another likelihood, and its encoder sees *binarised* images: what differs
-# below differs between two whole recipes, not by the KL alone.
+# Now the shipped models with 16 units. The autoencoder and the VAE share the convolutions, but the VAE has one more
+# dense layer on either side of the code, was trained for longer, with weight decay, on another likelihood, and its
+# encoder sees *binarised* images. So what differs below differs between two whole recipes, not by the KL alone.
 
-# %%
+# %% jupyter={"source_hidden": true}
+# Plot: reconstructions and decoded draws from N(0, I), of the autoencoder and the VAE.
 with torch.no_grad():
     z_prior = torch.randn(10, 16, generator=seeded(0))
     rows = {
@@ -503,29 +649,89 @@ plots.show(
     "latter smoother; images decoded from a standard normal by the autoencoder, shapeless, and by the VAE, "
     "blurred but mostly recognisable garments.",
 )
-errors = {
-    name: mse(in_batches(model.reconstruct, x), x) for name, model in (("AE", ae), ("VAE", vae))
-}
-print("MSE of reconstructions:", {name: round(value, 4) for name, value in errors.items()})
-assert errors["AE"] < errors["VAE"]
-
-# %% [markdown]
-# And the plane of two numbers: the same grid of z from -2.5 to 2.5, decoded.
 
 # %%
-ticks = torch.linspace(-2.5, 2.5, 14)
-grid = torch.stack(torch.meshgrid(ticks, ticks.flip(0), indexing="xy"), dim=-1).reshape(-1, 2)
-figure, axes = plt.subplots(1, 2, figsize=(9, 4.6))
-for ax, model, name in ((axes[0], flat_ae, "autoencoder"), (axes[1], flat_vae, "VAE")):
-    plots.draw_images(ax, in_batches(model.decode, grid), 14)
-    ax.set(xlabel="z₁ from -2.5 to 2.5", ylabel="z₂", title=name)
-figure.suptitle("Where the prior is, the VAE has put the garments", fontweight="bold")
+errors = {
+    name: mse(in_batches(model.reconstruct, x[:2_000]), x[:2_000])
+    for name, model in (("AE", ae), ("VAE", vae))
+}
+Table({name: [f"{error:.4f}"] for name, error in errors.items()}, ["MSE of 2,000 reconstructions"])
+
+# %% jupyter={"source_hidden": true}
+# Proof: the VAE's reconstructions have the larger error.
+assert errors["AE"] < errors["VAE"]
+claims.add(
+    "A VAE encodes it as a vector drawn from a distribution",
+    f"at a price: its reconstructions have an MSE of {errors['VAE']:.4f}, those of the autoencoder "
+    f"{errors['AE']:.4f}",
+)
+
+# %% [markdown]
+# **A sample, strictly.** The last row is not drawn from the model: it shows the *mean* of p(x|z), the grey level
+# 2 p(white) − 1. Strictly, a sample of this model is black and white, as its training images are. Papers and this
+# course show means under the name "samples", because they look better. Here are both.
+
+# %%
+with torch.no_grad():
+    logits = vae.decoder(z_prior)
+    mean = 2 * torch.sigmoid(logits) - 1  # the mean of p(x|z)
+    draw = 2 * torch.bernoulli(torch.sigmoid(logits), generator=seeded(0)) - 1  # x ~ p(x|z)
+
+# %% jupyter={"source_hidden": true}
+# Plot: the mean of p(x|z) beside a draw from it and beside binarised garments.
+rows = {"mean of p(x|z)": mean, "draw from p(x|z)": draw}
+rows["data, binarised"] = binarise(x[ten], seeded(0))
 plots.show(
-    figure,
+    plots.image_rows(rows, "A draw from the VAE is black and white, like its data"),
+    "Three rows of ten images: smooth grey garments; the same garments in black and white with random dots; real "
+    "garments, binarised, whose dots follow folds and prints.",
+)
+assert (mean - vae.decode(z_prior)).abs().max() < 1e-5
+
+# %% [markdown]
+# **The plane of two numbers.** The two models with a code of two numbers have the same networks and the same number
+# of training steps. Both decode the same grid of codes, from −2.5 to 2.5.
+
+# %% jupyter={"source_hidden": true}
+# Plot: the same square of codes decoded by the autoencoder and by the VAE.
+ticks = torch.linspace(-2.5, 2.5, 14)
+square = torch.stack(torch.meshgrid(ticks, ticks.flip(0), indexing="xy"), dim=-1).reshape(-1, 2)
+decoded = {
+    "Autoencoder: only some of its garments": in_batches(flat_ae.decode, square),
+    "VAE: nearly all kinds": in_batches(flat_vae.decode, square),
+}
+plots.show(
+    figures.planes(decoded, 14),
     "Two grids of 14 by 14 images decoded from the same square of codes. The autoencoder's shows a part of "
     "its garments, drawn out; the VAE's has trousers at the upper left, shoes at the upper right, tops at "
-    "the lower left, bags in the lower middle and boots on the right, one kind blending into the next.",
+    "the lower left, bags in the lower middle and boots on the right, one kind blending into the next, and dark "
+    "pictures in the middle.",
 )
+
+# %% [markdown]
+# Why is the middle of the VAE's map dark, where the prior is highest? Measure which test images are encoded there.
+
+# %%
+with torch.no_grad():
+    radius = flat_vae.posterior(binarise(x, seeded(0))).mu.norm(dim=1)
+white = ((x + 1) / 2).flatten(1).mean(dim=1)  # share of white pixels to expect
+rings = {"0 to 0.5": (0, 0.5), "0.5 to 1": (0.5, 1), "1 to 2": (1, 2), "beyond 2": (2, 99)}
+inside = {name: white[(radius >= a) & (radius < b)] for name, (a, b) in rings.items()}
+Table(
+    {name: [len(part), f"{part.mean():.0%}"] for name, part in inside.items()},
+    ["test images", "of their pixels white"],
+    "|μ|",
+)
+
+# %% jupyter={"source_hidden": true}
+# Proof: the nearer to the centre, the darker the garments.
+shares = [part.mean().item() for part in inside.values()]
+assert shares == sorted(shares)
+assert shares[0] < 0.7 * shares[-1]
+
+# %% [markdown]
+# So the middle is no hole: dark garments are encoded there, and the decoder shows them. Real holes lie elsewhere; the
+# first widget of *Explore* finds one.
 
 # %% [markdown]
 # ## A continuous latent space?
@@ -533,33 +739,65 @@ plots.show(
 # Is the predefined distribution **forced** on the codes? Look at the codes of all test images together:
 
 # %%
-judge = load_judge()
 with torch.no_grad():
     codes = {
         "AE": ae.encode(x),
         "VAE": vae.posterior(binarise(x, seeded(0))).draw(seeded(1)),
     }
-for name, z in codes.items():
-    correlation = torch.corrcoef(z.T).fill_diagonal_(0).abs().max()
-    print(
-        f"{name:>3}: means up to {z.mean(dim=0).abs().max():.2f} from 0, standard deviations "
-        f"{z.std(dim=0).min():.2f} to {z.std(dim=0).max():.2f}, correlations up to {correlation:.2f}"
-    )
-z = codes["VAE"]
-assert z.mean(dim=0).abs().max() < 0.15
-assert (z.std(dim=0) - 1).abs().max() < 0.15
+means = {name: z.mean(dim=0).abs().max() for name, z in codes.items()}
+widths = {name: z.std(dim=0) for name, z in codes.items()}
+related = {name: torch.corrcoef(z.T).fill_diagonal_(0).abs().max() for name, z in codes.items()}
+rows = {
+    name: [f"{means[name]:.2f}", f"{width.min():.2f} to {width.max():.2f}", f"{related[name]:.2f}"]
+    for name, width in widths.items()
+}
+Table(rows, ["largest |mean|", "standard deviations", "largest |correlation|"], "codes of")
+
+# %% jupyter={"source_hidden": true}
+# Proof: unit by unit the VAE's codes follow the prior, and they are less correlated than the AE's.
+assert means["VAE"] < 0.15
+assert (widths["VAE"] - 1).abs().max() < 0.15
+assert related["VAE"] < related["AE"]
+claims.add(
+    "The loss forces a predefined distribution on the codes",
+    f"unit by unit: means up to {means['VAE']:.2f} from 0, standard deviations {rows['VAE'][1]}; correlations up "
+    f"to {related['VAE']:.2f} remain (autoencoder {related['AE']:.2f})",
+    "holds with a condition",
+)
 
 # %% [markdown]
-# Unit by unit, yes. Correlations remain, so the codes as a whole follow the prior only roughly.
+# Unit by unit, yes: the means are near 0 and the standard deviations near 1. Correlations remain, so the codes as a
+# whole follow the prior only roughly.
 #
-# The lecture names two advantages: a **continuous latent space** (연속적인 잠재 공간), and that
-# semantically similar regions can be sampled, and new images made by **interpolation** (잠재 공간 보간). Any decoder is a continuous function,
-# so continuity alone says nothing. Two measurable readings: does an image decoded *near* a code keep the class
-# that the frozen judge sees? And on the straight way from the code of one test image to that of another: does the
-# judge see garments there (low entropy of its answer), does it change its mind only once (few changes of
-# label), and are the images halfway new (as far from the training images as reconstructions are)?
+# The lecture names two advantages of the VAE: a **continuous latent space** (연속적인 잠재 공간), in which semantically
+# similar regions can be sampled, and new images by **interpolation** (잠재 공간 보간), that is, by decoding the points on
+# the straight line between two codes. Look at the second first.
+
+# %% jupyter={"source_hidden": true}
+# Plot: the straight way between the codes of two images, decoded by the autoencoder and by the VAE.
+rows = {}
+for a, b in ((7, 9), (3, 8), (1, 9)):
+    for name, model in (("AE", ae), ("VAE", vae)):
+        start, end = in_batches(model.encode, x[ten[[a, b]]])
+        way = torch.lerp(start, end, torch.linspace(0, 1, 9)[:, None])
+        rows[f"{name}: {images.classes[a]} to {images.classes[b]}"] = in_batches(model.decode, way)
+plots.show(
+    plots.image_rows(
+        rows, "Both blend one garment into the other; unlike ones pass through smears"
+    ),
+    "Six rows of nine images in pairs, autoencoder above VAE: from a sneaker to an ankle boot, from a dress to a bag, "
+    "from trousers to an ankle boot. Between the two shoes both show shoes, from dress to bag both close the sleeves and "
+    "open a handle, and between trousers and boot both pass through smears.",
+)
+
+# %% [markdown]
+# Any decoder is a continuous function, so continuity alone says nothing. Four readings can be measured. The judge is
+# the frozen classifier of chapter 01, and the *entropy* of its answer is 0 if it is sure of one class.
 #
-# **Predict:** in which of these will the VAE be ahead?
+# - **Near a code:** does an image decoded near a code keep the class that the judge sees?
+# - **Doubt halfway:** halfway between two test images of different classes, how large is the judge's entropy?
+# - **Changes of label:** how often does the judge's label change on the way? Once is the least.
+# - **New:** is the image halfway as far from the training images as a reconstruction is?
 
 
 # %%
@@ -573,18 +811,14 @@ def keeps_its_class(model, radius):
     return (here == there).float().mean().item()
 
 
-for radius in (0.25, 0.5, 1.0):
-    kept = {name: keeps_its_class(model, radius) for name, model in (("AE", ae), ("VAE", vae))}
-    print(
-        f"{radius:4.2f} standard deviations away, the same class: "
-        + ", ".join(f"{name} {share:.0%}" for name, share in kept.items())
-    )
-    assert abs(kept["AE"] - kept["VAE"]) < 0.15
+judge = load_judge()
+radii = (0.25, 0.5, 1.0)  # in standard deviations of the codes
+models = {"AE": ae, "VAE": vae}
+kept = {name: [keeps_its_class(model, r) for r in radii] for name, model in models.items()}
 
 # %%
 pairs = torch.randperm(len(x), generator=seeded(0))[:600].reshape(2, 300)
-different = test.labels[pairs[0]] != test.labels[pairs[1]]
-pairs = pairs[:, different]
+pairs = pairs[:, test.labels[pairs[0]] != test.labels[pairs[1]]]
 places = torch.linspace(0, 1, 13)
 
 
@@ -596,58 +830,114 @@ def walk(model):
     p = logits.softmax(dim=1)
     entropy = -(p * p.clamp(min=1e-12).log()).sum(dim=1).reshape(-1, 13)
     changes = (logits.argmax(dim=1).reshape(-1, 13).diff(dim=1) != 0).sum(dim=1).float()
-    middle, end = decoded.unflatten(0, (-1, 13))[:, 6], decoded.unflatten(0, (-1, 13))[:, 0]
-    away = [nearest(part, train.x).distance.mean().item() for part in (middle, end)]
-    return entropy, changes, away
+    by_place = decoded.unflatten(0, (-1, 13))  # (pairs, 13, 1, 28, 28)
+    return entropy, changes, by_place[:, 6], by_place[:, 0]  # halfway, and at the start
 
 
-walks = {"AE": walk(ae), "VAE": walk(vae)}
-figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.9))
-for (name, (entropy, changes, away)), color in zip(
-    walks.items(), (plots.BASELINE, plots.MODEL), strict=True
-):
-    axes[0].plot(places, entropy.mean(dim=0), "o-", color=color)
-    axes[0].annotate(f" {name}", (0.5, entropy.mean(dim=0)[6]), color=color, va="bottom")
-    share = torch.bincount(changes.long(), minlength=8)[:8] / len(changes)
-    shift = -0.2 if name == "AE" else 0.2
-    axes[1].bar(torch.arange(8) + shift, share, 0.4, color=color)
-    doubt, half = (part.std() / math.sqrt(len(part)) for part in (entropy[:, 6], changes))
-    print(
-        f"{name:>3}: entropy halfway {entropy[:, 6].mean():.2f} ± {doubt:.2f}, at the ends "
-        f"{entropy[:, [0, 12]].mean():.2f} nats; changes of label per path {changes.mean():.2f} ± {half:.2f}; "
-        f"nearest training image {away[0]:.1f} away halfway, {away[1]:.1f} at the start"
-    )
-halfway = {name: entropy[:, 6].mean().item() for name, (entropy, _, _) in walks.items()}
-turns = {name: changes.mean().item() for name, (_, changes, _) in walks.items()}
-axes[0].set(xlabel="place on the path", ylabel="judge's entropy in nats", ylim=(0, 1.75))
-axes[0].set_title(f"Doubt halfway: AE {halfway['AE']:.2f}, VAE {halfway['VAE']:.2f} nats")
-axes[1].set(xlabel="changes of label on a path", ylabel="share of paths")
-axes[1].set_title(f"Changes of label: AE {turns['AE']:.1f}, VAE {turns['VAE']:.1f}")
+# %% [markdown]
+# **Predict:** in which of the four readings will the VAE be ahead of the plain autoencoder?
+#
+# <details><summary>Answer</summary>
+#
+# In one: halfway the judge doubts the VAE's images less. Near a code the class is kept no more often, and farther away
+# less often. Labels change no less often, and on both models more often than the one time that they have to (whether
+# the extra labels are other garments or the judge's doubt, this does not tell). Images halfway are new on both. And mind
+# the ends of the paths: even plain reconstructions leave this judge of sharp images in doubt.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: the judge's entropy along the paths, and how often its label changes.
+walks = {name: walk(model) for name, model in models.items()}
+entropies = {name: part[0] for name, part in walks.items()}
+changes = {name: part[1] for name, part in walks.items()}
+halfway = {name: part[:, 6].mean().item() for name, part in entropies.items()}
+turns = {name: part.mean().item() for name, part in changes.items()}
 plots.show(
-    figure,
+    figures.paths(places, {name: part.mean(dim=0) for name, part in entropies.items()}, changes),
     "Left: the judge's entropy along straight paths between codes of test images of different classes, "
     f"low at both ends and highest in the middle, where it is {halfway['AE']:.2f} nats for the autoencoder "
     f"and {halfway['VAE']:.2f} for the VAE. Right: how often the label changes on a path, on average "
     f"{turns['AE']:.2f} and {turns['VAE']:.2f} times.",
 )
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: the four readings, and who is ahead by more than twice the standard error of the difference.
+away = {
+    name: [nearest(part, train.x).distance.mean().item() for part in (middle, start)]
+    for name, (_, _, middle, start) in walks.items()
+}
+
+
+def ahead(better_ae, noise):  # how much better the autoencoder is, and the standard error
+    return "no clear difference" if abs(better_ae) < 2 * noise else "AE" if better_ae > 0 else "VAE"
+
+
+def error(values):
+    return values.std().item() / math.sqrt(len(values))
+
+
+rows = {}
+for number, r in enumerate(radii):
+    (a, b), noise = (
+        (kept[name][number] for name in models),
+        math.sqrt(sum(kept[m][number] * (1 - kept[m][number]) / 500 for m in models)),
+    )
+    rows[f"class kept, {r:g} standard deviations away"] = [
+        f"{a:.0%}",
+        f"{b:.0%}",
+        ahead(a - b, noise),
+    ]
+noise = math.hypot(*(error(part[:, 6]) for part in entropies.values()))
+rows["doubt halfway (entropy, nats)"] = [
+    *(f"{value:.2f}" for value in halfway.values()),
+    ahead(halfway["VAE"] - halfway["AE"], noise),
+]
+noise = math.hypot(*map(error, changes.values()))
+rows["changes of label on a path"] = [
+    *(f"{value:.2f}" for value in turns.values()),
+    ahead(turns["VAE"] - turns["AE"], noise),
+]
+rows["distance to nearest training image: halfway"] = [
+    *(f"{part[0]:.1f}" for part in away.values()),
+    "both new",
+]
+rows["the same, of a reconstruction"] = [*(f"{part[1]:.1f}" for part in away.values()), ""]
+Table(rows, ["AE", "VAE", "ahead"], "reading")
+
+# %% jupyter={"source_hidden": true}
+# Proof: the four readings, and the three claims of the lecture.
+assert all(abs(a - b) < 0.15 for a, b in zip(kept["AE"], kept["VAE"], strict=True))
+assert kept["VAE"][1] < kept["AE"][1]
 assert halfway["VAE"] < halfway["AE"]
 assert turns["VAE"] > turns["AE"] - 0.1
-for entropy, changes, away in walks.values():
-    assert away[0] > 0.8 * away[1]
+for name, (entropy, changed, _, _) in walks.items():
+    assert away[name][0] > 0.8 * away[name][1]
     assert entropy[:, 6].mean() > entropy[:, [0, 12]].mean()
-    assert changes.mean() > 1
-
-# %% [markdown]
-# By one of these readings the VAE is ahead: halfway the judge doubts its pictures less. By the others it is not.
-# Near a code the class is kept no more often, farther away less often; labels change no less often, on both models more than the one
-# time that they have to (whether the extra labels are other garments or the judge's doubt, this does not tell);
-# and images halfway are new on both. And mind the ends: even plain reconstructions leave this judge of sharp
-# images in doubt.
+    assert changed.mean() > 1
+claims.add(
+    "Advantage: a continuous latent space",
+    "any decoder is continuous; halfway between two codes the judge doubts the VAE's images less "
+    f"({halfway['VAE']:.2f} nats of entropy beside {halfway['AE']:.2f})",
+    "holds with a condition",
+)
+claims.add(
+    "Advantage: one can sample from semantically similar regions",
+    f"no better than the plain autoencoder: {radii[1]:.2f} standard deviations away it keeps the class "
+    f"{kept['VAE'][1]:.0%} of the time, that one {kept['AE'][1]:.0%}",
+    "contradicted",
+)
+claims.add(
+    "Advantage: interpolation of codes gives new samples",
+    f"new, yes: halfway {away['VAE'][0]:.1f} from the nearest training image ({away['AE'][0]:.1f} without the VAE); "
+    f"but the label changes {turns['VAE']:.2f} times on a way instead of once ({turns['AE']:.2f} without the VAE)",
+    "holds with a condition",
+)
 
 # %% [markdown]
 # ## Explore
 #
-# **The pad.** The dark map is the density of the codes of test images, $q(z)$; the rings are the prior.
+# **The pad.** The green map is the density of the codes of test images, $q(z)$; the rings are the prior.
 #
 # 1. Find a place inside the second ring where codes are rare. Is what you see there still a garment?
 # 2. Walk out beyond the third ring. What does the decoder do where it was never trained?
@@ -656,13 +946,36 @@ for entropy, changes, away in walks.values():
 PriorExplorer()
 
 # %% [markdown]
+# <details><summary>Answers</summary>
+#
+# 1. For instance at about (0, 1.5), between trousers and shoes. The density of codes is less than a thousandth of the
+#    prior's, and the decoder gives a faint smear, between a sandal and nothing. About such a place the loss says nothing:
+#    only codes of training images are ever decoded in training. This is why the VAE's made-up codes are sometimes no
+#    garments.
+# 2. It goes on as it did at the rim, and exaggerates: at (3.6, 3.6) a flat white sneaker, at (−3.6, −3.6) a flat white
+#    top. The logits grow with z, so pixels become surely black or surely white.
+#
+# </details>
+
+# %% [markdown]
 # **One unit at a time.** The five most expensive units of the large model have a slider each.
 #
 # 1. Which unit makes a top into shoes? Does any unit mean *one* thing, for every start?
-# 2. Choose "draw from the prior" and look for a draw that is no garment. Which unit repairs it?
+# 2. Choose "draw from the prior", No. 8, which is no garment. Which unit repairs it?
 
 # %% tags=["widget"]
 UnitsExplorer()
+
+# %% [markdown]
+# <details><summary>Answers</summary>
+#
+# 1. Unit 14: from −3 to 3 a shoe becomes a top, for all starts that are shoes. But no unit means one thing: raising
+#    unit 13 lightens and heightens the boot of test image 0, and turns No. 8 of the draws into a bag. Nothing in the
+#    loss asks a unit for a meaning of its own.
+# 2. No. 8 is a mixture of a shoe and a bag. Lower unit 13 and it becomes a shoe; raise it and it becomes a bag. Unit 14
+#    repairs it, too: raised, it gives a top.
+#
+# </details>
 
 # %% [markdown]
 # **Two ways between two images.** A straight line of codes, and an arc that keeps the distance from 0.
@@ -674,14 +987,33 @@ UnitsExplorer()
 WayExplorer()
 
 # %% [markdown]
-# **The price of a nat.** Five small models that differ in β alone, the weight of the KL in the loss
-# (explained below).
+# <details><summary>Answers</summary>
+#
+# 1. Between images 0 and 2 the straight way dips to about 2.1 from 0, while both ends lie at 3 or more. A draw from the
+#    prior is almost never that close to 0, so the decoder has seen few such codes.
+# 2. For instance images 0 and 1, an ankle boot and a pullover: on the straight way the judge also sees a bag and a coat,
+#    on the arc neither.
+#
+# </details>
+
+# %% [markdown]
+# **The price of a nat.** Five small models that differ in β alone, the weight of the KL in the loss.
 #
 # 1. Same ten codes, larger β: do the samples become more or less varied?
-# 2. At which β does the reconstruction of a boot turn into that of just any shoe?
+# 2. At which β does the reconstruction of the boot (image 0) turn into that of just any shoe?
 
 # %% tags=["widget"]
 BetaExplorer()
+
+# %% [markdown]
+# <details><summary>Answers</summary>
+#
+# 1. Less varied, and each one smoother: at β = 16 only three units cost anything, and several of the ten samples are
+#    nearly the same shirt. At β = 0.25 they are varied, but some are shapeless: the codes no longer follow the prior.
+# 2. At β = 64. At 16 it is still a boot, without its details. At 64 a code costs 0.2 nats: it says little more than
+#    "shoe or top".
+#
+# </details>
 
 # %% [markdown]
 # ## Measure: likelihood
@@ -692,62 +1024,116 @@ BetaExplorer()
 # $$\log p_\theta(x) \ge \mathbb{E} \log \frac{1}{S} \sum_{s=1}^{S}
 # \frac{p_\theta(x|z_s)\, p(z_s)}{q_\phi(z_s|x)}, \qquad z_s \sim q_\phi(z|x),$$
 #
-# which is the ELBO for S = 1, never falls on average as S grows, and tends to log p(x).
+# which is the ELBO for S = 1, never falls on average as S grows, and tends to log p(x). For 200 test images:
 
 # %%
 x_few = binarise(x[:200], seeded(0))
 bound = {S: -vae.importance_weighted(x_few, S, seeded(1)).mean().item() for S in (1, 10, 100)}
-figure, ax = plt.subplots(figsize=(6.4, 2.7))
-ax.semilogx(list(bound), list(bound.values()), "o-", color=plots.MODEL)
-for S, value in bound.items():
-    ax.annotate(f"{value:.1f}", (S, value), xytext=(0, 6), textcoords="offset points", ha="center")
-ax.set_xticks(list(bound), list(bound))
-ax.set_xticks([], minor=True)
-ax.margins(y=0.25)
-ax.set(xlabel="codes per image S", ylabel="bound on -log p(x), nats")
-ax.set_title(f"100 codes for each image tighten the bound by {bound[1] - bound[100]:.1f} nats")
-plots.show(
-    figure,
-    "Upper bound on the negative log-likelihood of 200 test images against the number of codes: "
-    + ", ".join(f"{S}: {value:.1f}" for S, value in bound.items())
-    + " nats.",
-)
-assert bound[1] > bound[10] > bound[100]
+rows = {f"S = {S}": [f"{value:.1f}"] for S, value in bound.items()}
+Table(rows, ["bound on −log p(x), nats"], "codes per image")
 
 # %% [markdown]
-# The shipped model's card holds both figures. Its ELBO is a mean over all 10,000 test images; the gap between the
-# two bounds was measured on the first 1,000, with 100 codes each. The figure above used 200 images, hence its
-# other level. The live model is measured here.
+# For all test images, beside the ceiling and the floor of section *Train*. The shipped model's card holds both of its
+# numbers (its ELBO from 10,000 test images, the gap between the bounds from 1,000); the program's VAE is measured here,
+# on 1,000. The level differs from that of the 200 images above, since other images have other coin flips.
 
 # %%
 here = likelihood_bounds(live, x[:1_000], samples=100)
-figures = cards["vae"]["figures"]
-print(f"{'nats per binarised test image':>32} {'neg. ELBO':>10} {'imp. weighted':>14}")
-print(f"{'mean image, no code':>32} {blind:10.1f} {'':>14}")
-print(
-    f"{'VAE, live (1,000 images)':>32} {here.neg_elbo:10.1f} {here.neg_importance_weighted:14.1f}"
+card = cards["vae"]["figures"]
+shipped = card["neg_elbo"], card["neg_elbo_importance_weighted"]
+
+# %% jupyter={"source_hidden": true}
+# Table: the two bounds of the two VAEs, between ceiling and floor.
+rows = {
+    "mean image, no code": (blind, None),
+    "the program's VAE": (here.neg_elbo, here.neg_importance_weighted),
+    "VAE, shipped": shipped,
+    "coin flips, the floor": (coin_flips, None),
+}
+Table(
+    {
+        name: [f"{elbo:.1f}", f"{iw:.1f}" if iw else "", f"{elbo - coin_flips:.0f}"]
+        for name, (elbo, iw) in rows.items()
+    },
+    ["negative ELBO", "importance-weighted", "ELBO above the floor"],
+    "nats per image",
 )
-shipped = figures["neg_elbo"], figures["neg_elbo_importance_weighted"]
-print(f"{'VAE, shipped':>32} {shipped[0]:10.1f} {shipped[1]:14.1f}")
-print(f"{'coin flips, the floor':>32} {coin_flips:10.1f}")
+
+# %% jupyter={"source_hidden": true}
+# Proof: more codes tighten the bound; longer training improves both; all lie between floor and ceiling.
+assert bound[1] > bound[10] > bound[100]
 assert coin_flips < shipped[1] < shipped[0] < here.neg_elbo < blind
-above = [value - coin_flips for value in (blind, here.neg_elbo, shipped[0])]
-print("above the floor:", ", ".join(f"{value:.0f}" for value in above), "nats")
+claims.add(
+    "The encoder is stochastic: q(z|x)",
+    f"it gives a bound on log p(x): {shipped[0]:.1f} nats, with 100 codes for an image {shipped[1]:.1f}",
+)
 
 # %% [markdown]
 # Which number goes into which table? **Training and the comparison of losses use the ELBO**, since it is
-# what is minimised; **a statement about log p(x), or a comparison with other families, uses the
+# what is minimised. **A statement about log p(x), or a comparison with other families, uses the
 # importance-weighted bound**, since the ELBO also charges a model for its encoder's guess.
+#
+# ### What such a number is for
+#
+# A probability is a code length: an ideal compressor that knows the model spends $-\log_2 p(x)$ bits on an image
+# (Shannon's theorem). So a likelihood says how well a family *knows* the data, and the same unit serves for text, sound and
+# images. It is not an anomaly score by itself. Here the negative ELBO of the shipped VAE is computed for garments, for
+# pictures that are no garments, and for a black picture.
+
+
+# %%
+def neg_elbo_of(pictures):  # grey pictures (n, 1, 28, 28) -> nats (n,)
+    with torch.no_grad():
+        return -vae.elbo(binarise(pictures, seeded(0)), seeded(1)).value
+
+
+some = x[:1_000]
+shuffled = some[..., torch.randperm(28, generator=seeded(0))]  # the columns in another order
+pictures = {
+    "garments": some,
+    "upside down": some.flip(2),
+    "columns shuffled": shuffled,
+    "black": torch.full((100, 1, 28, 28), -1.0),
+}
+nats = {name: neg_elbo_of(part) for name, part in pictures.items()}
+
+# %% jupyter={"source_hidden": true}
+# Table: negative ELBO of each kind, and how many lie above 95 % of the garments.
+limit = nats["garments"].quantile(0.95)
+rows = {
+    name: [
+        f"{part.mean():.0f}",
+        f"{part.mean() / math.log(2):.0f}",
+        f"{(part > limit).float().mean():.0%}",
+    ]
+    for name, part in nats.items()
+}
+Table(rows, ["nats", "bits", "flagged, if 5 % of garments are"], "pictures")
+
+# %% jupyter={"source_hidden": true}
+# Proof: the black picture is more probable than every garment.
+assert nats["black"].max() < nats["garments"].min()
+assert nats["columns shuffled"].mean() > nats["upside down"].mean() > nats["garments"].mean()
+assert (nats["columns shuffled"] > limit).float().mean() > 0.5
+claims.add(
+    "A likelihood is an anomaly score",
+    f"columns shuffled: {(nats['columns shuffled'] > limit).float().mean():.0%} flagged; upside down: "
+    f"{(nats['upside down'] > limit).float().mean():.0%}; a black picture is more probable than every garment",
+    "holds with a condition",
+)
+
+# %% [markdown]
+# An image of 784 black or white pixels takes 784 bits without a model; the VAE needs less than half. Shuffled columns are
+# mostly found, pictures upside down only sometimes. The black picture is *more* probable than every garment,
+# because it has no coin flips that cost nats. So a low likelihood may mean "unlike the data" or only "detailed".
 
 # %% [markdown]
 # ## Measure: samples
 #
-# Measured by the course Fréchet distance of chapter 01, here of 5,000 images to 5,000 test images.
-# Two more rows make the comparison fair. A **Gaussian mixture** fitted to the autoencoder's training codes
-# afterwards is the strong simple baseline: the autoencoder never heard of a prior, so give it a good one.
-# And the same mixture on the VAE's codes shows what its prior still misses.
-#
-# **Predict:** order these by their distance: AE with N(0, I), AE with the mixture, VAE with its prior.
+# Measured by the course Fréchet distance of chapter 01 (how far the judge's features of two sets of images differ in mean
+# and covariance), here of 5,000 images to 5,000 test images. Two more rows make the comparison fair. A **Gaussian
+# mixture** fitted to the autoencoder's training codes afterwards is the strong simple baseline: the autoencoder never heard
+# of a prior, so give it a good one. And the same mixture on the VAE's codes shows what its prior still misses.
 
 # %%
 sample_quality, n = SampleQuality(images), 5_000
@@ -762,145 +1148,179 @@ def mixture(model):
 with torch.random.fork_rng():
     torch.manual_seed(0)
     codes = {
-        ("AE", "N(0, I)"): torch.randn(n, 16),
-        ("AE", "mixture of 32"): mixture(ae),
-        ("VAE", "N(0, I), its prior"): torch.randn(n, 16),
-        ("VAE", "mixture of 32"): mixture(vae),
+        "AE: N(0, I)": torch.randn(n, 16),
+        "AE: mixture of 32": mixture(ae),
+        "VAE: N(0, I), its prior": torch.randn(n, 16),
+        "VAE: mixture of 32": mixture(vae),
     }
-models = {"AE": ae, "VAE": vae}
-made = {key: in_batches(models[key[0]].decode, z) for key, z in codes.items()}
-made |= {(name, "reconstructions"): in_batches(m.reconstruct, x[:n]) for name, m in models.items()}
-frechet = {f"{name}: {how}": sample_quality.frechet(y) for (name, how), y in made.items()}
-frechet = dict(sorted(frechet.items(), key=lambda item: -item[1]))
-frechet["floor: real images"] = sample_quality.frechet_floor(n)
-colors = [plots.MODEL if name.startswith("VAE") else plots.CODE for name in frechet]
-figure, ax = plt.subplots(figsize=(7.4, 3.2))
-plots.bars(ax, frechet, [*colors[:-1], plots.BASELINE])
-ax.set_xscale("log")
-ax.set_xlim(0.01, 100)
-ax.set_xlabel("course Fréchet distance to test images (less is better, logarithmic)")
-naive, mixed = frechet["AE: N(0, I)"], frechet["AE: mixture of 32"]
-own, remixed = frechet["VAE: N(0, I), its prior"], frechet["VAE: mixture of 32"]
-ax.set_title(f"With N(0, I): AE {naive:.1f}, VAE {own:.1f}; the AE with a mixture {mixed:.1f}")
-plots.show(
-    figure,
-    "Bars of Fréchet distance: " + ", ".join(f"{k} {v:.3g}" for k, v in frechet.items()) + ".",
-)
-assert own < naive
-assert mixed < own
-assert remixed > frechet["VAE: reconstructions"] > frechet["floor: real images"]
-assert frechet["AE: reconstructions"] > 10 * frechet["floor: real images"]
-figures = read_card(pretrained_folder() / "vae.safetensors")["figures"]
-print(
-    "VAE's samples by the card, real images in brackets:",
-    ", ".join(
-        f"{name} {figures[name]:.2f} ({figures[f'{name}_floor']:.2f})"
-        for name in ("precision", "recall", "coverage")
-    ),
-)
-assert figures["recall"] < 0.7 * figures["recall_floor"]
 
 # %% [markdown]
-# Three things to read off.
+# **Predict:** order these by their distance, best first: AE with N(0, I), AE with the mixture, VAE with its prior.
+#
+# <details><summary>Answer</summary>
+#
+# The AE with the mixture is best (about 1.5), then the VAE with its prior (about 4), then, far behind, the AE with
+# N(0, I) (about 28).
 #
 # - With the *same* made-up codes the VAE is far ahead: its codes do lie about where N(0, I) says.
 # - A mixture fitted afterwards (as in Ghosh et al. 2019, [1903.12436](https://arxiv.org/abs/1903.12436)) repairs
-#   most of the autoencoder, so a known distribution of codes alone is no argument for the VAE by this measure. What
-#   does not come with it is a bound on log p(x): for that you must still choose p(x|z) and q(z|x), and nothing was
-#   trained to make it tight.
+#   most of the autoencoder. So a known distribution of codes alone is no argument for the VAE by this measure. What
+#   does not come with the mixture is a bound on log p(x): for that you must still choose p(x|z) and q(z|x), and nothing
+#   was trained to make it tight.
 # - The **reconstructions** of *both* are far above the floor, and no code is made up there: no better
 #   distribution over these codes repairs that part. Sixteen numbers, a decoder that gives a mean and, for the VAE,
-#   binarised input are candidates; this table does not separate them.
+#   binarised input are candidates; this figure does not separate them.
 #
-# The lecture says that sampling from a distribution ensures **diversity** (다양성). The recall, the share of test
-# images that have a sample nearby, is well below that of real images: diverse, but not ensured.
+# </details>
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: Fréchet distances of decoded draws and of reconstructions, and their floor.
+models = {"AE": ae, "VAE": vae}
+made = {name: in_batches(models[name.split(":")[0]].decode, z) for name, z in codes.items()}
+made |= {f"{name}: reconstructions": in_batches(m.reconstruct, x[:n]) for name, m in models.items()}
+frechet = {name: sample_quality.frechet(y) for name, y in made.items()}
+frechet = dict(sorted(frechet.items(), key=lambda item: -item[1]))
+frechet["real training images, the floor"] = sample_quality.frechet_floor(n)
+plots.show(
+    figures.distances(frechet),
+    "Dots on a logarithmic axis of Fréchet distance: "
+    + ", ".join(f"{k} {v:.3g}" for k, v in frechet.items())
+    + ".",
+)
+
+# %% jupyter={"source_hidden": true}
+# Proof: the order of the distances.
+naive, mixed = frechet["AE: N(0, I)"], frechet["AE: mixture of 32"]
+own, remixed = frechet["VAE: N(0, I), its prior"], frechet["VAE: mixture of 32"]
+floor = frechet["real training images, the floor"]
+assert own < naive
+assert mixed < own
+assert remixed > frechet["VAE: reconstructions"] > floor
+assert frechet["AE: reconstructions"] > 10 * floor
+claims.add(
+    "After training it generates new samples",
+    f"from N(0, I): course Fréchet distance {own:.2f}, of the plain autoencoder {naive:.1f}; fitted with a mixture "
+    f"that one reaches {mixed:.2f}",
+)
+
+# %% [markdown]
+# **Diversity.** The lecture says that sampling from a distribution ensures **diversity** (다양성). Three shares measure it.
+# Call the *neighbourhood* of an image all that lies closer to it than its own third-nearest neighbour in its set, in the
+# judge's features. **Precision** is the share of samples in the neighbourhood of some test image. **Recall** is the share of
+# test images in the neighbourhood of some sample. **Coverage** is the share of test images whose own neighbourhood (here
+# with five neighbours) holds a sample. The values of the shipped VAE come from its card, those of real images beside them.
+
+# %%
+card = read_card(pretrained_folder() / "vae.safetensors")["figures"]
+shares = ("precision", "recall", "coverage")
+rows = {
+    "VAE": [f"{card[name]:.2f}" for name in shares],
+    "real training images": [f"{card[f'{name}_floor']:.2f}" for name in shares],
+}
+Table(rows, shares, "samples")
+
+# %% jupyter={"source_hidden": true}
+# Proof: the recall lies well below that of real images.
+assert card["recall"] < 0.7 * card["recall_floor"]
+claims.add(
+    "Sampling from a distribution ensures diversity",
+    f"recall {card['recall']:.2f} where real images reach {card['recall_floor']:.2f}: diverse, but not ensured",
+    "holds with a condition",
+)
 
 # %% [markdown]
 # ## β: what a nat may cost
 #
-# Multiply the KL by β (Higgins et al. 2017, β-VAE) and you choose a point between two aims: the
-# **distortion** -E log p(x|z) and the **rate** KL (Alemi et al. 2018,
+# With β you choose a point between two aims: a low **distortion** and a low **rate** (Alemi et al. 2018,
 # [1711.00464](https://arxiv.org/abs/1711.00464)). At β = 1 the loss is the negative ELBO; at β > 1 it is still an
-# upper bound on -log p(x), a looser one; at β < 1 it bounds nothing. Five small models, shipped, differ in β
+# upper bound on −log p(x), a looser one; at β < 1 it bounds nothing. Five small models, shipped, differ in β
 # alone. A unit counts as *active* if the variance of its mean over the images exceeds 0.01 (Burda et al. 2015):
 # a low bar, so the units of more than a tenth of a nat are counted beside it.
 
 # %%
-shipped_sweep = {
-    0.25: "vae-beta-0.25",
-    1.0: "vae-beta-1",
-    4.0: "vae-beta-4",
-    16.0: "vae-beta-16",
-    64.0: "vae-beta-64",
-}
-sweep = {beta: load_pretrained(name, BernoulliVAE) for beta, name in shipped_sweep.items()}
 x_bw = binarise(x[:2_000], seeded(0))
-table = {}
-for beta, model in sweep.items():
+distortions, kls, active = {}, {}, {}
+for beta in (0.25, 1.0, 4.0, 16.0, 64.0):
+    model = load_pretrained(f"vae-beta-{beta:g}", BernoulliVAE)
     with torch.no_grad():
         q = model.posterior(x_bw)
-        distortion = -model.log_likelihood(x_bw, q.draw(seeded(1))).mean().item()
-    table[beta] = (distortion, q.kl().mean(dim=0), int(active_units(q.mu).sum()))
-    rate = table[beta][1].sum().item()
-    print(
-        f"beta {beta:5.2f}: rate {rate:5.1f}, distortion {distortion:5.1f}, "
-        f"negative ELBO {rate + distortion:5.1f} nats, {table[beta][2]:2d} of 16 units active, "
-        f"{int((table[beta][1] > 0.1).sum())} of more than 0.1 nats"
-    )
+        distortions[beta] = -model.log_likelihood(x_bw, q.draw(seeded(1))).mean().item()
+    kls[beta] = q.kl().mean(dim=0)  # (16,)
+    active[beta] = int(active_units(q.mu).sum())
+rates = {beta: kl.sum().item() for beta, kl in kls.items()}
+elbo = {beta: distortions[beta] + rates[beta] for beta in rates}
 
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-rates = {beta: kl.sum().item() for beta, (_, kl, _) in table.items()}
-axes[0].plot(list(rates.values()), [d for d, _, _ in table.values()], "o-", color=plots.MODEL)
-for beta, (distortion, _, _) in table.items():
-    axes[0].annotate(f" β = {beta:g}", (rates[beta], distortion), va="bottom", fontsize=9)
-axes[0].set(xlabel="rate in nats", ylabel="distortion in nats", title="More nats, less distortion")
-axes[0].set(xlim=(-2, 36), ylim=(210, 385))
-for beta, strength in zip((1.0, 4.0, 16.0), (1.0, 0.6, 0.3), strict=True):
-    kl = table[beta][1].sort(descending=True).values
-    axes[1].plot(range(1, 17), kl, "o-", color=plots.CODE, alpha=strength, label=f"β = {beta:g}")
-axes[1].legend()
-axes[1].set(
-    xlabel="unit, in order of its KL", ylabel="KL in nats", title="A high price shuts units down"
-)
+# %% jupyter={"source_hidden": true}
+# Table: rate, distortion, negative ELBO and units in use, for each beta.
+rows = {
+    f"{beta:g}": [
+        *(f"{part[beta]:.1f}" for part in (rates, distortions, elbo)),
+        active[beta],
+        int((kls[beta] > 0.1).sum()),
+    ]
+    for beta in rates
+}
+Table(rows, ["rate", "distortion", "negative ELBO", "active units", "above 0.1 nats"], "β")
+
+# %% jupyter={"source_hidden": true}
+# Plot: rate and distortion, and the KL of each unit.
 plots.show(
-    figure,
+    figures.rate_and_distortion(kls, distortions),
     "Left: distortion against rate of five models; from small to large beta the rate falls and the "
     "distortion rises. Right: the KL of each unit, sorted: at beta 1 six cost more than a nat and six nearly "
     "nothing; at 16 three cost anything.",
 )
-elbo = {beta: distortion + rates[beta] for beta, (distortion, _, _) in table.items()}
 assert list(rates.values()) == sorted(rates.values(), reverse=True)
 assert min(elbo, key=elbo.get) == 1.0
-assert table[64.0][2] < table[1.0][2]
+assert active[64.0] < active[1.0]
+claims.add(
+    "β = 1 gives the best bound; a larger β leaves fewer units in use",
+    f"negative ELBO {elbo[1.0]:.1f} at β = 1, {elbo[0.25]:.1f} at 0.25 and {elbo[4.0]:.1f} at 4; units in use "
+    f"{active[1.0]} at β = 1, {active[16.0]} at 16",
+)
 
 # %% [markdown]
 # ## Break it: posterior collapse
 #
-# Now the classic mistake: the *mean* over pixels and the *sum* over units, which is β = 784.
+# Now the classic mistake of section *Build*: the *mean* over pixels and the *sum* over units, which is β = 784.
+#
+# The third model has the same mistake and a repair, **free bits** (Kingma et al. 2016,
+# [1606.04934](https://arxiv.org/abs/1606.04934)): each unit may spend a given number of nats, here one, before it is
+# charged.
 
 # %%
-x_bw = binarise(x[:2_000], seeded(0))
-collapse = {}
+collapse, losses = {}, {}
 for name, settings in {
     "sums": {},
     "mean over pixels": {"beta": 784.0},
     "the same, 1 nat per unit free": {"beta": 784.0, "free_bits": 1.0},
 }.items():
     torch.manual_seed(0)
-    model = BernoulliVAE(width=8, hidden=64, warm_up=0, **settings)
-    losses = fit(model, train, steps=500, show_bar=False).terms["neg_elbo"]
-    with torch.no_grad():
-        q = model.posterior(x_bw)
-        distortion = -model.log_likelihood(x_bw, q.draw(seeded(1))).mean().item()
-    rate, active = q.kl().sum(dim=1).mean().item(), int(active_units(q.mu).sum())
-    collapse[name] = model, rate, distortion, active
-    print(
-        f"{name:>30}: rate {rate:5.2f}, distortion {distortion:5.1f}, "
-        f"negative ELBO {rate + distortion:5.1f} (at the first step {losses[0]:.0f}), {active} of 16 units active"
-    )
+    collapse[name] = BernoulliVAE(width=8, hidden=64, warm_up=0, **settings)
+    losses[name] = fit(collapse[name], train, steps=400, show_bar=False).terms["neg_elbo"]
+
+# %% [markdown]
+# **Predict:** what do the reconstructions of a model look like whose codes cost 784 times what they should? Does the
+# curve of the negative ELBO betray it?
+#
+# <details><summary>Answer</summary>
+#
+# **Symptom.** All ten reconstructions are the same grey mean image. The rate is 0 and no unit is active: q(z|x) is the
+# prior whatever the image, and the decoder ignores z. This is called posterior collapse. The curve does not betray it: the
+# negative ELBO fell from 544 to about 385, which looks like learning, and is no more than the mean image's level.
+#
+# **Cause.** A nat of code saves less than 784 nats of distortion, so it is not worth its price.
+#
+# **Repair.** The right repair is the right loss: sums. With free bits nearly all units are active again, but they do not
+# even spend what is free, and the negative ELBO stays far above that of the sums.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: reconstructions of the three models.
 rows = {"input": x[ten]}
 with torch.no_grad():
-    rows |= {name: model.reconstruct(x[ten]) for name, (model, *_) in collapse.items()}
+    rows |= {name: model.reconstruct(x[ten]) for name, model in collapse.items()}
 figure = plots.image_rows(rows, "Averaged over pixels, every image gets the same reconstruction")
 plots.show(
     figure,
@@ -908,27 +1328,39 @@ plots.show(
     "over pixels all ten reconstructions are one grey mean image; with free bits they differ again, though not all "
     "are the garment that went in.",
 )
-(_, r0, d0, a0), (_, r1, d1, a1), (_, r2, d2, a2) = collapse.values()
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and proof: rate, distortion, negative ELBO and active units of the three models.
+x_bw = binarise(x[:2_000], seeded(0))
+found = {}
+for name, model in collapse.items():
+    with torch.no_grad():
+        q = model.posterior(x_bw)
+        distortion = -model.log_likelihood(x_bw, q.draw(seeded(1))).mean().item()
+    found[name] = q.kl().sum(dim=1).mean().item(), distortion, int(active_units(q.mu).sum())
+(r0, d0, _), (r1, d1, a1), (r2, d2, a2) = found.values()
 assert (a1, r1 < 0.1) == (0, True)
 assert r0 + d0 < r2 + d2 < r1 + d1
 assert a2 >= 12
 assert r1 < r2 < 16
+claims.add(
+    "A mean over pixels collapses the code",
+    f"rate {r1:.2f} nats, {a1} of 16 units active, negative ELBO {r1 + d1:.1f}; with sums {r0 + d0:.1f}",
+)
+columns = ["rate", "distortion", "negative ELBO", "first step", "active units"]
+Table(
+    {
+        name: [f"{r:.2f}", f"{d:.1f}", f"{r + d:.1f}", f"{losses[name][0]:.0f}", a]
+        for name, (r, d, a) in found.items()
+    },
+    columns,
+    "model",
+)
 
 # %% [markdown]
-# **Symptom.** The rate is 0, no unit is active: q(z|x) is the prior whatever the image, and the decoder
-# draws the mean of all images. This is **posterior collapse** (사후 붕괴). The curve of the loss does not tell: it
-# fell all the same.
-#
-# **Cause.** A nat of code saves less than 784 nats of distortion, so it is not worth its price. A decoder that is
-# strong enough to do without a code collapses for the same reason at β = 1 (Bowman et al. 2015,
-# [1511.06349](https://arxiv.org/abs/1511.06349); not measured here).
-#
-# **Repair.** Here the right one is the right loss: sums. Where a price has to stay, **free bits** (Kingma et
-# al. 2016, [1606.04934](https://arxiv.org/abs/1606.04934)) let each unit spend a given number of nats
-# before it is charged, here 16 in all. Nearly all units are active again, but they do not even spend what is
-# free, and the negative ELBO stays far above that of the sums. A *warm-up*, β rising from 0 to 1 during training,
-# is the other common repair (Bowman et al. again); it is meant for codes that are worth their price in the end.
-# It is the library's default (`warm_up`); the models that you train in this chapter do without.
+# **Posterior collapse** (사후 붕괴) has a second cause: a decoder that is strong enough to do without a code collapses
+# at β = 1, too (Bowman et al. 2015, [1511.06349](https://arxiv.org/abs/1511.06349); not measured here). The other common
+# repair, the *warm-up* of β (Bowman et al. again), is meant for codes that are worth their price in the end.
 
 # %% [markdown]
 # ## Quiz
@@ -940,15 +1372,17 @@ Quiz("03_vae")
 # ## Exercises
 #
 # In each cell, replace the line that raises `NotImplementedError`, then run the cell and the check
-# below it. A check says what it verified, or what is wrong and why. All four are
+# below it. A check says what it verified, or what is wrong and why. All five are
 # [solved](solutions/03_vae.ipynb).
 
-# %% tags=["setup"]
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: the checks of the exercises.
 from gen_course.ch03_vae.checks import (
     check_importance_weighted,
     check_kl,
     check_negative_elbo,
     check_reparameterise,
+    check_small_code,
 )
 
 # %% [markdown]
@@ -1030,20 +1464,65 @@ def tighter_bound(log_likelihood, log_prior, log_q):
 check_importance_weighted(tighter_bound)
 
 # %% [markdown]
+# **5. An experiment: how small can the code be?** (45 minutes, of which a few of training). The program of section *Train*
+# has 16 units and reaches about 246 nats; in the table of section *β* only half of 16 units cost more than a tenth
+# of a nat. So train a VAE with **at most 6 units** that reaches a negative ELBO of **at most 253 nats** on test images. Start
+# from the program and change the number of units first; note distortion, rate and their sum for 2, 4 and 6 units. Which of
+# the two terms pays for the missing units? Then decide whether you need more steps, wider layers or another learning
+# rate. Return the trained encoder, (n, 1, 28, 28) to (n, 2 K), and decoder, (n, K) to logits (n, 1, 28, 28). The check
+# measures them.
+
+
+# %% tags=["exercise"]
+def small_code(grey):
+    """An encoder and a decoder, trained on grey images in [-1, 1], with at most 6 units."""
+    # Hint: copy the program, set k = 6, and measure on test images before you change more.
+    ### BEGIN SOLUTION
+    torch.manual_seed(0)
+    units = 6
+    enc = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 2 * units))
+    widen = nn.Sequential(nn.Linear(units, 400), nn.ReLU(), nn.Linear(400, 784))
+    dec = nn.Sequential(widen, nn.Unflatten(1, (1, 28, 28)))
+    adam = torch.optim.Adam([*enc.parameters(), *dec.parameters()], lr=1.5e-3)
+    for _ in range(1_500):
+        observed = binarise(grey[torch.randint(len(grey), (128,))])
+        m, log_s2 = enc(observed).chunk(2, dim=1)
+        code = m + (log_s2 / 2).exp() * torch.randn_like(m)
+        cost = 0.5 * (m.square() + log_s2.exp() - log_s2 - 1).sum()
+        adam.zero_grad()
+        ((cost - F.logsigmoid(observed * dec(code)).sum()) / len(observed)).backward()
+        adam.step()
+    return enc, dec
+    ### END SOLUTION
+
+
+# %%
+check_small_code(small_code)
+
+# %% [markdown]
 # ## Summary
 #
-# - A VAE encodes to a distribution and pays for every nat in which it differs from the prior. Its loss is
-#   a bound on log p(x): sums over pixels and units, a mean over the batch.
-# - z = μ + σ ⊙ ε carries the derivative of the decoder to the encoder; an unbiased estimate without it is
-#   hundreds of times as noisy on a toy of 16 units, and with a baseline still dozens of times.
-# - The likelihood is a choice with a meaning: a squared error with a fixed weight is a fixed $\sigma_x$.
-# - **Strengths as measured here:** training is one loss that falls; there is a known distribution to draw codes
-#   from, which they follow roughly, so one draw and one pass of the decoder make a sample; there is a number for
-#   the likelihood.
-# - **Weaknesses as measured here:** by the Fréchet distance samples and reconstructions are far from real images,
-#   and behind a plain autoencoder with a mixture; the samples reach fewer than half of the test images.
+# A VAE encodes an image to a distribution of codes and pays, in nats, for what this distribution says beyond the prior. Its
+# loss is a bound on −log p(x): sums over pixels and units, a mean over the batch. The line z = μ + σ ⊙ ε carries the
+# decoder's gradient to the encoder. The likelihood is a choice with a meaning: a squared error without a factor has chosen
+# $\sigma_x$, and with it a β.
 #
-# **Next:** chapter 04 drops the likelihood, and lets a second network say what looks real.
+# As measured here, its training is one loss that falls; one draw from a known distribution and one pass of the decoder make
+# a sample; and there is a number for the likelihood. By the Fréchet distance its samples are far from real images, and
+# behind a plain autoencoder with a mixture; they reach fewer than half of the test images. So nobody uses a VAE of this size
+# to make the final image.
+#
+# **Why it matters today.** A smooth, bounded space of codes is a good place for *another* generative model to work in.
+# Latent diffusion (Rombach et al. 2021, [2112.10752](https://arxiv.org/abs/2112.10752)) draws codes by diffusion and
+# decodes them with an autoencoder. One of its two kinds of autoencoder carries a slight KL penalty, beside a perceptual and
+# an adversarial loss. The mixture on codes in this chapter is the same plan with a weaker model of the codes. And the ELBO comes back: the loss of diffusion in chapter
+# [06](06_diffusion.ipynb) is derived as one. Chapter [07](07_comparison.ipynb) says where each family stands.
+
+# %%
+claims
+
+# %% [markdown]
+# **Next:** chapter [04](04_gan.ipynb) drops the likelihood, and lets a second network say what looks real.
 #
 # **Further reading.** D. P. Kingma, M. Welling, *Auto-Encoding Variational Bayes*,
 # [1312.6114](https://arxiv.org/abs/1312.6114). D. J. Rezende, S. Mohamed, D. Wierstra, *Stochastic

@@ -1,8 +1,9 @@
-"""Checks for chapter 03: reparameterisation, the KL, the ELBO, the importance-weighted bound."""
+"""Checks for chapter 03: reparameterisation, KL, ELBO, importance weights, an experiment."""
 
 import math
 from collections.abc import Callable, Mapping
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,9 +18,12 @@ from gen_course.common.checks import (
     require_shape,
     same,
 )
-from gen_lib.models.vae import Posterior
+from gen_lib.data import load
+from gen_lib.models.vae import Posterior, binarise
 
 RIGHT = ""  # the message of a term without a mistake
+MOST_UNITS, MOST_NATS = 6, 253.0  # of the code and of the negative ELBO in the experiment
+N_TEST = 2_000  # test images on which the experiment is measured
 
 
 @exercise
@@ -227,3 +231,58 @@ def check_importance_weighted(bound: Callable) -> str:
         "exp() of such numbers is 0 in float32 (log p(x|z) is about -230): use logsumexp.",
     )
     return "log of the mean weight p(x|z) p(z) / q(z|x), safe for very small weights."
+
+
+@exercise
+def check_small_code(train: Callable) -> str:
+    """train(grey) gives (encoder, decoder): at most 6 units, at most 253 nats on test images."""
+    data = load("fashion_mnist")
+    answer = train(data.train.x)
+    require(
+        isinstance(answer, tuple | list) and len(answer) == 2,
+        "Return two things: the encoder and the decoder.",
+    )
+    encoder, decoder = answer
+    seen = binarise(data.test.x[:N_TEST], torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        code = encoder(seen)
+        _check_code(code)
+        q = Posterior(*code.chunk(2, dim=1))
+        logits = decoder(q.draw(torch.Generator().manual_seed(1)))
+    require_shape(logits, tuple(seen.shape), "(n, 1, 28, 28)")
+    diverged = not (q.kl().isfinite().all() and logits.isfinite().all())
+    require(not diverged, "Training diverged: not every number is finite. Lower the step size.")
+    require(
+        logits.min() < -1e-6,
+        "The decoder's output is never negative: return logits, without a sigmoid or a ReLU.",
+    )
+    distortion = -F.logsigmoid(seen * logits).flatten(1).sum(dim=1).mean().item()
+    rate, units = q.kl().sum(dim=1).mean().item(), q.mu.shape[1]
+    found = f"distortion {distortion:.1f} + rate {rate:.1f} = {distortion + rate:.1f} nats"
+    require(
+        rate > 1,
+        f"The code has collapsed: {found}. Is log p(x|z) a mean over the pixels in your loss?",
+    )
+    require(
+        distortion + rate <= MOST_NATS,
+        f"With {units} units your VAE has {found} on {N_TEST:,} test images; "
+        f"{MOST_NATS:.0f} are allowed. Try more units (at most {MOST_UNITS}), or more steps.",
+    )
+    return f"{units} units, {found} on {N_TEST:,} test images."
+
+
+def _check_code(code: Any) -> None:
+    """Check the encoder's output: mu and log sigma^2 of at most ``MOST_UNITS`` units."""
+    require(
+        isinstance(code, Tensor) and code.ndim == 2 and len(code) == N_TEST,
+        "The encoder must map images (n, 1, 28, 28) to one tensor (n, 2 K): mu, then log sigma^2.",
+    )
+    size = code.shape[1]
+    require(
+        size % 2 == 0,
+        f"The encoder gives {size} numbers: it must give two for each unit, mu and log sigma^2.",
+    )
+    require(
+        size <= 2 * MOST_UNITS,
+        f"The code has {size // 2} units: at most {MOST_UNITS} are allowed.",
+    )

@@ -222,7 +222,7 @@ class PriorExplorer(Explorer[PriorState]):
             canvas.text(f"{label}: {value:.4f}", 8, top)
             length = min(round(340 * value / largest), 480)
             canvas.box(8, top + 20, 9 + length, top + 34, color)
-        canvas.text("densities; the dark map shows q(z), the rings the prior", 8, 362, FAINT)
+        canvas.text("densities; the green map shows q(z), the rings the prior", 8, 362, FAINT)
         return canvas.pixels()
 
     @override

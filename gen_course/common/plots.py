@@ -67,14 +67,14 @@ def show(figure: Figure, alt: str) -> None:
 
 
 def misplaced(figure: Figure) -> list[str]:
-    """The texts of a drawn figure that are cut off, not drawn, or covered by another text.
+    """The texts of a figure that are cut off, not drawn, or covered by another text.
 
     >>> figure, ax = plt.subplots()
     >>> _ = ax.set_xlim(0, 10), ax.annotate("there", (20, 0.5)), ax.annotate("here", (5, 0.5))
-    >>> figure.canvas.draw()
     >>> misplaced(figure)
     ["'there' is outside its axes"]
     """
+    figure.canvas.draw()  # places the texts for the figure's own resolution
     found, boxes = [], []
     for text in figure.findobj(Text):
         words = " ".join(text.get_text().split())

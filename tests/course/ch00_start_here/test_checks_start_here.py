@@ -9,6 +9,7 @@ from sklearn.neighbors import KernelDensity
 from torch import distributions
 
 from gen_course.ch00_start_here.checks import (
+    check_better_histogram,
     check_choose_width,
     check_held_out_score,
     check_kl_divergence,
@@ -310,3 +311,74 @@ WRONG_DIVERGENCES = {
 def test_wrong_divergences_are_told_their_mistake(divergence, words):
     with pytest.raises(Misconception, match=words):
         check_kl_divergence(divergence)
+
+
+# The experiment: a model that beats the histogram
+
+
+def smoothed(train, validation, bins=200, reaches=(0.02, 0.03, 0.04), alpha=1e-4, area=None):
+    width = 6 / bins
+    centres = (torch.arange(bins) + 0.5) * width - 3
+
+    def fit(reach):
+        near = [(-(((c[:, None] - centres) / reach) ** 2) / 2).softmax(dim=1) for c in train.T]
+        counts = near[0].T @ near[1] + alpha
+        log_p = (counts / counts.sum() / (area or width**2)).log()
+        return lambda x: log_p[tuple(((x + 3) / width).long().clamp(0, bins - 1).T)]
+
+    return max((fit(reach) for reach in reaches), key=lambda f: f(validation).mean())
+
+
+def density_itself(train, validation):
+    log_prob = smoothed(train, validation)
+    return lambda x: log_prob(x).exp()
+
+
+def score_of_all(train, validation):
+    log_prob = smoothed(train, validation)
+    return lambda x: log_prob(x) if len(x) > 4_000 else log_prob(x).sum()
+
+
+def plain(train, validation, bins=60, alpha=0.001):
+    width, counts = 6 / bins, torch.full((bins, bins), alpha)
+    place = tuple(((train + 3) / width).long().clamp(0, bins - 1).T)
+    counts.index_put_(place, torch.ones(len(train)), accumulate=True)
+    log_p = (counts / counts.sum() / width**2).log()
+    return lambda x: log_p[tuple(((x + 3) / width).long().clamp(0, bins - 1).T)]
+
+
+def kernels(train, validation):
+    fits = [KernelDensity(bandwidth=h).fit(train) for h in (0.02, 0.03, 0.04)]
+    best = max(fits, key=lambda fit: fit.score(validation))
+
+    def log_prob(x):
+        near = torch.cdist(x, train).amin(dim=1) < 0.3  # elsewhere the density is below e^-40
+        log_p = torch.full((len(x),), -50.0)
+        if near.any():
+            log_p[near] = torch.tensor(best.score_samples(x[near]), dtype=torch.float32)
+        return log_p
+
+    return log_prob
+
+
+@pytest.mark.parametrize("better", [smoothed, kernels])
+def test_a_better_model_than_the_histogram_passes_in_any_style(better):
+    assert check_better_histogram(better).attempted
+
+
+WRONG_MODELS = {
+    "the plain histogram": (plain, "nats per held-out point, and 0.85 are asked for"),
+    "too wide a reach": (lambda t, v: smoothed(t, v, reaches=(0.1,)), "are asked for"),
+    "chosen by train": (lambda t, v: smoothed(t, t, reaches=(0.001, 0.03)), "are asked for"),
+    "no pseudo-count": (lambda t, v: plain(t, v, alpha=0.0), "pseudo-count"),
+    "area forgotten": (lambda t, v: smoothed(t, v, area=1.0), "integrates to"),
+    "p in place of log p": (density_itself, "return log p, not p"),
+    "the score itself": (lambda t, v: smoothed(t, v)(v).mean(), "Return a function"),
+    "summed": (score_of_all, r"\(m,\)"),
+}
+
+
+@pytest.mark.parametrize(("better", "words"), WRONG_MODELS.values(), ids=WRONG_MODELS)
+def test_models_that_are_not_better_are_told_why(better, words):
+    with pytest.raises(Misconception, match=words):
+        check_better_histogram(better)

@@ -4,17 +4,22 @@ import math
 
 import pytest
 import torch
+from sklearn.mixture import GaussianMixture
 from torch.nn import functional as F
 
 from gen_course.ch01_autoencoders.checks import (
     check_estimated_E,
+    check_new_garments,
     check_pca,
     check_plane_angle,
     check_reconstruction_loss,
     check_ridge_probe,
 )
 from gen_course.common.checks import Misconception
-from gen_lib.models.autoencoder import PCA, reconstruction_loss
+from gen_lib.data import load
+from gen_lib.models.autoencoder import PCA, DeepAutoencoder, reconstruction_loss
+from gen_lib.training import fit
+from gen_lib.training.checkpoints import load_pretrained
 
 # The loss
 
@@ -295,3 +300,70 @@ WRONG_PROBES = {
 def test_wrong_probes_are_told_their_mistake(probe, words):
     with pytest.raises(Misconception, match=words):
         check_ridge_probe(probe)
+
+
+# New images from an autoencoder
+
+
+def by_mixture(name="deep-ae", components=30):
+    def sampler(x, n):
+        model = load_pretrained(name, DeepAutoencoder)
+        with torch.no_grad():
+            codes = model.encode(x[:5_000]).double().numpy()
+            mixture = GaussianMixture(components, covariance_type="full", random_state=0)
+            z, _ = mixture.fit(codes).sample(n)
+            return model.decode(torch.from_numpy(z).float())
+
+    return sampler
+
+
+def trained(x, n):
+    torch.manual_seed(1)
+    model = DeepAutoencoder(latent_size=5)
+    fit(model, load("fashion_mnist").train, steps=600, show_bar=False)
+    with torch.no_grad():
+        codes = model.encode(x[:5_000])
+        z, _ = GaussianMixture(30, random_state=0).fit(codes.double().numpy()).sample(n)
+        return model.decode(torch.from_numpy(z).float())
+
+
+def from_normal(x, n):
+    return load_pretrained("deep-ae", DeepAutoencoder).decode(torch.randn(n, 16))
+
+
+RIGHT_SAMPLERS = {"shipped": by_mixture(), "trained": trained}
+
+
+@pytest.mark.parametrize("sampler", RIGHT_SAMPLERS.values(), ids=RIGHT_SAMPLERS)
+def test_samplers_that_reach_the_number_pass(sampler):
+    verdict = check_new_garments(sampler)
+    assert verdict.attempted
+    assert "1,000 new images with the course" in repr(verdict)
+
+
+WRONG_SAMPLERS = {
+    "N(0, I)": (from_normal, r"from N\(0, I\), from one Gaussian"),
+    "untrained": (
+        lambda x, n: DeepAutoencoder().decode(torch.randn(n, 16)) - 1,
+        "decode them by a trained network",
+    ),
+    "training images": (lambda x, n: x[:n], "are training images"),
+    "one image": (
+        lambda x, n: (
+            load_pretrained("deep-ae", DeepAutoencoder).reconstruct(x[:1]).repeat(n, 1, 1, 1)
+        ),
+        "All images are nearly alike",
+    ),
+    "from 0 to 1": (lambda x, n: (by_mixture(components=5)(x, n).clamp(-1, 1) + 1) / 2, "-1 to 1"),
+    "one Gaussian": (by_mixture(components=1), "course Fréchet distance .* 7 is asked"),
+    "few components": (by_mixture(components=4), "take more components"),
+    "flat": (lambda x, n: x[:n].flatten(1), r"\(n, 1, 28, 28\)"),
+    "too few": (lambda x, n: x[: n // 2], r"\(n, 1, 28, 28\)"),
+    "diverged": (lambda x, n: x[:n] * torch.nan, "NaN"),
+}
+
+
+@pytest.mark.parametrize(("sampler", "words"), WRONG_SAMPLERS.values(), ids=WRONG_SAMPLERS)
+def test_wrong_samplers_are_told_their_mistake(sampler, words):
+    with pytest.raises(Misconception, match=words):
+        check_new_garments(sampler)

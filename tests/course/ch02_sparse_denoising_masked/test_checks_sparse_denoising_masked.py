@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from gen_course.ch02_sparse_denoising_masked.checks import (
@@ -10,11 +11,16 @@ from gen_course.ch02_sparse_denoising_masked.checks import (
     check_random_mask,
     check_sparse_loss,
     check_to_patches,
+    check_train_denoiser,
 )
+from gen_course.ch02_sparse_denoising_masked.filters import SIZES, WIDTHS, blur, median, tune
 from gen_course.common.checks import Misconception
+from gen_lib.data import load
+from gen_lib.models import DenoisingAutoencoder
 from gen_lib.models.autoencoder import add_noise, reconstruction_loss
 from gen_lib.models.masked import MaskedAutoencoder, count_hidden
 from gen_lib.nets.vit import patchify
+from gen_lib.training.checkpoints import load_pretrained
 
 # Sparse
 
@@ -339,3 +345,91 @@ WRONG_MASKED = {
 def test_wrong_masked_losses_are_told_their_mistake(loss, words):
     with pytest.raises(Misconception, match=words):
         check_masked_loss(loss)
+
+
+# A denoiser for three levels
+
+
+def trained(level, steps):
+    """Build a function that trains a small network; ``level`` draws sigma for n images."""
+
+    def train(x, rng):
+        net = nn.Sequential(
+            *(nn.Conv2d(1, 32, 4, stride=2, padding=1), nn.GELU()),
+            *(nn.Conv2d(32, 64, 4, stride=2, padding=1), nn.GELU()),
+            *(nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1), nn.GELU()),
+            nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1),
+        )
+        optimiser = torch.optim.Adam(net.parameters(), lr=3e-3)
+        for _ in range(steps):
+            batch = x[torch.randint(len(x), (64,), generator=rng)]
+            noise = torch.randn(batch.shape, generator=rng)
+            loss = error(net(batch + level(64, rng) * noise), batch)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return net
+
+    return train
+
+
+RIGHT_TRAINING = {
+    "a level for each image": trained(lambda n, r: 0.1 + torch.rand(n, 1, 1, 1, generator=r), 400),
+    "one of three levels": trained(
+        lambda n, r: torch.tensor([0.25, 0.5, 1.0])[torch.randint(3, (n, 1, 1, 1), generator=r)],
+        400,
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", RIGHT_TRAINING.values(), ids=RIGHT_TRAINING)
+def test_right_trainings_pass_in_any_style(train):
+    assert check_train_denoiser(train).attempted
+
+
+def shipped(x, rng):
+    return load_pretrained("denoising", DenoisingAutoencoder).reconstruct
+
+
+WRONG_TRAINING = {
+    "one level": (shipped, "another sigma for every image"),
+    "copy": (lambda x, rng: lambda noised: noised, "returns its input"),
+    "a filter": (lambda x, rng: lambda noised: blur(noised, 0.8), "train for more steps"),
+    "mean image": (
+        lambda x, rng: lambda noised: x[:1_000].mean(dim=0).expand_as(noised),
+        "train for more steps",
+    ),
+    "flat": (lambda x, rng: lambda noised: noised.flatten(1), r"\(n, c, h, w\)"),
+    "no network": (lambda x, rng: x, "Return the trained network"),
+    "nothing": (lambda x, rng: None, "Return the trained network"),
+}
+
+
+@pytest.mark.parametrize(("train", "words"), WRONG_TRAINING.values(), ids=WRONG_TRAINING)
+def test_wrong_trainings_are_told_their_mistake(train, words):
+    with pytest.raises(Misconception, match=words):
+        check_train_denoiser(train)
+
+
+# Filters
+
+
+def test_filters_leave_flat_images_as_they_are_and_smooth_the_others():
+    flat = torch.full((2, 1, 8, 8), 0.3)
+    dot = torch.zeros(1, 1, 9, 9)
+    dot[0, 0, 4, 4] = 1.0
+    torch.testing.assert_close(blur(flat, 1.0), flat)
+    torch.testing.assert_close(median(flat, 3), flat)
+    assert 0 < blur(dot, 1.0).max() < 0.2
+    assert median(dot, 3).max() == 0
+
+
+def test_stronger_noise_is_given_wider_filters_and_no_filter_is_none():
+    x = load("fashion_mnist").test[:50].images
+    noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    weak, strong = tune(x + 0.25 * noise, x), tune(x + noise, x)
+    assert weak.width < strong.width
+    assert weak.size < strong.size
+    assert min(SIZES) == 3
+    assert weak.width in WIDTHS

@@ -7,14 +7,18 @@ import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
+from gen_course.ch03_vae import checks
 from gen_course.ch03_vae.checks import (
     check_importance_weighted,
     check_kl,
     check_negative_elbo,
     check_reparameterise,
+    check_small_code,
 )
 from gen_course.common.checks import Misconception
+from gen_lib.models import BernoulliVAE
 from gen_lib.models.vae import Posterior
+from gen_lib.training.checkpoints import load_pretrained
 
 # Reparameterisation
 
@@ -250,8 +254,70 @@ def test_wrong_bounds_are_told_their_mistake(function, words):
         check_importance_weighted(function)
 
 
+# The experiment: a small code
+
+
+def shipped(name):
+    """The networks of a shipped model, as the reader's function returns its own."""
+    model = load_pretrained(name, BernoulliVAE)
+    return model.encoder, model.decoder
+
+
+def flat_decoder(z):
+    return shipped("vae-2d")[1](z).flatten(1)
+
+
+WRONG_CODES = {
+    "the encoder alone": (lambda x: shipped("vae-2d")[0], "two things"),
+    "too many units": (lambda x: shipped("vae-beta-1"), "16 units: at most 6"),
+    "mu alone": (lambda x: (lambda seen: torch.zeros(len(seen), 5), None), "gives 5 numbers"),
+    "mu and sigma apart": (lambda x: (lambda seen: (seen, seen), None), r"one tensor \(n, 2 K\)"),
+    "flat images": (lambda x: (shipped("vae-2d")[0], flat_decoder), "tensor of shape"),
+    "probabilities": (
+        lambda x: (shipped("vae-2d")[0], lambda z: shipped("vae-2d")[1](z).sigmoid()),
+        "return logits",
+    ),
+    "collapsed": (
+        lambda x: (
+            lambda seen: torch.zeros(len(seen), 8),
+            lambda z: torch.randn(len(z), 1, 28, 28),
+        ),
+        "collapsed.*mean over the pixels",
+    ),
+    "diverged": (
+        lambda x: (lambda seen: torch.full((len(seen), 8), 200.0), shipped_decoder_of_four),
+        "diverged",
+    ),
+    "not good enough": (lambda x: shipped("vae-2d"), "With 2 units .* more units"),
+}
+
+
+def shipped_decoder_of_four(z):
+    return z.sum() * torch.ones(len(z), 1, 28, 28)
+
+
+@pytest.mark.parametrize(("train", "words"), WRONG_CODES.values(), ids=WRONG_CODES)
+def test_wrong_small_codes_are_told_their_mistake(train, words):
+    with pytest.raises(Misconception, match=words):
+        check_small_code(train)
+
+
+def test_a_small_code_that_is_good_enough_passes(monkeypatch):
+    monkeypatch.setattr(checks, "MOST_NATS", 270.0)
+    verdict = check_small_code(lambda x: shipped("vae-2d"))
+    assert verdict.attempted
+    assert "2 units" in verdict.message
+
+
 @pytest.mark.parametrize(
-    "check", [check_reparameterise, check_kl, check_negative_elbo, check_importance_weighted]
+    "check",
+    [
+        check_reparameterise,
+        check_kl,
+        check_negative_elbo,
+        check_importance_weighted,
+        check_small_code,
+    ],
 )
 def test_a_stub_is_not_attempted(check):
     def stub(*_):

@@ -14,25 +14,20 @@ def axes():
     plt.close(figure)
 
 
-def found(figure):
-    figure.canvas.draw()
-    return plots.misplaced(figure)
-
-
 def test_a_tidy_figure_has_none_though_ticks_lie_beyond_its_axes(axes):
     figure, ax = axes
     ax.plot([0, 10], [0, 1])
     ax.set(xticks=range(-10, 30), xlim=(0.5, 9.5), title="A line")
     ax.set_xticklabels([])
     ax.annotate("end", (9, 0.9))
-    assert found(figure) == []
+    assert plots.misplaced(figure) == []
 
 
 def test_a_text_outside_is_found_in_each_of_its_ways(axes):
     figure, ax = axes
     ax.annotate("not drawn", (20, 0.5))
     ax.text(9.5, 0.5, "a text that is much too long")
-    assert set(found(figure)) == {
+    assert set(plots.misplaced(figure)) == {
         "'not drawn' is outside its axes",
         "'a text that is much too long' is cut off",
     }
@@ -42,13 +37,13 @@ def test_texts_on_each_other_are_found_unless_one_is_invisible(axes):
     figure, ax = axes
     ax.annotate("first", (5, 0.5))
     second = ax.annotate("second", (5, 0.5))
-    assert found(figure) == ["'first' covers 'second'"]
+    assert plots.misplaced(figure) == ["'first' covers 'second'"]
     second.set_visible(False)
-    assert found(figure) == []
+    assert plots.misplaced(figure) == []
 
 
 def test_a_label_at_the_end_of_a_curve_may_stand_beside_the_axes(axes):
     figure, ax = axes
     ax.set(xlim=(0, 14))
     plots.curves(ax, {"train": [0.2, 0.4], "test": [0.5, 0.8]}, x=[0.0, 10.0])
-    assert found(figure) == []
+    assert plots.misplaced(figure) == []

@@ -1,7 +1,7 @@
-"""The remembered speed of the machine: what it scales, and that a damaged file is ignored."""
+"""The minutes of the chapters: what is stated, how machines are compared, and what is not said."""
 
 import json
-import os
+import re
 
 import pytest
 
@@ -9,54 +9,77 @@ from gen_course.common import timing
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """The file of the speed in a cache of its own."""
-    monkeypatch.setattr(timing, "user_cache_path", lambda name: tmp_path / name)
-    return tmp_path / "gen_lib" / "speed.json"
+def reference(tmp_path, monkeypatch):
+    """Write the content of minutes.json."""
+    file = tmp_path / "minutes.json"
+    monkeypatch.setattr(timing, "MINUTES_FILE", file)
+    return file.write_text
 
 
-def chapter() -> tuple[str, float]:
-    """The name of a chapter, and its minutes on the reference machine."""
-    return next(iter(timing.measured()["minutes"].items()))
+def known(speed=16.0):
+    return json.dumps({"machine": "2 cores", "speed": speed, "minutes": {"01_autoencoders": 1.57}})
 
 
-def test_a_machine_of_half_the_speed_is_told_twice_the_minutes(cache):
-    name, minutes = chapter()
-    cache.parent.mkdir()
-    cache.write_text(json.dumps(timing.measured()["speed"] / 2))
-    assert f"On this machine expect about {2 * minutes:.1f} min." in timing.stated(name)
-
-
-def test_a_calibration_is_remembered(cache):
-    speed = timing.calibrate(0.2)
-    assert speed > 0
-    assert json.loads(cache.read_text()) == speed
+def test_the_minutes_are_those_of_the_reference_machine_and_no_others(reference):
+    reference(known())
+    sentence = "Run All took 1.6 min on the reference machine (2 cores)."
+    assert timing.stated("01_autoencoders") == sentence
+    timing.calibrate(0.1)
+    assert timing.stated("01_autoencoders") == sentence, "a calibration changes no stated minutes"
 
 
 @pytest.mark.parametrize(
-    "content", ["", "0.0", "-3", "NaN", "Infinity", "[1]", '"fast"', "{", "\0"]
+    ("speed", "words"),
+    [
+        (16.0, "One core of this machine is about as fast as"),
+        (12.0, "One core of this machine is about as fast as"),
+        (22.0, "One core of this machine is about as fast as"),
+        (31.0, "One core of this machine is about 2 times as fast as"),
+        (70.0, "One core of this machine is about 4 times as fast as"),
+        (9.0, "One core of the reference machine is about 2 times as fast as"),
+        (1.9, "One core of the reference machine is about 8 times as fast as"),
+    ],
 )
-def test_a_damaged_speed_is_ignored(cache, content):
-    cache.parent.mkdir()
-    cache.write_text(content)
-    assert "Run the calibration of chapter 00" in timing.stated(chapter()[0])
-    assert timing.calibrate(0.1) > 0
-    assert "On this machine expect" in timing.stated(chapter()[0])
+def test_a_machine_is_compared_by_a_power_of_two(reference, speed, words):
+    reference(known())
+    assert timing.compared(speed).startswith(words)
 
 
-def test_without_room_for_the_file_the_speed_is_returned_all_the_same(cache, monkeypatch):
-    def full(path, content):
-        raise OSError(28, os.strerror(28))
+def test_a_machine_at_three_quarters_of_its_speed_is_still_as_fast_as_itself(reference):
+    reference(known(timing.calibrate(0.5)))
+    speed = timing.measured()["speed"]
+    for busy in (0.75, 1.0, 1.33):
+        assert "about as fast as" in timing.compared(busy * speed)
 
-    monkeypatch.setattr(timing, "write_whole", full)
-    assert timing.calibrate(0.1) > 0
-    assert not cache.exists()
+
+def test_neither_a_disturbance_nor_time_that_others_compute_changes_the_speed(monkeypatch):
+    now, computed, readings = [0.0], [0.0], [0]
+
+    def clock():
+        """10 ms between two readings; others compute for most of it."""
+        now[0] += 0.01
+        return now[0]
+
+    def process_clock():
+        """1 ms for each reading of the other clock since the last one; once 10 s more."""
+        readings[0] += 1
+        computed[0] = now[0] / 10 + (10.0 if readings[0] > 5 else 0.0)
+        return computed[0]
+
+    monkeypatch.setattr(timing.time, "perf_counter", clock)
+    monkeypatch.setattr(timing.time, "process_time", process_clock)
+    threads = timing.torch.get_num_threads()
+    assert timing.calibrate(1.0) == pytest.approx(1000, rel=0.15)
+    assert timing.torch.get_num_threads() == threads
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "7"])
-def test_without_readable_minutes_a_sentence_says_so(tmp_path, monkeypatch, content):
-    file = tmp_path / "minutes.json"
+def test_without_readable_minutes_a_sentence_says_so(reference, content):
     if content is not None:
-        file.write_text(content)
-    monkeypatch.setattr(timing, "MINUTES_FILE", file)
+        reference(content)
     assert timing.stated("01_autoencoders").endswith("have not been measured yet.")
+    assert timing.compared(10.0).endswith("has not been measured yet.")
+
+
+def test_the_report_says_seconds_and_memory():
+    assert re.fullmatch(r"\d+ s since .*; \d+\.\d\d GB of memory at most\.", timing.report())

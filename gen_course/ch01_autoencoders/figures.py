@@ -1,0 +1,215 @@
+"""The figures of chapter 01."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from jaxtyping import Float, Int64
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch, Polygon
+from torch import Tensor
+
+from gen_course.ch01_autoencoders.toy import Squeezed
+from gen_course.common import plots
+
+Images = Float[Tensor, "n 1 h w"]
+STAGES = ("pixels", "512", "256", "code", "256", "512", "output")
+
+
+def bottleneck(x: Images, y: Images) -> Figure:
+    """An image, encoder, code and decoder from left to right, and the reconstruction."""
+    figure, ax = plt.subplots(figsize=(7, 2.3))
+    for left, picture, name in ((0.0, x, "image x"), (5.6, y, "reconstruction y")):
+        pixels = picture[0, 0].detach().clamp(-1, 1)
+        ax.imshow(pixels, extent=(left, left + 1.4, 0.3, 1.7), cmap="gray", aspect="auto")
+        ax.text(left + 0.7, 0.2, name, ha="center", va="top")
+        ax.text(left + 0.7, 1.75, "784 numbers", ha="center", va="bottom")
+    encoder = [(1.7, 0.3), (1.7, 1.7), (2.9, 1.25), (2.9, 0.75)]
+    decoder = [(4.1, 0.75), (4.1, 1.25), (5.3, 1.7), (5.3, 0.3)]
+    for corners, name in ((encoder, "encoder"), (decoder, "decoder")):
+        ax.add_patch(Polygon(corners, color=plots.CODE, alpha=0.25))
+        ax.text(sum(p[0] for p in corners) / 4, 1.0, name, ha="center", va="center")
+    box = FancyBboxPatch((3.2, 0.8), 0.6, 0.4, boxstyle="round,pad=0.05", color=plots.CODE)
+    ax.add_patch(box)
+    ax.text(3.5, 1.0, "code z", ha="center", va="center", color="white", fontweight="bold")
+    ax.text(3.5, 0.6, "16 numbers", ha="center", va="top")
+    ax.set(xlim=(-0.1, 7.1), ylim=(-0.15, 2.05))
+    ax.axis("off")
+    return figure
+
+
+def two_pixels(toy: Squeezed) -> Figure:
+    """Images of two pixels as points, and their reconstructions on a line and on a curve."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True)
+    titles = "Linear: the reconstructions lie on a line", "With hidden layers: on a curve"
+    for ax, y, title in zip(axes, (toy.by_line, toy.by_curve), titles, strict=True):
+        for a, b in zip(toy.x.tolist(), y.tolist(), strict=True):
+            ax.plot(*zip(a, b, strict=True), color="#bbbbbb", linewidth=0.8)
+        ax.scatter(*toy.x.T, 9, color=plots.DATA)
+        ax.scatter(*y.T, 9, color=plots.CODE)
+        ax.set(xlabel="first pixel", xlim=(-1, 1), ylim=(-1, 0.8), title=title)
+        ax.set_xticks([-1, -0.5, 0, 0.5, 1])
+    axes[0].set_ylabel("second pixel")
+    axes[0].text(-0.6, 0.35, "images x", color=plots.DATA)
+    axes[0].text(0, -0.17, "reconstructions y", color=plots.CODE, ha="center")
+    return figure
+
+
+def training(seconds: Float[Tensor, "n"], curve: Float[Tensor, "n"], by_pca: float) -> Figure:
+    """The deep autoencoder's training error against seconds, with PCA's test error as a line."""
+    figure, ax = plt.subplots(figsize=(7, 2.6))
+    ax.plot(seconds, curve, color=plots.CODE)
+    ax.axhline(by_pca, color=plots.BASELINE, linestyle="--")
+    last, lowest = seconds[-1].item(), curve[-1].item()
+    _above(ax, "PCA, 16 components, test images", last, by_pca, plots.BASELINE, "right")
+    _above(ax, "deep autoencoder, training images", last, lowest, plots.CODE, "right")
+    ax.set(xlabel="seconds of training", ylabel="training MSE", ylim=(0, 2.2 * by_pca))
+    crossing = seconds[(curve < by_pca).nonzero()[0, 0]].item()
+    ax.set_title(f"After {crossing:.0f} seconds the deep autoencoder is past PCA")
+    return figure
+
+
+def _above(ax: Axes, words: str, x: float, y: float, color: str, side: str = "left") -> None:
+    """Write words just above a point; ``side`` is the end of the words that is at the point."""
+    ax.annotate(words, (x, y), (0, 4), textcoords="offset points", color=color, ha=side)
+
+
+def error_map(y: Images, x: Images, white: float = 0.5) -> Images:
+    """The size of the error of each pixel as an image: 0 is black, ``white`` or more is white."""
+    return 2 * ((y - x).abs() / white).clamp(max=1) - 1
+
+
+def code_of(x: Images, z: Float[Tensor, "1 k"], y: Images) -> Figure:
+    """An image, its code as bars, and the image that the decoder makes of these bars."""
+    widths = {"width_ratios": [1, 3, 1]}
+    figure, axes = plt.subplots(1, 3, figsize=(8, 2.2), gridspec_kw=widths)
+    for ax, picture, title in ((axes[0], x, "784 pixels"), (axes[2], y, "784 pixels again")):
+        plots.draw_images(ax, picture, 1)
+        ax.set_title(title)
+    axes[1].bar(range(1, 1 + z.shape[1]), z[0].tolist(), color=plots.CODE)
+    axes[1].axhline(0, color="#666666", linewidth=0.8)
+    axes[1].set(xlabel="unit of the code", title="16 numbers", xticks=[1, 4, 8, 12, 16])
+    return figure
+
+
+def probes(accuracy: Mapping[str, Sequence[float]]) -> Figure:
+    """The accuracy of a linear probe at each stage of a network.
+
+    Args:
+        accuracy: for each of three ways of probing, by label, the accuracy at the seven stages;
+            the second is drawn in grey and without numbers.
+    """
+    figure, ax = plt.subplots(figsize=(7.5, 3.2))
+    looks = (plots.CODE, "-", 0.0), (plots.BASELINE, "-", -0.03), (plots.CODE, ":", 0.03)
+    for (label, values), (color, line, lift) in zip(accuracy.items(), looks, strict=True):
+        ax.plot(range(7), values, "o", linestyle=line, color=color)
+        ax.annotate(label, (6.3, values[-1] + lift), color=color, va="center")
+    many, _, few = accuracy.values()
+    for values, gap in ((many, 0.018), (few, -0.042)):
+        for place, value in enumerate(values):
+            where = (place, value + gap)
+            ax.annotate(f"{100 * value:.0f}", where, ha="center", fontsize=9, color=plots.CODE)
+    ax.set_xticks(range(7), STAGES)
+    ax.axvspan(2.6, 3.4, color=plots.CODE, alpha=0.08)
+    ax.set(xlim=(-0.3, 8.1), ylim=(0.4, 0.95), ylabel="probe's test accuracy")
+    ax.set_title("A linear probe finds the class harder to read from the code than elsewhere")
+    return figure
+
+
+def latent_map(
+    codes: Float[Tensor, "n 2"],
+    labels: Int64[Tensor, "n"],
+    names: Sequence[str],
+    decoded: Images,
+) -> Figure:
+    """Codes of two numbers coloured by class, beside the decoded images of a grid of codes."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
+    plots.classes(axes[0], codes, labels, names)
+    axes[0].set(xlabel="z₁", ylabel="z₂", title="Codes of 4,000 test images")
+    plots.draw_images(axes[1], decoded, round(len(decoded) ** 0.5))
+    axes[1].set(xlabel="z₁", ylabel="z₂", title="The decoder's image at each place of this map")
+    return figure
+
+
+def sizes_of_code(rows: Sequence[Mapping[str, str]], longer: float) -> Figure:
+    """Error and judge's accuracy against the size of the code, from the study ``latent_size``.
+
+    Args:
+        rows: the rows of the study; the first is that of the original images.
+        longer: the error of the shipped autoencoder, which was trained longer, for 16 numbers.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.2))
+    sizes = [int(row["latent_size"]) for row in rows if row["model"] == "pca"]
+    for model, label, color in (("pca", "PCA", plots.BASELINE), ("deep-ae", "deep", plots.CODE)):
+        mine = [row for row in rows if row["model"] == model]
+        error = [float(row["mse"]) for row in mine]
+        accuracy = [float(row["judge_accuracy"]) for row in mine]
+        axes[0].loglog(sizes, error, "o-", color=color)
+        axes[1].semilogx(sizes, accuracy, "o-", color=color)
+        axes[0].annotate(label, (4.3, error[2]), color=color, va="bottom")
+        axes[1].annotate(label, (4.3, accuracy[2] - 0.03), color=color, va="top")
+    axes[0].plot(16, longer, "*", color=plots.CODE, markersize=11)
+    words = "deep, trained 6 times as long "
+    axes[0].annotate(words, (14.5, longer), color=plots.CODE, ha="right", va="center", fontsize=9)
+    axes[1].axhline(float(rows[0]["judge_accuracy"]), color=plots.DATA, linestyle="--")
+    _above(axes[1], "original test images", 1, float(rows[0]["judge_accuracy"]), plots.DATA)
+    for ax in axes:
+        ax.set_xticks(sizes, [str(size) for size in sizes])
+        ax.set_xticks([], minor=True)
+        ax.set_xlabel("size of the code")
+    axes[0].set_yticks([0.04, 0.06, 0.1, 0.2], ["0.04", "0.06", "0.1", "0.2"])
+    axes[0].set_yticks([], minor=True)
+    axes[0].set(ylabel="MSE", ylim=(0.035, 0.28), title="The error falls with the size of the code")
+    title = "The judge gains little after 8 numbers"
+    axes[1].set(ylabel="judge's accuracy", ylim=(0, 1.08), title=title)
+    return figure
+
+
+def scores(frechet: Mapping[str, float]) -> Figure:
+    """Bars of the course Fréchet distance; the last one is the floor of real images."""
+    figure, ax = plt.subplots(figsize=(7, 2.1))
+    plots.bars(ax, frechet, [plots.CODE] * (len(frechet) - 1) + [plots.BASELINE])
+    ax.set_xlabel("course Fréchet distance d² to test images (less is better)")
+    ax.set_title("Made-up codes score far worse than reconstructions")
+    return figure
+
+
+def clumps(codes: Float[Tensor, "n 2"], draws: Float[Tensor, "n 2"]) -> Figure:
+    """Codes in three clumps, and draws from the Gaussian with the same mean and covariance."""
+    figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.5), sharey=True)
+    titles = "Codes in three clumps", "Draws from the fitted Gaussian"
+    for ax, shown, title in zip(axes, (codes, draws), titles, strict=True):
+        ax.scatter(*codes.T, 30, color="#cfeae1")  # where the codes are
+        ax.scatter(*shown.T, 4, color=plots.CODE if shown is codes else "#333333")
+        plots.square(ax, 5.0)
+        ax.set(title=title, xlabel="z₁")
+    axes[0].set_ylabel("z₂")
+    return figure
+
+
+def as_images(rows: Float[Tensor, "k d"]) -> Images:
+    """Directions in the space of images as images: 0 is grey, the largest entry black or white."""
+    side = round(rows.shape[1] ** 0.5)
+    return (rows / rows.abs().amax(dim=1, keepdim=True)).reshape(-1, 1, side, side)
+
+
+def grid_of_places(codes: Float[Tensor, "n 2"], side: int = 16) -> Float[Tensor, "places 2"]:
+    """A grid of places over the middle 98 % of the codes each way, from the upper left corner."""
+    low, high = codes.quantile(0.01, dim=0), codes.quantile(0.99, dim=0)
+    z1, z2 = (torch.linspace(a, b, side) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+    return torch.stack(torch.meshgrid(z1, z2.flip(0), indexing="xy"), dim=-1).reshape(-1, 2)
+
+
+def with_columns(figure: Figure, names: Sequence[str], side: int = 28) -> Figure:
+    """Write a name under each column of a figure made by ``plots.image_rows``."""
+    room = 0.25  # inches
+    height = figure.get_figheight() + room
+    figure.set_figheight(height)
+    figure.subplots_adjust(bottom=room / height, top=1 - 0.35 / height)
+    for title in figure.texts:
+        title.set_y(1 - 0.06 / height)
+    middles = [2 + side / 2 + (side + 2) * column for column in range(len(names))]
+    figure.axes[-1].set_xticks(middles, names, fontsize=8)
+    figure.axes[-1].tick_params(axis="x", length=0)
+    return figure
