@@ -105,14 +105,14 @@ def _table(one: Session) -> str:
 def needs(chapter: str) -> dict[str, list[str]]:
     """For each section of a chapter, the earlier sections that must run before it, in order."""
     cells = [cell for cell in _cells(chapter) if cell.cell_type == "code"]
-    known = {name for c in cells if solutions.tagged(c, "setup") for name in _names(c.source)[1]}
+    known = {name for c in cells if solutions.tagged(c, "setup") for name in names(c.source)[1]}
     bound_in: dict[str, str] = {}
     found: dict[str, list[str]] = {}
     for heading, codes in sections(chapter):
         missing: set[str] = set()
         here = known.copy()
         for code in codes:
-            used, bound = _names(code)
+            used, bound = names(code)
             missing |= {bound_in[name] for name in used - here if name in bound_in}
             here |= bound
         missing |= {deeper for section in missing for deeper in found[section]}
@@ -137,7 +137,7 @@ def sections(chapter: str) -> Iterator[tuple[str, list[str]]]:
     yield heading, codes
 
 
-def _names(code: str) -> tuple[set[str], set[str]]:
+def names(code: str) -> tuple[set[str], set[str]]:
     """The names that a cell takes from earlier cells, and those that it assigns or adds to."""
     lines = (line for line in code.splitlines() if not line.lstrip().startswith(("%", "!")))
     code = "\n".join(lines)

@@ -66,7 +66,7 @@ class KernelExplorer(Explorer[KernelState]):
     def picture(self, state: KernelState) -> UInt8[np.ndarray, "height width 3"]:
         model, seen, held_out, ceiling = fit(state)
         canvas = self.canvas()
-        canvas.text("log p_model(x)", 0, 0)
+        canvas.text("log p_model(x), both axes from −3 to 3", 0, 0)
         canvas.image(_colours(log_density(model, MAP // 2)), 0, TOP, MAP)
         canvas.text(
             f"dark: −{-FAINTEST:g} nats or less; bright: {BRIGHTEST:g} or more", 0, FOOT, FAINT

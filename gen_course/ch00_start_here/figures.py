@@ -56,18 +56,20 @@ def chain_rule(x: Float[Tensor, "n 2"], bins: int, place: float) -> Figure:
     width, middle = 6 / bins, (edges[1:] + edges[:-1]) / 2
     row = int((place + 3) / width)
     inside = (x[:, 0] >= edges[row]) & (x[:, 0] < edges[row + 1])
-    figure, axes = plt.subplots(1, 3, figsize=(8.6, 3.0))
+    figure, axes = plt.subplots(1, 3, figsize=(8.8, 3.0))
     plots.points(axes[0], x)
     low = edges[row].item()
     axes[0].add_patch(Rectangle((low, -3), width, 6, color=plots.MODEL, alpha=0.25))
-    axes[0].set(title="The points, one bin of x₁ marked", xlabel="x₁", ylabel="x₂")
+    axes[0].set(title="Points; one bin of x₁", xlabel="x₁", ylabel="x₂")
     first = x[:, 0].histc(bins, -3, 3) / len(x)
     colors = [plots.MODEL if k == row else plots.DATA for k in range(bins)]
     axes[1].bar(middle, first, width, color=colors)
-    axes[1].set(title="p(x₁)", xlabel="x₁", ylabel="share of all points")
+    axes[1].set(title="p(x₁): share of each bin", xlabel="x₁", ylabel="share of all points")
     second = x[inside, 1].histc(bins, -3, 3) / inside.sum()
     axes[2].barh(middle, second, width, color=plots.MODEL)
-    axes[2].set(title="p(x₂ | x₁ in that bin)", ylabel="x₂", xlabel="share of the bin's points")
+    axes[2].set(
+        title="p(x₂ | x₁ in the marked bin)", ylabel="x₂", xlabel="share of the bin's points"
+    )
     return figure
 
 
@@ -78,6 +80,9 @@ def em_iterations(
     shown: Sequence[int],
 ) -> Figure:
     """The components of a mixture after some iterations of EM, a row for each run.
+
+    An ellipse covers two standard deviations. Components whose centres nearly coincide are black
+    and counted.
 
     Args:
         x: the training points.
@@ -90,22 +95,33 @@ def em_iterations(
     for row, (name, run) in zip(axes, runs.items(), strict=True):
         for ax, number in zip(row, shown, strict=True):
             plots.points(ax, x, size=2)
-            for mean, covariance in zip(*run[number][1:], strict=True):
-                ax.add_patch(_ellipse(mean, covariance))
+            means, covariances = run[number][1:]
+            together = torch.cdist(means, means) < 0.3  # (k, k)
+            for mean, covariance, near in zip(means, covariances, together, strict=True):
+                ax.add_patch(_ellipse(mean, covariance, "black" if near.sum() > 1 else plots.MODEL))
+            for near in together[together.sum(dim=1) > 1].unique(dim=0):
+                _count(ax, means[near].mean(dim=0), int(near.sum()))
             score = f"{scores[name][number]:.2f} nats".replace("-", "−")
             ax.set_title(f"iteration {number}\n{score}", fontweight="normal", fontsize=9)
         row[0].set_ylabel(name)
     return figure
 
 
-def _ellipse(mean: Float[Tensor, "2"], covariance: Float[Tensor, "2 2"]) -> Ellipse:
+def _count(ax: Axes, center: Float[Tensor, "2"], number: int) -> None:
+    """Write how many components share a centre, below it on a white ground."""
+    ground = {"boxstyle": "square,pad=0.15", "color": "white", "alpha": 0.85}
+    place = (center[0].item(), center[1].item() - 0.95)
+    ax.text(*place, f"{number} here", ha="center", va="center", fontsize=8.5, bbox=ground)
+
+
+def _ellipse(mean: Float[Tensor, "2"], covariance: Float[Tensor, "2 2"], color: str) -> Ellipse:
     """Two standard deviations around a mean."""
     variances, axes = torch.linalg.eigh(covariance)
     sides = 4 * variances.clamp(min=0).sqrt()
     angle = torch.atan2(axes[1, 0], axes[0, 0]).rad2deg().item()
     center = (mean[0].item(), mean[1].item())
     return Ellipse(
-        center, sides[0].item(), sides[1].item(), angle=angle, fill=False, color=plots.MODEL, lw=1.3
+        center, sides[0].item(), sides[1].item(), angle=angle, fill=False, color=color, lw=1.3
     )
 
 
@@ -162,9 +178,11 @@ def score_against_width(
     ax.semilogx(widths, scores["train"], color=plots.DATA)
     ax.semilogx(widths, scores["held out"], color=plots.MODEL)
     ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
-    ax.annotate("p_data, held out", (0.35, ceiling + 0.2), color=plots.BASELINE)
+    ax.annotate("p_data, held out", (0.3, ceiling + 0.75), color=plots.BASELINE)
     ax.annotate("training points", (0.0035, 4.9), color=plots.DATA)
     ax.annotate("held-out points", (0.0085, -3), color=plots.MODEL)
+    lowest = f"{scores['held out'][0]:.0f} at {widths[0]:g}".replace("-", "−")
+    ax.annotate(f"down to\n{lowest}", (widths[0], -7.4), color=plots.MODEL)
     ax.set(xlabel="width h of the kernels", ylabel="nats per point", ylim=(-8, 9))
     return figure
 
@@ -173,6 +191,7 @@ def score_against_freedom(
     panels: Mapping[str, tuple[Sequence[int], Sequence[float], Sequence[float]]],
     ceiling: float,
     enlarged: tuple[int, int],
+    marked: Sequence[int],
 ) -> Figure:
     """Scores against the number of parts of a model, one panel for each model.
 
@@ -181,6 +200,7 @@ def score_against_freedom(
             points and on the held-out points.
         ceiling: the held-out score of p_data, dashed.
         enlarged: the part of the last panel that one more panel shows enlarged, from and to.
+        marked: numbers of parts that the enlarged panel marks, besides the best.
     """
     figure, axes = plt.subplots(1, len(panels) + 1, figsize=(9.2, 3.2))
     for ax, (label, (numbers, seen, unseen)) in zip(axes, panels.items(), strict=False):
@@ -192,13 +212,22 @@ def score_against_freedom(
         ax.set_xticks(ticks, ticks)
         ax.set_xticks([], minor=True)
     axes[-1].plot(numbers, unseen, ".-", color=plots.MODEL, lw=1, ms=4)
-    axes[-1].plot(best, max(unseen), "o", color=plots.MODEL)
-    axes[-1].annotate(f"{best}", (best, max(unseen)), (0, 6), textcoords="offset points")
-    axes[-1].set(xlabel=label, title="The same, enlarged", xlim=enlarged, ylim=(-0.6, 1.3))
+    for number in (best, *marked):
+        height = unseen[numbers.index(number)]
+        axes[-1].plot(number, height, "o", color=plots.MODEL)
+        axes[-1].annotate(
+            f"{number}",
+            (number, height),
+            (0, 6 if height > 0 else -14),
+            textcoords="offset points",
+            ha="center",
+        )
+    zoomed = f"Held-out score, {enlarged[0]} to {enlarged[1]} bins"
+    axes[-1].set(xlabel=label, title=zoomed, xlim=enlarged, ylim=(-0.6, 1.3))
     for ax in axes:
         ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
     axes[0].set_ylabel("nats per point")
-    axes[0].annotate("training points", (1.2, 2.6), color=plots.DATA)
-    axes[0].annotate("p_data", (1.2, ceiling + 0.25), color=plots.BASELINE)
+    axes[0].annotate("training points", (8, 2.9), color=plots.DATA)
+    axes[0].annotate("p_data, held out", (1.2, ceiling + 0.5), color=plots.BASELINE)
     axes[0].annotate("held-out points", (3, -4.8), color=plots.MODEL)
     return figure

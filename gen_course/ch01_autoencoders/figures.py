@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import FancyBboxPatch, Polygon
 from torch import Tensor
 
@@ -56,17 +57,21 @@ def two_pixels(toy: Squeezed) -> Figure:
     return figure
 
 
-def training(seconds: Float[Tensor, "n"], curve: Float[Tensor, "n"], by_pca: float) -> Figure:
-    """The deep autoencoder's training error against seconds, with PCA's test error as a line."""
+def training(steps: Float[Tensor, "n"], curve: Float[Tensor, "n"], by_pca: float) -> Figure:
+    """The deep autoencoder's training error against steps, and PCA's error as a dashed line.
+
+    Both are errors on training images; the curve is a mean over the last 100 steps.
+    """
     figure, ax = plt.subplots(figsize=(7, 2.6))
-    ax.plot(seconds, curve, color=plots.CODE)
+    ax.plot(steps, curve, color=plots.CODE)
     ax.axhline(by_pca, color=plots.BASELINE, linestyle="--")
-    last, lowest = seconds[-1].item(), curve[-1].item()
-    _above(ax, "PCA, 16 components, test images", last, by_pca, plots.BASELINE, "right")
-    _above(ax, "deep autoencoder, training images", last, lowest, plots.CODE, "right")
-    ax.set(xlabel="seconds of training", ylabel="training MSE", ylim=(0, 2.2 * by_pca))
-    crossing = seconds[(curve < by_pca).nonzero()[0, 0]].item()
-    ax.set_title(f"After {crossing:.0f} seconds the deep autoencoder is past PCA")
+    last, lowest = steps[-1].item(), curve[-1].item()
+    _above(ax, "PCA, 16 components", last, by_pca, plots.BASELINE, "right")
+    below = lowest - 0.06 * by_pca
+    ax.text(last, below, "deep autoencoder", color=plots.CODE, ha="right", va="top")
+    label = "training MSE\n(mean of 100 steps)"
+    ax.set(xlabel="training step", ylabel=label, xlim=(0, None), ylim=(0, 2.2 * by_pca))
+    ax.set_title("The deep autoencoder passes PCA early and goes on improving slowly")
     return figure
 
 
@@ -89,30 +94,36 @@ def code_of(x: Images, z: Float[Tensor, "1 k"], y: Images) -> Figure:
         ax.set_title(title)
     axes[1].bar(range(1, 1 + z.shape[1]), z[0].tolist(), color=plots.CODE)
     axes[1].axhline(0, color="#666666", linewidth=0.8)
-    axes[1].set(xlabel="unit of the code", title="16 numbers", xticks=[1, 4, 8, 12, 16])
+    axes[1].set(xlabel="unit of the code", ylabel="value", title="16 numbers")
+    axes[1].set_xticks(range(1, 1 + z.shape[1]))
+    axes[1].tick_params(axis="x", labelsize=8)
     return figure
 
 
 def probes(accuracy: Mapping[str, Sequence[float]]) -> Figure:
-    """The accuracy of a linear probe at each stage of a network.
+    """The accuracy of a linear probe at each stage of a network, in per cent.
 
     Args:
         accuracy: for each of three ways of probing, by label, the accuracy at the seven stages;
-            the second is drawn in grey and without numbers.
+            the second is drawn in grey.
     """
-    figure, ax = plt.subplots(figsize=(7.5, 3.2))
-    looks = (plots.CODE, "-", 0.0), (plots.BASELINE, "-", -0.03), (plots.CODE, ":", 0.03)
-    for (label, values), (color, line, lift) in zip(accuracy.items(), looks, strict=True):
-        ax.plot(range(7), values, "o", linestyle=line, color=color)
-        ax.annotate(label, (6.3, values[-1] + lift), color=color, va="center")
-    many, _, few = accuracy.values()
-    for values, gap in ((many, 0.018), (few, -0.042)):
-        for place, value in enumerate(values):
-            where = (place, value + gap)
-            ax.annotate(f"{100 * value:.0f}", where, ha="center", fontsize=9, color=plots.CODE)
+    figure, ax = plt.subplots(figsize=(7.9, 3.4))
+    looks = (plots.CODE, "-", 0), (plots.BASELINE, "-", -3), (plots.CODE, ":", 3)
+    above, below = 1.8, -4.2
+    gaps = [above] * 7, [below] * 7, [below] * 4 + [above] * 3
+    for (label, values), look, gap in zip(accuracy.items(), looks, gaps, strict=True):
+        color, line, lift = look
+        shares = [100 * value for value in values]
+        ax.plot(range(7), shares, "o", linestyle=line, color=color)
+        ax.annotate(label, (6.3, shares[-1] + lift), color=color, va="center")
+        for place, share in enumerate(shares):
+            if color == plots.BASELINE and place == 0:
+                continue  # the pixels are those of the trained network
+            where = (place, share + gap[place])
+            ax.annotate(f"{share:.0f}", where, ha="center", fontsize=9, color=color)
     ax.set_xticks(range(7), STAGES)
     ax.axvspan(2.6, 3.4, color=plots.CODE, alpha=0.08)
-    ax.set(xlim=(-0.3, 8.1), ylim=(0.4, 0.95), ylabel="probe's test accuracy")
+    ax.set(xlim=(-0.3, 8.7), ylim=(40, 95), ylabel="probe's test accuracy in %")
     ax.set_title("A linear probe finds the class harder to read from the code than elsewhere")
     return figure
 
@@ -127,8 +138,17 @@ def latent_map(
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
     plots.classes(axes[0], codes, labels, names)
     axes[0].set(xlabel="z₁", ylabel="z₂", title="Codes of 4,000 test images")
-    plots.draw_images(axes[1], decoded, round(len(decoded) ** 0.5))
-    axes[1].set(xlabel="z₁", ylabel="z₂", title="The decoder's image at each place of this map")
+    side = round(len(decoded) ** 0.5)
+    plots.draw_images(axes[1], decoded, side)
+    axes[1].set(xlabel="z₁", ylabel="z₂", title="The decoder's image at each place")
+    first, step = 2 + decoded.shape[-1] / 2, 2 + decoded.shape[-1]  # middles of the images
+    for axis, ticks, ends in (
+        (axes[1].xaxis, (-5, 0, 5, 10), axes[0].get_xlim()),
+        (axes[1].yaxis, (-10, -5, 0, 5, 10), axes[0].get_ylim()[::-1]),
+    ):
+        shares = [(tick - ends[0]) / (ends[1] - ends[0]) for tick in ticks]
+        places = [first + share * (side - 1) * step for share in shares]
+        axis.set_ticks(places, [str(tick).replace("-", "−") for tick in ticks])
     return figure
 
 
@@ -160,8 +180,9 @@ def sizes_of_code(rows: Sequence[Mapping[str, str]], longer: float) -> Figure:
         ax.set_xlabel("size of the code")
     axes[0].set_yticks([0.04, 0.06, 0.1, 0.2], ["0.04", "0.06", "0.1", "0.2"])
     axes[0].set_yticks([], minor=True)
-    axes[0].set(ylabel="MSE", ylim=(0.035, 0.28), title="The error falls with the size of the code")
-    title = "The judge gains little after 8 numbers"
+    axes[0].set(ylabel="MSE (logarithmic)", ylim=(0.035, 0.28))
+    axes[0].set_title("The error falls with the size of the code")
+    title = "The deep line hardly rises after 8 numbers"
     axes[1].set(ylabel="judge's accuracy", ylim=(0, 1.08), title=title)
     return figure
 
@@ -178,13 +199,56 @@ def scores(frechet: Mapping[str, float]) -> Figure:
 def clumps(codes: Float[Tensor, "n 2"], draws: Float[Tensor, "n 2"]) -> Figure:
     """Codes in three clumps, and draws from the Gaussian with the same mean and covariance."""
     figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.5), sharey=True)
-    titles = "Codes in three clumps", "Draws from the fitted Gaussian"
-    for ax, shown, title in zip(axes, (codes, draws), titles, strict=True):
-        ax.scatter(*codes.T, 30, color="#cfeae1")  # where the codes are
-        ax.scatter(*shown.T, 4, color=plots.CODE if shown is codes else "#333333")
-        plots.square(ax, 5.0)
+    axes[0].scatter(*codes.T, 4, color=plots.CODE)
+    axes[1].scatter(*codes.T, 30, color="#b5dfd0")
+    axes[1].scatter(*draws.T, 4, color="#333333")
+    axes[1].text(-5.6, -5.6, "green: where the codes are", color=plots.CODE)
+    titles = "Codes in three clumps", "Most draws fall outside the clumps"
+    for ax, title in zip(axes, titles, strict=True):
+        plots.square(ax, 6.0)
         ax.set(title=title, xlabel="z₁")
     axes[0].set_ylabel("z₂")
+    return figure
+
+
+def directions(
+    components: Float[Tensor, "k d"], variance: Float[Tensor, "k"], columns: Float[Tensor, "k d"]
+) -> Figure:
+    """Principal components above columns of the linear decoder, eight of each.
+
+    Above each component stands the variance along it, below each column its largest absolute
+    cosine with any component.
+
+    Args:
+        components: orthonormal principal components, largest variance first.
+        variance: the variance of the images along each of them.
+        columns: the columns of the decoder's matrix, one in each row, not normalised.
+    """
+    shown = 8
+    rows = {
+        "PCA": as_images(components[:shown]),
+        "linear autoencoder": as_images(columns[:shown]),
+    }
+    figure = plots.image_rows(rows, "Other axes: no column of the autoencoder is a component", 0.68)
+    unit = columns / columns.norm(dim=1, keepdim=True)
+    cosines = (unit @ components.T).abs().amax(dim=1)
+    with_columns(figure, [f"cos {value:.2f}" for value in cosines[:shown].tolist()])
+    # Without an engine of its own, the figure would get that of the style when it is saved.
+    figure.set_layout_engine(
+        PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=True)
+    )
+    top, height = 0.25, figure.get_figheight()  # inches
+    figure.set_figheight(height + top)
+    figure.subplots_adjust(
+        bottom=0.25 / (height + top), top=1 - (0.35 + top) / (height + top), hspace=0.05
+    )
+    for title in figure.texts:
+        title.set_y(1 - 0.06 / (height + top))
+    first = figure.axes[0]
+    for middle, value in zip(_middles(shown), variance[:shown].tolist(), strict=True):
+        place = first.get_xaxis_transform()
+        words = f"var {value:.1f}"
+        first.text(middle, 1.05, words, transform=place, ha="center", fontsize=8, color="#444444")
     return figure
 
 
@@ -209,7 +273,11 @@ def with_columns(figure: Figure, names: Sequence[str], side: int = 28) -> Figure
     figure.subplots_adjust(bottom=room / height, top=1 - 0.35 / height)
     for title in figure.texts:
         title.set_y(1 - 0.06 / height)
-    middles = [2 + side / 2 + (side + 2) * column for column in range(len(names))]
-    figure.axes[-1].set_xticks(middles, names, fontsize=8)
+    figure.axes[-1].set_xticks(_middles(len(names), side), names, fontsize=8)
     figure.axes[-1].tick_params(axis="x", length=0)
     return figure
+
+
+def _middles(columns: int, side: int = 28) -> list[float]:
+    """Where the middles of the images of a row are, in pixels from the left."""
+    return [2 + side / 2 + (side + 2) * column for column in range(columns)]

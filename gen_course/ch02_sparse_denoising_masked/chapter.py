@@ -8,8 +8,8 @@
 # is good for, explain what attention does, and say why the output of a denoiser minus its input is a direction.
 #
 # **Minutes.** Part 1 (sparse and denoising, the core): about 70 to read. Part 2 (masked, a comparison of five
-# autoencoders, the bridge to chapter 06): about 60 to read. The six exercises: about 100. Running all cells: see the
-# set-up cell's output. There is a stopping point between the parts.
+# autoencoders, the bridge to chapter 06): about 70 to read. The six exercises: about 100. Running all cells: the
+# set-up cell says how long our machine took, the last cell how long yours took. There is a stopping point between the parts.
 #
 # **Know first:** chapter [01](01_autoencoders.ipynb): the loss E(w), PCA, the linear probe.
 
@@ -23,13 +23,18 @@
 # | y(x, w) | what the network gives back; its target is always the clean x | as x |
 # | w | all weights (in chapter 06, w is also the weight of a loss) | |
 # | z, $z_k$ | the code, and its k-th number, called unit k; here K = 1,000 units | (K,) |
-# | $w_k$ | the k-th column of the sparse decoder, length 1: the picture that unit k adds | (784,) |
+# | $w_k$ | the k-th column of the sparse decoder, of length ‖$w_k$‖ = 1: the picture that unit k adds | (784,) |
 # | r | what is still missing from the image when unit k is off | (784,) |
-# | λ | the price of activity | a number |
+# | λ | the price of activity; in code `price`, in the library and the exercises `sparsity` | a number |
 # | σ | standard deviation of the noise (in chapter 03: the width of the encoder's Gaussian) | a number |
 # | $p_\sigma$ | density of the noised images x̃ | a function |
 # | P, d, M | number of patches (49), values of a patch (16), the set of hidden patches | |
+# | m | the mask token, a learnt vector in place of a hidden patch | (80,) |
+# | D | the number of entries of a token | |
+# | Q, K, V | in *attention* only: queries, keys and values of all tokens, as rows | (tokens, D) |
+# | 𝒩(x̃; μ, σ²) | density of a Gaussian with mean μ | a function |
 # | E(w) | ½ Σₙ ‖y(xₙ, w) − xₙ‖²: a sum over images and pixels | a number |
+# | $E_\sigma(w)$, L(w) | the losses of the denoising and of the masked autoencoder, defined below | a number |
 # | MSE | mean squared error per pixel, 2 E / (784 N) | a number |
 
 # %% tags=["setup"] jupyter={"source_hidden": true}
@@ -74,11 +79,16 @@ ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
 print(timing.stated("02_sparse_denoising_masked"))
 
 # %% [markdown]
+# The folded set-up cell loads `images` with its parts `train` and `test`; `x`, in code the 10,000 test images; `ten`, one of each
+# class; `sparse` (λ = 0.3), `denoising` and `masked`, trained models; `pca`; and `in_batches`, which applies a function
+# to many images.
+
+# %% [markdown]
 # ## Idea
 #
 # In chapter 01 the code was short: 16 numbers for 784 pixels. Copying was impossible. Now the code may be longer than
 # the image. Then the smallest error is reached by copying every pixel, and a copy teaches the network nothing. Each of
-# the three autoencoders of this chapter has another constraint that makes copying useless:
+# this chapter's three autoencoders has its own constraint that makes copying useless:
 
 # %% jupyter={"source_hidden": true}
 # Plot: input, rule and target of the three autoencoders.
@@ -107,7 +117,8 @@ plots.show(
 # one image. Since E sums over the N images, the penalty must do so as well: each image pays for the units that it uses.
 # Divide everything by N, and you have what a training step computes: a mean over images of error plus penalty.
 #
-# **Why the absolute value?** Take one unit z ≥ 0 that should explain one number, a. Its loss is ½ (a − z)² + λ z.
+# **Why the absolute value?** The code comes out of a relu, so z ≥ 0 and |z| = z. Take one unit z that should explain one number, a;
+# we say that the unit *is worth* a. Its loss is ½ (a − z)² + λ z.
 # Set the derivative, (z − a) + λ, to zero: z = a − λ. That is a valid solution only if a > λ. If a ≤ λ, the
 # derivative is positive for every z > 0: switching on only makes the loss larger, so z = 0 is cheapest. Together:
 #
@@ -132,27 +143,27 @@ plots.show(
 #
 # $$\tfrac12 \lVert r - z_k w_k \rVert^2 = \tfrac12 \lVert r \rVert^2 - z_k\, w_k^\top r + \tfrac12 z_k^2 ,$$
 #
-# because $w_k^\top w_k = 1$. Up to a constant this is the ½ (a − z)² of the toy with $a = w_k^\top r$. So the cheapest activity is
+# because $w_k^\top w_k = 1$. Up to a constant this is the ½ (a − z)² of the toy: unit k is worth $a = w_k^\top r$. With all other units fixed, the cheapest activity is
 #
 # $$z_k^\ast = \max(w_k^\top r - \lambda,\ 0) .$$
 #
-# A unit is worth switching on only if its picture fits what is missing: $w_k^\top r > \lambda$. You will need this in *Break it*.
+# A unit is worth switching on only if its picture fits what is missing: $w_k^\top r > \lambda$. The
+# encoder, one layer with relu, does not compute this formula. Training only brings it near.
 #
 # ### Denoising: only the input is spoilt
 #
 # **Denoising** (노이즈 제거; Vincent, Larochelle, Bengio, Manzagol 2008). A noised image x̃ₙ goes in, the
 # clean image xₙ is the target:
 #
-# $$E(w) = \sum_{n=1}^{N} \lVert y(\tilde x_n, w) - x_n \rVert^2$$
+# $$E_\sigma(w) = \sum_{n=1}^{N} \lVert y(\tilde x_n, w) - x_n \rVert^2$$
 #
 # A copy would return the noise, and the noise would count as error. To remove it, the network has to know what
-# garments look like. The lecture writes this loss without the ½ of chapter 01. That changes no minimiser. It would
-# matter only if a second term were added.
+# garments look like. The lecture calls this loss E(w), too, but writes it without the ½ of chapter 01; hence the index here.
+# The factor changes no minimiser.
 #
 # ### Masked: most of the input is hidden
 #
-# The third constraint hides most of the image and asks for the hidden part. It needs another kind of network, so it has
-# part 2 for itself.
+# The third constraint hides most of the image and asks for the hidden part. It needs another kind of network, hence part 2.
 #
 # None of the three uses a label: the image is its own target. This is called **self-supervised learning** (자기지도학습).
 
@@ -161,11 +172,18 @@ plots.show(
 #
 # ### A denoising autoencoder, complete
 #
-# This is the whole method: data, network, loss, training loop, result. The network is convolutional and has no bottleneck: after the
+# This is the whole method: data, network, loss, training loop, result. The cell runs in an empty notebook, too. The network is convolutional and has no bottleneck: after the
 # second layer it holds 64 · 7 · 7 = 3,136 features for 784 pixels.
 
 # %% tags=["program"]
+import torch
+from torch import nn
+
+from gen_course.common import plots
+from gen_lib.data import load
+
 torch.manual_seed(0)
+images = load("fashion_mnist")
 x_train, x_test = images.train.x, images.test.x  # (60000, 1, 28, 28), (10000, 1, 28, 28)
 sigma = 0.5
 
@@ -201,7 +219,7 @@ figure = plots.image_rows(rows, "After 400 steps most of the noise is removed", 
 plots.show(figure, "Three rows of ten garments: clean, under strong grain, and cleaned but smooth.")
 
 # %% jupyter={"source_hidden": true}
-# Proof: this loss is the library's for the library's network; the program removes noise.
+# Check: this loss is the library's for the library's network; the program removes noise.
 torch.manual_seed(0)
 model = DenoisingAutoencoder(sigma=0.5)
 few = train.batch(0, 128)
@@ -213,7 +231,7 @@ assert model.encode(few.images).shape[1] == 3_136
 assert psnr(y, x_test[:2_000]) > psnr(noised, x_test[:2_000]) + 6
 claims.add(
     "The denoising loss is the squared error between y(x̃, w) and the clean x, summed over images",
-    f"by hand {mine:.2f} per image, in the library {theirs:.2f}; without the ½ of E(w), same minimiser",
+    "the loss of the program equals the library's; it lacks the ½ of chapter 01, which changes no minimiser",
 )
 
 # %% [markdown]
@@ -223,10 +241,18 @@ claims.add(
 # every z, double every column, give the same images, and pay half the price.
 
 # %% tags=["program"]
+import torch
+from torch import nn
+
+from gen_course.common import plots
+from gen_lib.data import load
+
 torch.manual_seed(0)
+images = load("fashion_mnist")
 pixels = images.train.x.flatten(1)  # (60000, 784)
 price = 0.3
 up, down = nn.Linear(784, 1_000), nn.Linear(1_000, 784)
+# Start: unit k looks for the picture that it adds, z_k = relu(w_k^T x).
 up.weight.data = nn.functional.normalize(down.weight.data, dim=0).T.clone()
 optimiser = torch.optim.Adam([*up.parameters(), *down.parameters()], lr=3e-3)
 
@@ -255,11 +281,13 @@ for _ in range(600):
 with torch.no_grad():
     z = encode(images.test.x[:10].flatten(1))
     y = decode(z).reshape(-1, 1, 28, 28)
-figure = plots.image_rows({"x": images.test.x[:10], "y(x, w)": y}, "Garments from few units", 0.8)
+few = (z > 0).sum(dim=1).float().mean()
+title = f"Garments from {few:.0f} of 1,000 units (mean of these ten)"
+figure = plots.image_rows({"x": images.test.x[:10], "y(x, w)": y}, title, 0.8)
 plots.show(figure, "Two rows of ten garments: input, and smooth reconstructions.")
 
 # %% jupyter={"source_hidden": true}
-# Proof: this loss, with its sum over images and units, is the library's; few units are active.
+# Check: this loss, with its sum over images and units, is the library's; few units are active.
 model = SparseAutoencoder(sparsity=price)
 model.encoder.load_state_dict(up.state_dict())
 model.columns.data, model.bias.data = down.weight.data, down.bias.data
@@ -275,11 +303,11 @@ torch.testing.assert_close(over_all, theirs)
 assert (z > 0).sum(dim=1).float().mean() < 200
 claims.add(
     "The sparse loss is E(w) plus λ times the sum of |z| over images and units",
-    f"by hand {mine:.3f} per image, in the library {theirs:.3f}",
+    "the loss of the program equals the library's, and both sums run over the images",
 )
 
 # %% [markdown]
-# The folded cells under the programs prove that both losses are those of the library's `SparseAutoencoder` and
+# The folded cells under the programs check that both losses are those of the library's `SparseAutoencoder` and
 # `DenoisingAutoencoder`. The rest of the chapter uses these two classes.
 
 # %% [markdown]
@@ -296,14 +324,14 @@ for kind, steps in ((SparseAutoencoder, 600), (DenoisingAutoencoder, 400)):
 # %% jupyter={"source_hidden": true}
 # Plot: both training curves, each with the error of doing nothing as a dashed line.
 runs = {
-    "sparse": figures.Run(
-        plots.smooth(histories["sparse"].terms["E"], 20),
-        392 * mse(mean_image.expand_as(x), x),
+    "sparse, λ = 0.3": figures.Run(
+        plots.smooth(histories["sparse"].terms["E"], 20) / 392,  # E of one image is 392 MSE
+        mse(mean_image.expand_as(x), x),
         "the mean image for all",
-        "E per image",
+        "MSE per pixel, without penalty",
         figures.SPARSE,
     ),
-    "denoising": figures.Run(
+    "denoising, σ = 0.5": figures.Run(
         plots.smooth(histories["denoising"].terms["mse"], 20),
         0.5**2,
         "return x̃ unchanged: σ²",
@@ -318,11 +346,11 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: both curves end below their dashed lines.
+# Check: both curves end below their dashed lines.
 assert all(run.curve[-1] < run.level for run in runs.values())
 
 # %% [markdown]
-# The dashed lines say what is reached without learning anything about single images. Left: the mean image as the answer to every input. Right: the input, returned as it is.
+# The dashed lines say what one reaches without a network. Left: the mean image as the answer to every input. Right: the input, returned as it is.
 # Both networks do better after some seconds.
 #
 # From here on, weights that were trained longer are used. They come with the course. Each was made by one command:
@@ -341,8 +369,9 @@ Table(
 # %% [markdown]
 # ## Look
 #
-# **What does a unit of the sparse code stand for?** The column $w_k$ of unit k is the picture that it adds. Here are
-# three groups of twelve, sorted by the number of test images that switch the unit on:
+# **What does a unit of the sparse code stand for?** The column $w_k$ of unit k is the picture that it adds. We take
+# the model with λ = 0.3 and sort its 1,000 units by the number of test images that switch them on. Twelve each
+# from three ranks, every picture scaled on its own; grey is 0, white adds, black takes away:
 
 # %%
 z = in_batches(sparse.encode, x)  # (10000, 1000)
@@ -354,11 +383,11 @@ breadth = 1 / columns.pow(4).sum(dim=1)  # (1000,) how many pixels a column cove
 # %% jupyter={"source_hidden": true}
 # Plot: twelve columns each from three ranks of use.
 scaled = columns / columns.abs().amax(dim=1, keepdim=True)  # black -1, grey 0, white 1
-ranks = {"used most": 0, "medium use": 100, "hardly used": 600}
+ranks = {"rank 1–12": 0, "rank 101–112": 100, "rank 601–612": 600}
 rows = {
     name: scaled[order[first : first + 12]].reshape(-1, 1, 28, 28) for name, first in ranks.items()
 }
-title = "Units in medium use show parts and outlines: straps, cuffs, sleeves, a waist"
+title = "At rank 101–112 parts and outlines: straps, cuffs, sleeves, a waist"
 plots.show(
     plots.image_rows(rows, title, scale=0.65),
     "Three rows of twelve columns of the decoder at lambda 0.3, grey is 0. The most used: some broad shadows and "
@@ -382,25 +411,26 @@ Table(
 )
 
 # %% [markdown]
-# *Pixels covered* is 1 / Σᵢ w⁴ over the values w of a column of length 1. For a column that is equal on m pixels and 0 elsewhere
-# it is m (each value is 1/√m, its fourth power 1/m², and m of them sum to 1/m). For pure Gaussian noise it is about a third of
-# all pixels, 261.
+# *Pixels covered* is $1 / \sum_i w_{ik}^4$ over the 784 values $w_{ik}$ of column k. For a column that is equal on 50 pixels and 0 elsewhere
+# it is 50 (each value is 1/√50, its fourth power 1/50², and 50 of them sum to 1/50). For pure Gaussian noise it is about a third of
+# all pixels, 261, since the fourth power of a Gaussian number is on average 3 times its variance squared.
 #
-# - The units that **most images use** are a mixture. Some are broad shadows of whole garments, some are small parts that many garments share.
-# - Units in **medium use** show parts and outlines of one kind of garment: straps, cuffs, sleeves, a waist.
-# - Units that **hardly any image uses** mostly cover about as many pixels as noise does, and look like the random
-#   numbers that they started from.
+# - The **most used** units are a mixture. Some are broad shadows of whole garments, some are small parts that many garments share.
+# - **From about rank 100 to 400** most units show a part or an outline of one kind of garment: straps, cuffs, sleeves, a waist.
+# - **From about rank 500** on, hardly any image uses a unit. Most cover about as many pixels as noise does, and look like the random
+#   numbers that they started from. About half of the units have learnt no part.
 
 # %% jupyter={"source_hidden": true}
-# Proof: the three statements about the units.
-assert breadth[groups["used most"]].max() > 300
-assert (breadth[groups["used most"]] < 60).sum() >= 3  # so the most used are not all broad
+# Check: the three statements about the units.
+assert breadth[groups["rank 1–12"]].max() > 300
+assert (breadth[groups["rank 1–12"]] < 60).sum() >= 3  # so the most used are not all broad
 assert breadth[order[100:400]].median() < 120
 assert breadth[order[600:]].median() > 0.8 * 784 / 3
+assert 0.4 < (breadth > 0.75 * 784 / 3).float().mean() < 0.6  # half of the units are grain
 claims.add(
     "The units of the sparse code stand for parts of garments",
     f"of 784 pixels, units of rank 100 to 400 in use cover {breadth[order[100:400]].median():.0f} (median); the "
-    f"twelve most used ones {breadth[groups['used most']].min():.0f} to {breadth[groups['used most']].max():.0f}; "
+    f"twelve most used ones {breadth[groups['rank 1–12']].min():.0f} to {breadth[groups['rank 1–12']].max():.0f}; "
     f"the 400 least used ones {breadth[order[600:]].median():.0f}, about as noise does",
     "holds with a condition",
 )
@@ -442,7 +472,7 @@ plots.show(
 #    without details.
 # 2. A bag: 23 units, the average is about 11. Of the four images of this slider with the most units, three are bags (31, 53, 78). A possible
 #    reason: bags come in many shapes, so no unit draws most of one.
-# 3. Yes: six of the nine units that boot 0 uses are active for boot 28, too.
+# 3. Yes: six of the nine units that boot 0 uses are active for boot 28, too. (The number over each small picture is the unit's.)
 #
 # </details>
 
@@ -476,22 +506,21 @@ NoiseExplorer()
 # ### Is a sparse code more efficient?
 #
 # The lecture says that the sparsity constraint learns *more efficient representations* (더 효율적인 표현).
-# *Efficient* needs a definition. Here: **the smaller error at an equal average number of active units.** PCA with k components
-# uses the same k for every image. The sparse code may choose other units for every image.
+# Here *efficient* means: **the smaller error at an equal average number of active units.** PCA
+# uses the same components for every image. The sparse code may choose other units for every image.
 #
-# **Predict:** which reconstructs better from about ten active numbers, PCA or the sparse code?
+# **Predict:** at λ = 1 about 11 units are active. How many components does PCA need for the same error: 5, 11, 30 or 100?
 #
 # <details><summary>Answer</summary>
 #
-# The sparse code. At λ = 1 it has 11.5 active units and an MSE of 0.064; PCA with 11 components has 0.094 and needs 29 for the same
-# error. Choosing units for each image pays.
+# About 30, exactly 29. With 11 components its MSE is 0.094; the sparse code has 0.064. Choosing units for each image pays.
 #
 # </details>
 
 
 # %%
-def pca_error(k):
-    return mse(PCA(pca.mean, pca.components[:k]).reconstruct(x), x)
+def pca_error(size):
+    return mse(PCA(pca.mean, pca.components[:size]).reconstruct(x), x)
 
 
 found = {}
@@ -507,7 +536,7 @@ for price, name in SPARSE.items():
 by_pca = {price: pca_error(round(active)) for price, (active, _, _) in found.items()}
 Table(
     {
-        f"λ = {price:g}": [f"{active:.1f}", never, f"{error:.4f}", f"{by_pca[price]:.4f}"]
+        f"λ = {price:g}": [f"{active:.0f}", never, f"{error:.4f}", f"{by_pca[price]:.4f}"]
         for price, (active, never, error) in found.items()
     },
     ["active units", "never active", "MSE", "MSE of PCA with as many"],
@@ -531,7 +560,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: the sparse code has the smaller error up to 48 active units, and no longer at 189.
+# Check: the sparse code has the smaller error up to 48 active units, and no longer at 189.
 as_good = next(k for k in range(20, 60) if pca_error(k) <= found[1.0][2])
 assert as_good > 2 * found[1.0][0]
 for price in (0.3, 1.0, 3.0):
@@ -539,36 +568,32 @@ for price in (0.3, 1.0, 3.0):
 assert found[0.1][2] > 0.95 * by_pca[0.1]
 claims.add(
     "The sparsity constraint learns more efficient representations",
-    f"with few active units: PCA needs {as_good} components for the error of {found[1.0][0]:.1f} active "
-    f"ones; with {found[0.1][0]:.1f} active, {found[0.1][2]:.4f} beside PCA's {by_pca[0.1]:.4f} MSE",
+    f"with few active units: PCA needs {as_good} components for the error of {found[1.0][0]:.0f} active "
+    f"ones; with {found[0.1][0]:.0f} active, {found[0.1][2]:.4f} beside PCA's {by_pca[0.1]:.4f} MSE",
     "holds with a condition",
 )
 
 # %% [markdown]
-# By this definition the claim holds here up to about fifty active units: for the error of 11.5 active units (λ = 1) PCA
-# needs more than twice as many numbers. With about 190 active units the advantage is gone. Two
-# things limit the result. The definition does not count the cost of saying *which* units are active. And
-# the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers. The sparse units
-# are easier to interpret: each adds one picture.
+# By this definition the claim holds here with 3, 11 and 48 active units: for the error of 11 active units (λ = 1) PCA
+# needs more than twice as many numbers. With 189 the advantage is gone; the lines cross shortly before. The
+# definition does not count the cost of saying *which* units are active. And the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers.
 
 # %% [markdown]
 # ### Does denoising beat a filter?
 #
 # A filter removes noise without having seen a garment. A **Gaussian blur** replaces each pixel by a weighted mean of its
-# neighbours; a **median filter** by the median of a 3 × 3, 5 × 5 or 7 × 7 square. The width of each filter is tuned on training images,
-# separately for every noise. The network has met Gaussian noise of σ = 0.5 only. (Vincent et al. set random pixels to black,
-# *masking noise*. Here the network was trained with Gaussian noise, since its residual then has a meaning, which the last section of part 2 shows.)
+# neighbours (its *width* is the standard deviation of the weights, in pixels); a **median filter** by the median of a 3 × 3, 5 × 5 or 7 × 7 square.
+# The width of each filter is tuned on training images, separately for every noise. The network has met Gaussian noise of σ = 0.5 only. (Vincent et al. set random pixels to black, *masking noise*. With Gaussian noise the residual has a meaning, see the bridge at the end of part 2.)
 #
 # The unit is the **PSNR** (peak signal-to-noise ratio): 10 log₁₀(4 / MSE) decibels for each image, where 4 = 2² is the
 # squared range of the pixels; then the mean over images. Three decibels more mean half the squared error.
 #
-# **Predict:** the noise levels are σ = 0.25, 0.5 and 1. At which one is the network's lead over the better filter largest? Does it
-# help against black pixels, which it has never met?
+# **Predict:** by how many decibels is the network ahead of the better filter, or behind it, at σ = 0.5, at σ = 0.25 and with 10 % black pixels?
 #
 # <details><summary>Answer</summary>
 #
-# At σ = 0.5, its own level: nearly 5 dB. At 0.25 the lead is about half of that, and at 1 the blur is better by about 1 dB. With 10 % black pixels the network leads by about 1 dB,
-# with 50 % not at all.
+# At σ = 0.5, its own level, nearly 5 dB ahead: a third of the filter's squared error. At 0.25 about half of that lead. With 10 % black pixels about 1 dB
+# ahead, with 50 % no longer. At σ = 1 it is about 1 dB behind the blur.
 #
 # </details>
 
@@ -583,8 +608,8 @@ for name, noise in noises.items():
     width, size = tune(tuned_on, few)
     outputs[name] = {
         "noised": noised,
-        f"blur {width}": blur(noised, width),
-        f"median {size}": median(noised, size),
+        f"blur {width} px": blur(noised, width),
+        f"median {size} × {size}": median(noised, size),
         "network": in_batches(denoising.reconstruct, noised),
     }
 
@@ -615,7 +640,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: the network's lead over the better filter is largest at the level it was trained for.
+# Check: the network's lead over the better filter is largest at the level it was trained for.
 gains = {level: row["network"] - max([*row.values()][1:3]) for level, row in table.items()}
 assert gains["σ = 0.5"] >= 3
 assert gains["σ = 0.5"] > gains["σ = 0.25"] > 0 > gains["σ = 1"]
@@ -628,22 +653,21 @@ claims.add(
 )
 
 # %% [markdown]
-# At the level that it was trained for, the network is far ahead: a filter uses that neighbours resemble
-# each other, the network also uses what garments look like. At half that level the lead is smaller. At twice that
-# level a plain blur is better, because the network mistakes noise of that strength for structure. Against pixels set to
-# black it is little better than a filter, and no better where half of them are black. It has learnt **one** noise at
-# **one** level. In exercise 6 you train one that handles all three levels; chapter 06 also tells its network which level it sees.
+# A filter uses that neighbours resemble
+# each other; the network also uses what garments look like. So it is far ahead at the level that it was trained for. At twice that
+# level a plain blur is better, because the network takes strong noise for structure. Against black pixels it is
+# little or no better than a filter. It has learnt **one** noise at **one** level. In exercise 6 you train one that handles all three levels; chapter 06 also tells its network which level it sees.
 
 # %% [markdown]
 # ## Break it: make activity too expensive
 #
 # λ = 30 is ten times the largest price above.
 #
-# **Predict:** what does every reconstruction look like, and is its error smaller or larger than that of the mean image?
+# **Predict:** the mean image, as the answer to every input, has an MSE of 0.35. What does the model reach after 300 steps: less, the same, or more?
 #
 # <details><summary>Answer</summary>
 #
-# The same grey shadow for every image, since no unit is active. Its error after 300 steps is *larger* than the mean image's. The paragraph below the figure says why.
+# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow, and that shadow is not yet the mean image. The paragraph below the table says why.
 #
 # </details>
 
@@ -671,70 +695,123 @@ plots.show(
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: active units and errors at both prices, beside the mean image.
-active = {
-    price: (in_batches(model.encode, x) > 0).sum(dim=1).float().mean().item()
-    for price, model in (models | {"patient": patient}).items()
+codes = {
+    price: in_batches(model.encode, x) for price, model in (models | {"patient": patient}).items()
 }
+active = {price: (z > 0).sum(dim=1).float().mean().item() for price, z in codes.items()}
+touched = {price: f"{(z > 0).any(dim=1).sum():,}" for price, z in codes.items()}
 later = mse(in_batches(patient.reconstruct, x), x)
 bias = models[30.0].bias.detach().reshape(1, 28, 28)
 shadow, alone = (mse(one.expand_as(x), x) for one in (mean_image, bias))
+shadow_train, alone_train = (mse(one.expand_as(train.x), train.x) for one in (mean_image, bias))
 off = mse(bias, mean_image)
 Table(
     {
-        "λ = 30": [f"{active[30.0]:.1f}", f"{mse(y[30.0], x):.4f}"],
-        "λ = 30, the decoder's bias alone": ["0", f"{alone:.4f}"],
-        "the mean image": ["0", f"{shadow:.4f}"],
-        "between that bias and the mean image": ["–", f"{off:.4f}"],
-        "λ = 30, 900 steps": [f"{active['patient']:.1f}", f"{later:.4f}"],
-        "λ = 0.3": [f"{active[0.3]:.1f}", f"{mse(y[0.3], x):.4f}"],
+        "λ = 30": [f"{active[30.0]:.1f}", touched[30.0], f"{mse(y[30.0], x):.4f}", "–"],
+        "its decoder's bias alone": ["0", "0", f"{alone:.4f}", f"{alone_train:.4f}"],
+        "the mean image": ["0", "0", f"{shadow:.4f}", f"{shadow_train:.4f}"],
+        "distance of the two": ["–", "–", f"{off:.4f}", f"{off:.4f}"],
+        "λ = 30, 900 steps": [f"{active['patient']:.1f}", touched["patient"], f"{later:.4f}", "–"],
+        "λ = 0.3": [f"{active[0.3]:.1f}", touched[0.3], f"{mse(y[0.3], x):.4f}", "–"],
     },
-    ["active units", "MSE"],
+    ["active units", "test images with any", "MSE, test", "MSE, training"],
     "300 steps, unless stated",
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: no unit is worth 30, and the excess error is the bias's distance from the mean image.
-farthest = (x - mean_image).flatten(1).norm(dim=1).max().item()
-assert farthest < 30
+# Check: no unit is worth 30, and the excess error is the bias's distance from the mean image.
+farthest, farthest_train = (
+    (part - mean_image).flatten(1).norm(dim=1).max().item() for part in (x, train.x)
+)
+worth = ((x - bias).flatten(1) @ models[30.0].dictionary.detach()).max().item()
+assert farthest < 30 < farthest_train < 31
+assert worth < 20
 assert active[30.0] < 0.5
 assert mse(y[30.0], x) > 0.9 * shadow
 assert abs(mse(y[30.0], x) - alone) < 0.01
 assert abs(alone - (shadow + off)) < 0.005
+assert abs(alone_train - (shadow_train + off)) < 1e-4
 assert later < shadow + 0.02
 assert mse(y[0.3], x) < 0.5 * shadow
 claims.add(
-    "A price above the distance of every image from the mean switches all units off",
-    f"farthest test image {farthest:.1f} from the mean image; at λ = 30 {active[30.0]:.1f} units are active",
+    "A price above what any unit can save switches almost all units off",
+    f"λ = 30: no unit is worth more than {worth:.1f} to a test image (the farthest is {farthest:.1f} from the mean "
+    f"image); {active[30.0]:.1f} units are active on average",
 )
 
 # %% [markdown]
-# **Symptom.** Almost no unit is active. Every reconstruction is the same picture: the bias of the decoder, which costs nothing.
+# **Symptom.** Nearly every reconstruction is the same picture: the bias of the decoder, which costs nothing.
 #
 # **Cause.** From *Idea*: a unit is worth switching on only if $w_k^\top r > \lambda$. Since $w_k$ has length 1, the Cauchy–Schwarz
-# inequality gives $w_k^\top r \le \lVert w_k \rVert\, \lVert r \rVert = \lVert r \rVert$. With all units off and the mean image as bias, r = x − mean image, and no test
-# image is as far as 30 from the mean. So the price exceeds what any unit can save.
+# inequality gives $w_k^\top r \le \lVert w_k \rVert\, \lVert r \rVert = \lVert r \rVert$. With all units off and the mean image as bias, r = x − mean image. The farthest
+# test image is 29.2 from the mean, the farthest training image 30.2, and a unit would have to point exactly at it. In fact
+# every unit, with the others off, is worth less than 20 to every test image. So the price exceeds what any of them can save.
+#
+# Why are 0.1 units active all the same? A few unusual images switch on hundreds of units weakly, though none is worth it: the encoder is not exact.
 #
 # **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
-# arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) + mean squared distance of b from the mean
-# image. The table shows all three numbers, and they add up. After 900 steps the bias has nearly arrived and the excess is nearly gone; the single picture remains.
+# arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) + mean squared difference of b and the mean
+# image. The last column shows all three; on the training images, whose mean it is, they add up exactly. After 900 steps the bias has nearly arrived and the excess is nearly gone; the single picture remains.
 #
-# **Repair.** A smaller λ, from the beginning. A unit that is off for every image gets no gradient through relu, so it
-# stays off: a *dead* unit. *Never active* in the table of *Measure* counts units that no test image uses: 85 at λ = 0.1, 467 at λ = 3.
+# **Repair.** A smaller λ, from the beginning. A unit that is off for every image gets no gradient through relu, so it stays off: a *dead* unit. In *Measure*, 85 units are never active at λ = 0.1, 467 at λ = 3.
 
 # %% [markdown]
 # ## If you have one evening, stop here
 #
 # This was the core of the chapter. You can now do exercises 1, 2 and 6, and the first four questions of the quiz.
 #
-# Part 2 has three independent pieces: the masked autoencoder (35 minutes), five autoencoders compared (10 minutes), and
-# the bridge to diffusion, [*Bridge to chapter 06*](#Bridge-to-chapter-06:-the-residual-is-a-direction) (15 minutes). If you read only one of them,
+# Part 2 has three pieces: the masked autoencoder (40 minutes), five autoencoders compared (10 minutes; it needs the first piece), and
+# the bridge to diffusion, [*Bridge to chapter 06*](#Bridge-to-chapter-06:-the-residual-is-a-direction) (20 minutes). If you read only one of them,
 # read the bridge: it needs part 1 alone.
 
 # %% [markdown]
 # ## Masked: patches, attention, mask
 #
 # **Masking** (마스킹; He et al. 2021, [2111.06377](https://arxiv.org/abs/2111.06377)) hides most of an image and trains
-# the network to guess the hidden part. The picture shows the way of one image, from left to right:
+# the network to guess the hidden part. The network
+# cuts the image into patches, turns each patch into a vector, a *token*, and lets the tokens exchange what they hold, by *attention*. This step comes first.
+#
+# ### What attention computes
+#
+# **Attention** replaces each token by a weighted mean of all tokens. The weights depend on how well the tokens match. In
+# its simplest form, with tokens $h_1, \dots, h_n$ of D entries each as the rows of a matrix H:
+#
+# $$\operatorname{softmax}\!\Big(\frac{H H^\top}{\sqrt D}\Big) H$$
+#
+# Entry (i, j) of H Hᵀ is the scalar product $h_i^\top h_j$, large if the two tokens point the same way. Softmax turns each row into
+# positive weights that sum to 1. The division by √D keeps the scores from growing with the number of entries. Three tokens with D = 2, by hand:
+
+# %%
+h = torch.tensor([[2.0, 0.0], [1.8, 0.2], [0.0, 2.0]])  # (3, 2): two alike, one different
+scores = h @ h.T / 2**0.5  # (3, 3)
+weights = scores.softmax(dim=1)  # each row sums to 1
+mixed = weights @ h  # (3, 2): a weighted mean of all three tokens
+Table(
+    {
+        f"token {i + 1}": [f"{w:.2f}" for w in weights[i]]
+        + [", ".join(f"{v:.2f}" for v in mixed[i])]
+        for i in range(3)
+    },
+    ["from 1", "from 2", "from 3", "becomes"],
+    "weights",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: the library's attention gives the same, and the order of the tokens does not matter.
+theirs = Block(width=2, heads=1).attend(torch.cat([h, h, h], dim=1)[None])[0]
+torch.testing.assert_close(mixed, theirs)
+turned = h.flip(0)
+torch.testing.assert_close(((turned @ turned.T / 2**0.5).softmax(dim=1) @ turned).flip(0), mixed)
+
+# %% [markdown]
+# Tokens 1 and 2 are alike and mix with each other; token 3 mostly keeps to itself. A real layer first multiplies each token by
+# three learnt matrices. They give a *query* q (what the token looks for), a *key* k (what it offers) and a *value* v (what it hands over),
+# and the layer computes softmax(Q Kᵀ / √D) V. Several such *heads* run side by side, each on its own part of the entries (D is then the size of a part).
+# A *transformer* stacks layers of attention, each followed by a small network that treats every token alone.
+#
+# ### The way of one image
+#
+# From left to right:
 
 # %% jupyter={"source_hidden": true}
 # Plot: an image as patches, attention among the visible ones, the decoder's input, the result.
@@ -756,63 +833,27 @@ plots.show(
 
 # %% [markdown]
 # 1. **Patches.** The image is cut into P = 49 patches of 4 × 4 pixels. A random set M of 39 is hidden, which is 80 %. A linear layer turns the 16
-#    pixels of each visible patch into a vector of 160 numbers, a *token*. A fixed vector for the place is added, because
+#    pixels of each visible patch into a token of D = 160 numbers. A fixed vector for the place is added, because
 #    nothing else would tell where the patch was.
-# 2. **Encoder.** It sees the 10 visible tokens only. That makes it cheap. Each token looks at every other one (*attention*, explained below). The thick lines
-#    are the real weights of one patch, the framed one, in the first layer of the trained network.
-# 3. **Decoder.** It gets 49 tokens: at the visible places the encoder's codes z, at the hidden places one and the same learnt
-#    vector, the *mask token* m. The vector of the place is added again: so attention can bring to each hidden place what the visible places near it hold.
+# 2. **Encoder.** It sees the 10 visible tokens only. That makes it cheap. Each token looks at every other one by attention. The thick lines
+#    are the real weights of one patch, the framed one, in the first layer of the trained network. The result is a code z of 160 numbers for each visible patch.
+# 3. **Decoder.** It gets 49 tokens of 80 numbers; half the size makes it cheaper. At the visible places these are the codes z, narrowed by a linear
+#    layer, at the hidden places one and the same learnt vector, the *mask token* m. The vector of the place is added again: so attention can bring to each hidden place what the visible places near it hold.
 # 4. **Output.** For each patch, 16 pixels.
 #
-# The loss counts the hidden patches only, with d = 16 values each:
+# The loss counts the hidden patches only, with d = 16 values each. For one image (training takes the mean over images):
 #
 # $$L(w) = \frac{1}{|M|\, d} \sum_{p \in M} \lVert y_p - x_p \rVert^2$$
 #
 # |M| is the number of hidden patches, $x_p$ and $y_p$ are the true and the predicted pixels of patch p. A visible patch could
 # be copied; a hidden one must be inferred. The lecture hides 80 % of the patches, the paper 75 %.
-#
-# ### What attention computes
-#
-# **Attention** replaces each token by a weighted mean of all tokens. The weights depend on how well the tokens match. In
-# its simplest form, with tokens $h_1, \dots, h_n$ of length d as the rows of a matrix H:
-#
-# $$\operatorname{softmax}\!\Big(\frac{H H^\top}{\sqrt d}\Big) H$$
-#
-# Entry (i, j) of H Hᵀ is the scalar product $h_i^\top h_j$, large if the two tokens point the same way. Softmax turns each row into
-# positive weights that sum to 1. The division by √d keeps the scores from growing with the length of the tokens. Three tokens, by hand:
-
-# %%
-h = torch.tensor([[2.0, 0.0], [1.8, 0.2], [0.0, 2.0]])  # (3, 2): two alike, one different
-scores = h @ h.T / 2**0.5  # (3, 3)
-weights = scores.softmax(dim=1)  # each row sums to 1
-mixed = weights @ h  # (3, 2): a weighted mean of all three tokens
-Table(
-    {
-        f"token {i + 1}": [f"{w:.2f}" for w in weights[i]]
-        + [", ".join(f"{v:.2f}" for v in mixed[i])]
-        for i in range(3)
-    },
-    ["from 1", "from 2", "from 3", "becomes"],
-    "weights",
-)
-
-# %% jupyter={"source_hidden": true}
-# Proof: the library's attention gives the same, and the order of the tokens does not matter.
-theirs = Block(width=2, heads=1).attend(torch.cat([h, h, h], dim=1)[None])[0]
-torch.testing.assert_close(mixed, theirs)
-turned = h.flip(0)
-torch.testing.assert_close(((turned @ turned.T / 2**0.5).softmax(dim=1) @ turned).flip(0), mixed)
 
 # %% [markdown]
-# Tokens 1 and 2 are alike and mix with each other; token 3 mostly keeps to itself. A real layer first multiplies each token by
-# three learnt matrices. They give a *query* q (what the token looks for), a *key* k (what it offers) and a *value* v (what it hands over),
-# and the layer computes softmax(Q Kᵀ / √d) V. Several such *heads* run side by side.
-# A *transformer* stacks layers of attention, each followed by a small network that treats every token alone.
-
-# %% [markdown]
-# ## Build a masked autoencoder
+# ## Build: the masked loss of one batch, by hand
 #
-# All steps of the picture, in the order of the picture:
+# All steps of the picture, in its order, with the layers of an untrained library model. `place` is a fixed table
+# of sines and cosines, 160 numbers for each place; the decoder takes the first 80, which differ from place to place as well. The
+# probes below read the code z of 160 numbers.
 
 # %%
 torch.manual_seed(0)
@@ -822,20 +863,17 @@ mask = model.random_mask(128, torch.Generator().manual_seed(1))  # (128, 49), 39
 
 tokens = model.embed(patchify(batch, 4)) + model.place  # (128, 49, 160)
 visible = tokens[~mask].reshape(128, 10, 160)
-codes = model.narrow(model.encoder(visible))  # (128, 10, 80): the decoder is half as wide
+z = model.encoder(visible)  # (128, 10, 160): the codes
 everywhere = model.mask_token.repeat(128, 49, 1)  # (128, 49, 80): m at every place
-everywhere[~mask] = codes.flatten(0, 1)  # z at the visible places
+everywhere[~mask] = model.narrow(z).flatten(0, 1)  # z, narrowed to 80, at the visible places
 y = model.predict(model.decoder(everywhere + model.place[:, :80]))  # (128, 49, 16)
 loss = (y - patchify(batch, 4)).square()[mask].mean()
 
 # %% jupyter={"source_hidden": true}
-# Proof: the library computes the same loss.
+# Check: the library computes the same loss; the decoder's 80 numbers tell all places apart.
 theirs = model.loss(train.batch(0, 128), torch.Generator().manual_seed(1), progress=0.0).value
 torch.testing.assert_close(loss, theirs)
-claims.add(
-    "The masked loss is the mean squared error over the values of the hidden patches",
-    f"by hand {loss:.4f}, in the library {theirs:.4f}",
-)
+assert torch.pdist(model.place[:, :80]).min() > 0.5
 
 # %% [markdown]
 # ## Train a masked autoencoder
@@ -860,7 +898,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: the fall slows down near the mean image's error, but does not stop.
+# Check: the fall slows down near the mean image's error, but does not stop.
 early, middle, late = (
     torch.tensor(history.terms["masked_mse"][a:b]).mean().item()
     for a, b in ((50, 70), (110, 130), (230, 250))
@@ -870,15 +908,14 @@ assert history.terms["masked_mse"][0] - early > 5 * (early - middle)
 assert late < 0.25
 assert float(read_study("masking")[3]["masked_mse"]) < 0.14  # 80 % hidden, 1,000 steps
 claims.add(
-    "A masked autoencoder first falls to the mean image's error and then learns slowly",
+    "The masked loss falls quickly to somewhat below the mean image's error, then slowly",
     f"MSE on hidden patches {history.terms['masked_mse'][0]:.2f} at the first step, {early:.3f} around step 60, "
     f"{middle:.3f} around 120, {late:.3f} at the end; mean image {error_of_mean:.3f}",
 )
 
 # %% [markdown]
-# The curve falls quickly to about 0.3, a little below the error of the mean image, which can be reached without looking at the
-# visible patches at all. From there it falls slowly: what remains is to learn what the visible patches
-# say about the hidden ones. It does not stop: after 1,000 steps the error is 0.13 (section *How much to hide*). The shipped weights were trained for 12,000 steps.
+# The curve falls quickly to about 0.3, a little below the error of the mean image, which needs no look at the visible patches. From there it falls slowly: the network must learn what the visible patches
+# say about the hidden ones. After 1,000 steps the error is 0.13 (section *How much to hide*). The shipped weights were trained for 12,000 steps.
 
 # %% [markdown]
 # ## Look at what it fills in
@@ -903,7 +940,8 @@ plots.show(
 # %% [markdown]
 # ## Explore the masks
 #
-# Click single patches on and off.
+# Click single patches on and off. To begin with few, set *share hidden* to 0.95: two patches stay visible. Show yours first, then hide
+# these two.
 #
 # 1. Choose test image 0, a boot. Show one single patch. Which one helps most?
 # 2. Show only the black background, for image 0 and for image 1. What does the model think is there?
@@ -911,8 +949,8 @@ plots.show(
 #
 # <details><summary>Answers</summary>
 #
-# 1. The patch in the fifth row, second column: a piece of the toe with its upper edge. From this one patch the model draws a whole boot, with an error of 0.09 per pixel. From a
-#    corner of black background alone the error is about 0.5. A patch with an edge says more than one without.
+# 1. The patch in the fifth row, second column: a piece of the toe with its upper edge. From this one patch the model draws a whole boot, with an MSE of 0.09. From a
+#    corner of black background alone it is about 0.5. A patch with an edge says more than one without.
 # 2. For the boot a blurred shoe: the outline alone is enough. For the pullover something like trousers. Black patches say what is *not* there, and
 #    trousers are a garment that leaves both sides black.
 # 3. Long sleeves, darker below the elbow: a mixture of long and short ones. Both fit what is visible, and the squared error is smallest for the mean of what is possible.
@@ -964,7 +1002,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: what the text says about the study.
+# Check: what the text says about the study.
 probes = [float(row["probe_10000"]) for row in chosen]
 assert probes[0] == max(probes)
 assert probes[-1] == min(probes)
@@ -983,29 +1021,30 @@ claims.add(
     "holds with a condition",
 )
 claims.add(
-    "Counting the visible patches in the loss does harm",
-    f"one run of 1,000 steps: error on hidden values {ablation['masked_mse']} instead of "
+    "Counting the visible patches in the loss does harm within 1,000 steps",
+    f"one run, no long one: error on hidden values {ablation['masked_mse']} instead of "
     f"{at_80['masked_mse']}, probe {ablation['probe_10000']} instead of {at_80['probe_10000']}",
     "contradicted",
 )
 
 # %% [markdown]
-# This is one run each, so do not trust differences of a few thousandths. At equal *steps*, hiding less gives
-# the slightly better probe here, and takes longer: the encoder sees more patches. The paper hides most of the
-# image to make the task hard enough to be worth learning. In so short a training that gain is not visible; the
-# saving of time is. The ratio also has to fit the use: a model that hid 20 % in training makes more than one and a half
+# One run each: do not trust differences of a few thousandths. At equal *steps*, the code gets slightly less readable
+# the more is hidden, and the training faster: the encoder sees fewer patches. The paper hides most of the
+# image to make the task hard enough to be worth learning. In so short a training only the saving of time is visible. The ratio also has to fit the use: a model that hid 20 % in training makes more than one and a half
 # times the error when 80 % are hidden.
 #
-# The cross is an **ablation**, a run in which one part of the method is removed: 80 % are hidden, but the loss counts all patches. You may expect harm, since a
-# visible patch can be copied. In this one run of 1,000 steps there is none: the error on hidden patches is
-# *smaller* and the probe *better*. What a long training would say is not measured here.
+# The cross is an **ablation**, a run in which one part of the method is removed: 80 % are hidden, but the loss counts all patches. You may expect harm, since a visible patch can be copied. In this one run there is none: the error on hidden patches is *smaller* and the probe *better*. A long training is not measured here.
 
 # %% [markdown]
 # ## The ladder: five autoencoders, equal time
 #
 # The stored study (`gen_course/ch02_sparse_denoising_masked/studies/ladder.py`) trains the basic and the deep autoencoder of chapter 01 and the three of this chapter
-# for two minutes each on one core, with seed 0, and reads all codes with the same linear probe. The probe is a logistic regression (chapter 01 used another, so do not compare the numbers), its
-# penalty chosen on 5,000 further labelled images.
+# for two minutes each on one core, with seed 0, and reads all codes with the same linear probe. The probe is a logistic regression (chapter 01 used another, so do not compare the numbers).
+#
+# *MSE*: on clean test images. *100 labels*, *10,000 labels*: the probe's test accuracy, its penalty
+# chosen on 5,000 further labels both times. *Untrained*: the network with random weights. *Code*: numbers that the encoder gives.
+# *Read*: numbers that the probe reads; for denoising and masked these are means over the places of the image. Here the masked
+# encoder sees all 49 patches (in training 10). The runs share the time, not the steps, weights or features.
 
 # %% jupyter={"source_hidden": true}
 # Table: errors, probes and sizes of the five autoencoders, pixels and PCA.
@@ -1036,20 +1075,13 @@ plots.show(
 )
 
 # %% [markdown]
-# *100 labels* and *10,000 labels* are test accuracies of the probe. *Untrained* is the same network with random weights: what its
-# form alone gives. *Code* counts the numbers that the encoder gives; *read* those that the probe reads, which
-# for the denoising and the masked autoencoder are means over the places of the image. The runs share the time. They do not share
-# the number of steps, of weights or of features, as the table shows.
-#
 # - **With 10,000 labels the sparse code is best, and the only one ahead of the pixels.** But 1,000 random units with
 #   relu get most of the way. Training adds the least there, and the most to the deep autoencoder.
 # - **With 100 labels the deep code is best.** Its size is not the reason: PCA and the basic code have sixteen
 #   numbers, too, and are behind the pixels.
-# - **A small error does not make a readable code.** The denoising network reconstructs clean images
-#   best, from 3,136 features; the 64 means that the probe reads are worse than the pixels. What the features
-#   hold before the averaging, the table does not say.
-# - **Masking needs time.** In two minutes it made the fewest steps and stays below the pixels. The lecture calls it an
-#   effective method of self-supervised learning; on two minutes of one core it is not.
+# - **A small error alone does not make a readable code.** Basic, deep, sparse: the error falls and the probe rises. But the denoising network reconstructs clean images
+#   best, and the 64 means that the probe reads are worse than the pixels. Its 3,136 features before the averaging were not probed.
+# - **Masking needs time.** In two minutes it made the fewest steps and stays below the pixels: not yet the effective method that the lecture calls it.
 #
 # And with more time? The shipped masked autoencoder, under the same probe:
 
@@ -1061,15 +1093,20 @@ choose = Labelled(h[10_000:], subset.labels[10_000:])
 longer = linear_probe(learn, choose, Labelled(h_test, test.labels))
 
 # %% jupyter={"source_hidden": true}
-# Proof: what the text says about the ladder, and the masked autoencoder after more steps.
+# Check: what the text says about the ladder, and the masked autoencoder after more steps.
 score = {name: float(row["probe_10000"]) for name, row in ladder.items()}
 few_labels = {name: float(row["probe_100"]) for name, row in ladder.items()}
 gain = {name: score[name] - float(ladder[name]["untrained_10000"]) for name in [*ladder][2:]}
 assert [name for name in ladder if score[name] > score["pixels"]] == ["sparse"]
 assert max(few_labels, key=few_labels.get) == "deep" == max(gain, key=gain.get)
 assert min(gain, key=gain.get) == "sparse"
-assert max(few_labels["PCA"], few_labels["basic"]) < few_labels["pixels"]
+assert all(
+    few_labels[name] < few_labels["pixels"] for name in ladder if name not in ("pixels", "deep")
+)
 assert max(score["denoising"], score["masked"]) < score["pixels"]
+assert score["basic"] < score["deep"] < score["sparse"]
+errors = {name: float(row["mse"]) for name, row in ladder.items() if row["mse"]}
+assert errors["basic"] > errors["deep"] > errors["sparse"] > errors["denoising"]
 assert longer > max(0.85, *score.values())
 steps = read_card(pretrained_folder() / "masked.safetensors")["steps"]
 times = steps / int(ladder["masked"]["steps"])
@@ -1081,32 +1118,31 @@ claims.add(
 )
 claims.add(
     "A smaller reconstruction error means a more readable code",
-    f"smallest error: denoising, {ladder['denoising']['mse']}, with a probe of {score['denoising']:.4f}; the "
-    f"pixels themselves {score['pixels']:.4f}",
-    "contradicted",
+    f"basic, deep, sparse: yes; denoising: smallest error ({ladder['denoising']['mse']}), but its 64 means "
+    f"({score['denoising']:.4f}) are below the pixels ({score['pixels']:.4f}); not averaged: not measured",
+    "holds with a condition",
 )
 Table({"masked, shipped": [steps, f"{times:.0f}", f"{longer:.4f}"]},
     ["steps", "times the ladder's", "probe, 10,000 labels"], "model")  # fmt: skip
 
 # %% [markdown]
-# With about fifteen times the steps it passes the pixels and every row of the table, whose models had less
-# time. So the lecture's claim holds with a condition.
+# With about fifteen times the steps it passes the pixels and every row of the table, whose models had less time.
 
 # %% [markdown]
 # ## Bridge to chapter 06: the residual is a direction
 #
 # A denoiser changes x̃ into y(x̃). The change, y(x̃) − x̃, is its *residual*. It is more than a correction: it says
-# in which direction images become more likely. Diffusion models (chapter 06) are built on this fact.
+# in which direction *noised* images become more likely. Diffusion models (chapter 06) are built on this fact.
 #
 # ### A toy: two possible values
 #
 # Let x be −1 or +1 with probability ½ each, and x̃ = x + σ ε. The best guess of x from x̃, by squared error, is the mean of x given x̃:
 # +1 weighted by p(x = 1 | x̃), and −1 by the rest. Bayes' rule gives
 #
-# $$y(\tilde x) = \frac{N(\tilde x; 1, \sigma^2) - N(\tilde x; -1, \sigma^2)}{N(\tilde x; 1, \sigma^2) + N(\tilde x; -1, \sigma^2)} = \tanh(\tilde x / \sigma^2),$$
+# $$y(\tilde x) = \frac{\mathcal N(\tilde x; 1, \sigma^2) - \mathcal N(\tilde x; -1, \sigma^2)}{\mathcal N(\tilde x; 1, \sigma^2) + \mathcal N(\tilde x; -1, \sigma^2)} = \tanh(\tilde x / \sigma^2),$$
 #
-# where N(x̃; m, σ²) is the density of a Gaussian with mean m. (Second step: both Gaussians share the factor $e^{-(\tilde x^2 + 1) / 2\sigma^2}$, which cancels; $e^{\tilde x / \sigma^2}$ and
-# $e^{-\tilde x / \sigma^2}$ remain.) The density of the noised values is $p_\sigma(\tilde x) = \tfrac12 N(\tilde x; 1, \sigma^2) + \tfrac12 N(\tilde x; -1, \sigma^2)$.
+# where 𝒩(x̃; μ, σ²) is the density of a Gaussian with mean μ. (Second step: both Gaussians share the factor $e^{-(\tilde x^2 + 1) / 2\sigma^2}$, which cancels; $e^{\tilde x / \sigma^2}$ and
+# $e^{-\tilde x / \sigma^2}$ remain.) The density of the noised values is $p_\sigma(\tilde x) = \tfrac12 \mathcal N(\tilde x; 1, \sigma^2) + \tfrac12 \mathcal N(\tilde x; -1, \sigma^2)$.
 
 # %% jupyter={"source_hidden": true}
 # Plot: the density of the noised values, and how the best denoiser changes each value.
@@ -1118,8 +1154,8 @@ plots.show(
 )
 
 # %% [markdown]
-# The change is positive (to the right) where the density rises, negative (to the left) where it falls, and 0 at the bumps and in the
-# valley between them: it always points uphill. This holds exactly, and torch can check it:
+# The change is positive where the density rises, negative where it falls, and 0 at the bumps and in the
+# valley: it always points uphill. This holds exactly, as torch can check:
 
 # %%
 sigma = 0.7
@@ -1139,23 +1175,24 @@ torch.testing.assert_close((best - noised).detach(), sigma**2 * slope)
 # $$y(\tilde x) - \tilde x = \sigma^2 \, \nabla_{\tilde x} \log p_\sigma(\tilde x)$$
 #
 # - y(x̃) is the *best* denoiser, the one with the smallest mean squared error; a trained network comes close to it.
-# - $p_\sigma(\tilde x) = \int p(x)\, N(\tilde x; x, \sigma^2 I)\, dx$ is the density of the noised data.
+# - $p_\sigma(\tilde x) = \int p(x)\, \mathcal N(\tilde x; x, \sigma^2 I)\, dx$ is the density of the noised data.
 # - $\nabla_{\tilde x}$ is the gradient with respect to the noised image. The gradient of a log-density is called the *score*.
-# - σ² is the variance of the noise: the more noise, the longer the step.
+# - σ² is the variance of the noise. (The score depends on σ, too, so more noise need not mean a longer step.)
 #
 # Four lines prove it.
 #
 # 1. The smallest squared error is reached by the mean, $y(\tilde x) = \mathbb{E}[x \mid \tilde x]$: the derivative of $\mathbb{E}[\lVert y - x \rVert^2 \mid \tilde x]$ with respect to y is
 #    $2\,(y - \mathbb{E}[x \mid \tilde x])$, and it must be 0. (This expectation is a mean, not the loss E.)
-# 2. By Bayes' rule, $p(x \mid \tilde x) = p(x)\, N(\tilde x; x, \sigma^2 I) / p_\sigma(\tilde x)$. Therefore
-#    $$y(\tilde x) - \tilde x = \frac{1}{p_\sigma(\tilde x)} \int (x - \tilde x)\, p(x)\, N(\tilde x; x, \sigma^2 I)\, dx .$$
-# 3. A Gaussian's gradient is the Gaussian itself times a factor: $\nabla_{\tilde x} N(\tilde x; x, \sigma^2 I) = \frac{x - \tilde x}{\sigma^2} N(\tilde x; x, \sigma^2 I)$. So the
-#    integral is $\sigma^2 \int p(x)\, \nabla_{\tilde x} N(\tilde x; x, \sigma^2 I)\, dx = \sigma^2\, \nabla p_\sigma(\tilde x)$.
+# 2. By Bayes' rule, $p(x \mid \tilde x) = p(x)\, \mathcal N(\tilde x; x, \sigma^2 I) / p_\sigma(\tilde x)$. Therefore
+#    $$y(\tilde x) - \tilde x = \frac{1}{p_\sigma(\tilde x)} \int (x - \tilde x)\, p(x)\, \mathcal N(\tilde x; x, \sigma^2 I)\, dx .$$
+# 3. A Gaussian's gradient is the Gaussian itself times a factor: $\nabla_{\tilde x} \mathcal N(\tilde x; x, \sigma^2 I) = \frac{x - \tilde x}{\sigma^2} \mathcal N(\tilde x; x, \sigma^2 I)$. So the
+#    integral is $\sigma^2 \int p(x)\, \nabla_{\tilde x} \mathcal N(\tilde x; x, \sigma^2 I)\, dx = \sigma^2\, \nabla p_\sigma(\tilde x)$.
 # 4. What remains is $\sigma^2\, \nabla p_\sigma / p_\sigma$, and $\nabla p_\sigma / p_\sigma = \nabla \log p_\sigma$.
 #
 # ### A network learns these arrows
 #
-# Eight Gaussian clusters on a circle, noise of σ = 0.5. A small network learns to denoise points; the exact arrows are known.
+# Eight Gaussian clusters on a circle, noise of σ = 0.5. A small network learns to denoise points. The exact arrows are known: a
+# Gaussian cluster with Gaussian noise is a Gaussian again, and the variances add.
 #
 # **Predict:** where between the eight clusters does the arrow have length 0?
 #
@@ -1181,14 +1218,15 @@ for _ in range(1_500):
 
 # %%
 places = plots.plane(15, limit=3.0).requires_grad_()  # (225, 2)
-log_p = Mixture("noised", toy.means, (toy.sigma**2 + sigma**2) ** 0.5).log_prob(places)
+wider = (toy.sigma**2 + sigma**2) ** 0.5  # the width of a noised cluster
+log_p = Mixture("noised", toy.means, wider).log_prob(places)
 (score,) = torch.autograd.grad(log_p.sum(), places)
 exact = sigma**2 * score
 learnt = (net(places) - places).detach()
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: learnt and exact arrows.
-fields = {"learnt: y(x̃) − x̃": learnt, "exact: σ² ∇ log p(x̃)": exact}
+fields = {"learnt: y(x̃) − x̃": learnt, "exact: σ² ∇ log $p_\\sigma$(x̃)": exact}
 plots.show(
     figures.arrows(places.detach(), fields, toy.sample),
     "Two fields of arrows around eight clusters on a circle, learnt and exact, nearly the same: arrows "
@@ -1197,7 +1235,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: learnt and exact arrows agree where the noised data have density.
+# Check: learnt and exact arrows agree where the noised data have density.
 likely = log_p.detach().exp() > 0.01
 cosine = nn.functional.cosine_similarity(learnt, exact, dim=1)[likely]
 assert cosine.median() > 0.98
@@ -1210,7 +1248,8 @@ claims.add(
 # %% [markdown]
 # ### The same with images
 #
-# For images the density is unknown, but the noise that was added is known. How well does the residual point back along it?
+# For images the density is unknown, but the noise that was added is known. By step 1 of the proof the best residual is the mean of
+# x − x̃ given x̃, so uphill is the average direction back along the noise. Does the network's residual point there?
 
 # %% jupyter={"source_hidden": true}
 # Plot: noised images, the network's change, the true change, and the result.
@@ -1225,19 +1264,23 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Proof: the residual is closer to the noise, taken back, than a blur's.
+# Check: the residual is closer to the noise, taken back, than a blur's.
 change, noise = (y - noised).flatten(1), (noised - x[five]).flatten(1)
 likeness, blurred = (
     nn.functional.cosine_similarity(part, -noise, dim=1).mean().item()
     for part in (change, (blur(noised, 0.8) - noised).flatten(1))
 )
 assert likeness > max(0.9, blurred)
+assert abs(likeness - 0.95) < 0.01
+assert abs(blurred - 0.86) < 0.01
 claims.add(
     "The residual of the image denoiser points back along the noise",
     f"cosine with the noise taken back: network {likeness:.2f}, tuned blur {blurred:.2f}",
 )
 
 # %% [markdown]
+# Yes: the cosine between the residual and the noise, taken back, is 0.95 on average. The picture alone proves little: the tuned blur reaches 0.86.
+#
 # A network that knows this direction at one level of noise cleans images. One that knows it at
 # **every** level can start from pure noise and walk uphill to an image. That is chapter 06.
 
@@ -1267,7 +1310,7 @@ from gen_course.ch02_sparse_denoising_masked.checks import (
 
 # %% [markdown]
 # **1. The sparse loss** (5 minutes). Reconstructions `y` and images `x` are (N, C, H, W), codes `z` are
-# (N, K). Return one number: the mean over the images of E(w) (chapter 01: a sum over pixels, with its 1/2) plus
+# (N, K). Return one number: the mean over the images of ½ ‖y − x‖² (a sum over pixels) plus
 # `sparsity` times $\sum_k |z_k|$.
 
 
@@ -1400,7 +1443,12 @@ check_train_denoiser(train_denoiser)
 # A code larger than the image needs another constraint than its size. A **price** on activity leaves few active units for each image, many of which stand for a visible part;
 # its weakness is dead units and the choice of λ. **Noise** on the input makes a network that knows garments; it is several decibels ahead of tuned
 # filters at its own noise and behind a blur at twice that. **Hiding** most of the image needs a transformer and much training; then its averaged code is
-# easier to read than the pixels. None of the three gives a distribution of codes to draw from. The claims, as they were measured above:
+# easier to read than the pixels.
+#
+# **Which of the three teaches most?** By the linear probe with 10,000 labels: after two minutes each the sparse code (0.857; but untrained it has 0.846), after 12,000 steps the masked one
+# (0.865). With 100 labels none of the three beats the pixels, or the deep autoencoder.
+#
+# None of the three gives a distribution of codes to draw from. The claims as measured:
 
 # %% jupyter={"source_hidden": true}
 # Table: the claims of this chapter, with what was measured.

@@ -67,7 +67,7 @@ class LambdaExplorer(Explorer[LambdaState]):
             "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
         }
         middle = list(self.models)[len(self.models) // 2]
-        super().__init__(LambdaState(middle), controls, Size(880, 400))
+        super().__init__(LambdaState(middle), controls, Size(880, 416))
 
     @override
     def picture(self, state: LambdaState) -> UInt8[np.ndarray, "height width 3"]:
@@ -84,11 +84,13 @@ class LambdaExplorer(Explorer[LambdaState]):
             canvas.image(image, left, 20, 196)
         order = z[0].argsort(descending=True)[:12].tolist()
         strongest = [k for k in order if z[0, k] > 0]
-        canvas.text("what the strongest units add", 636, 0)
+        canvas.text("number of unit, what it adds", 636, 0)
         for number, feature in enumerate(_as_images(model, x, strongest)):
             row, column = divmod(number, 4)
-            canvas.image(feature, 636 + 61 * column, 20 + 67 * row, 56)
-        canvas.text(f"How many units are active: share of {len(self.x):,} test images", 0, 234)
+            left, top = 636 + 61 * column, 20 + 74 * row
+            canvas.text(f"{strongest[number]}", left + 28, top, FAINT, "ma")
+            canvas.image(feature, left, top + 16, 56)
+        canvas.text(f"How many units are active: share of {len(self.x):,} test images", 0, 250)
         mine = int(self.active[state.sparsity][state.image])
         _histogram(canvas, self.active[state.sparsity], mine)
         return canvas.pixels()
@@ -100,7 +102,7 @@ class LambdaExplorer(Explorer[LambdaState]):
         return (
             f"With λ = {state.sparsity:g}, {int(active[state.image])} of {units} units are active "
             f"for this image ({active.float().mean():.0f} on average over {len(active):,}), and "
-            f"the error per pixel is {mse(in_batches(model.reconstruct, x), x):.4f}."
+            f"the MSE per pixel is {mse(in_batches(model.reconstruct, x), x):.4f}."
         )
 
 
@@ -124,12 +126,12 @@ def _histogram(canvas: Canvas, counts: Int64[Tensor, "n"], mine: int) -> None:
     bins = [(0, 0), *((2**k, 2 ** (k + 1) - 1) for k in range(10))]
     for number, (low, high) in enumerate(bins):
         share = ((counts >= low) & (counts <= high)).float().mean().item()
-        left, top = 80 * number, 360 - round(90 * share)
+        left, top = 80 * number, 376 - round(90 * share)
         color = figures.SPARSE if low <= mine <= high else plots.BASELINE
-        canvas.box(left, top, left + 72, 362, color)
+        canvas.box(left, top, left + 72, 378, color)
         canvas.text(f"{share:.0%}", left + 36, top - 17, FAINT, "ma")
-        canvas.text(f"{low}" if low == high else f"{low}–{high}", left + 36, 366, anchor="ma")
-    canvas.text("active units; the dark red bar holds the image shown", 0, 384, FAINT)
+        canvas.text(f"{low}" if low == high else f"{low}–{high}", left + 36, 382, anchor="ma")
+    canvas.text("active units; the dark red bar holds the image shown", 0, 400, FAINT)
 
 
 DENOISING = "denoising"  # name of the shipped weights
@@ -201,7 +203,6 @@ class NoiseExplorer(Explorer[NoiseState]):
 
 MASKED = "masked"  # name of the shipped weights
 SIDE, TOP = 280, 20
-GREY = 0.4  # all pixels of a hidden patch; no patch of a garment is so uniform
 
 
 class MaskState(NamedTuple):
@@ -263,7 +264,7 @@ class MaskExplorer(Explorer[MaskState]):
         if not state.hidden:
             return f"{hidden}: nothing is predicted, so nothing can be wrong."
         y, truth = (patchify(v[None], self.model.patch)[0][mask] for v in (self.predict(state), x))
-        return f"{hidden}; the error per pixel on them is {mse(y, truth):.3f}."
+        return f"{hidden}; the MSE per pixel on them is {mse(y, truth):.3f}."
 
     @override
     def follow(self, name: str) -> None:
@@ -275,7 +276,7 @@ class MaskExplorer(Explorer[MaskState]):
     def accompany(self, state: MaskState) -> None:
         x, mask = self.x[state.image], self.mask(state.hidden)
         patches = patchify(x[None], self.model.patch)
-        patches[:, mask] = GREY
+        patches[:, mask] = figures.GREY
         canvas = self.canvas(Size(SIDE, SIDE))
         canvas.image(unpatchify(patches, self.model.image_shape)[0], 0, 0, SIDE)
         self.patches.background = png(canvas.pixels())

@@ -44,15 +44,21 @@ def three_constraints(
     """What goes in, the rule, and the target: one row for each of the three autoencoders."""
     figure, axes = plt.subplots(3, 3, figsize=(7, 5), width_ratios=(1, 1.6, 1))
     rows = (
-        (x, "x", "sparse: activity costs", SPARSE),
-        (noised, "x with noise", "denoising: clean target", DENOISING),
-        (hidden, "a fifth of x", "masked: guess the rest", MASKED),
+        (x, "x", "sparse: activity costs", "x", SPARSE),
+        (noised, "x with noise", "denoising: clean target", "x", DENOISING),
+        (
+            hidden,
+            "a fifth (rest grey)",
+            "masked: guess the rest",
+            "x, where hidden",
+            MASKED,
+        ),
     )
-    for (left, middle, right), (picture, name, rule, color) in zip(axes, rows, strict=True):
+    for (left, middle, right), (picture, name, rule, target, color) in zip(axes, rows, strict=True):
         plots.draw_images(left, picture, 1)
         left.set_xlabel(f"in: {name}")
         plots.draw_images(right, x, 1)
-        right.set_xlabel("target: x")
+        right.set_xlabel(f"target: {target}")
         middle.axis("off")
         middle.text(0.5, 0.6, rule, ha="center", va="bottom", fontweight="bold")
         arrow = {"arrowstyle": "->", "color": color, "lw": 2.5}
@@ -75,11 +81,11 @@ def one_unit(prices: Sequence[float] = (0.3, 1.2)) -> Figure:
         )
         left.plot(z[loss.argmin()], loss.min(), "o", color=SPARSE)
     left.set(xlabel="z", ylabel="½ (1 − z)² + λ z", xlim=(-0.05, 1.55), ylim=(0, 2.1))
-    left.set_title("The cheapest z (dot): 0.7, or exactly 0")
+    left.set_title("Worth a = 1: the cheapest z (dot) is 0.7 or 0")
     worth = torch.linspace(0, 2, 201)
     for best, name, place, side, color in (
         (worth, "no price: z = a", (1.2, 1.35), "right", plots.BASELINE),
-        (worth / 2, "squared price: never 0", (1.0, 0.06), "right", plots.BASELINE),
+        (worth / 2, "squared price: a / 2", (1.97, 1.02), "right", plots.BASELINE),
         ((worth - 1).clamp(min=0), "price λ |z|:\n0 up to a = λ", (1.42, 0.1), "left", SPARSE),
     ):
         right.plot(worth, best, color=color)
@@ -87,7 +93,7 @@ def one_unit(prices: Sequence[float] = (0.3, 1.2)) -> Figure:
     right.set(
         xlabel="what the unit is worth, a", ylabel="cheapest z", xlim=(0, 2), ylim=(-0.05, 2.1)
     )
-    right.set_title("λ = 1: small units go to exactly 0")
+    right.set_title("λ = 1: only the price λ |z| gives exactly 0")
     return figure
 
 
@@ -101,7 +107,9 @@ def training(runs: Mapping[str, Run]) -> Figure:
         ax.axhline(run.level, color=plots.BASELINE, linestyle="--")
         place = (skipped + len(run.curve), run.level)
         ax.annotate(run.label, place, (0, 3), textcoords="offset points", ha="right")
-        ax.set(xlabel="step", ylabel=run.unit, ylim=(0, 1.3 * run.level), xlim=(0, None))
+        ax.set(
+            xlabel="step (means of 20)", ylabel=run.unit, ylim=(0, 1.3 * run.level), xlim=(0, None)
+        )
         ax.set_title(name)
     return figure
 
@@ -122,7 +130,7 @@ def efficiency(
     for price, place in sparse.items():
         ax.annotate(f"λ = {price:g}", place, color=SPARSE, fontsize=9, **above)
     ax.text(24, 0.036, "sparse", color=SPARSE, ha="center", va="top")
-    ax.set_xticks(pca[0], [f"{size}" for size in pca[0]])
+    ax.set_xticks([1, *pca[0]], [f"{size}" for size in (1, *pca[0])])
     ax.set_yticks([0.02, 0.04, 0.08, 0.16], ["0.02", "0.04", "0.08", "0.16"])
     ax.minorticks_off()
     ax.set(xlim=(0.9, 500), ylim=(0.01, 0.24))
@@ -141,7 +149,7 @@ def gains(table: Mapping[str, Mapping[str, float]]) -> Figure:
         ax.set_title(level, fontweight="normal")
     for ax in axes[1]:
         ax.set_xlabel("PSNR in dB")
-    title = "The network leads clearly at the noise it was trained for, and not everywhere else"
+    title = "Far ahead at its own noise (σ = 0.5); elsewhere a smaller lead, or none"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure
 
@@ -169,7 +177,7 @@ def patches(
     _tokens(axes[2], mask)
     filled = patchify(x[None], 4).clone()
     filled[0, mask] = patchify(y[None], 4)[0, mask]
-    _cut(axes[3], unpatchify(filled, (1, 28, 28))[0], "4. out: hidden patches guessed")
+    _cut(axes[3], unpatchify(filled, (1, 28, 28))[0], "4. out: 39 guessed, 10 pasted in")
     for ax in axes:
         ax.set(xticks=[], yticks=[], aspect="equal")
         ax.grid(visible=False)
@@ -234,16 +242,17 @@ def masking(rows: Sequence[Mapping[str, str]], ablation: Mapping[str, str]) -> F
     figure, axes = plt.subplots(1, 3, figsize=(9, 2.7))
     panels = (
         ("masked_mse", "MSE of hidden values", "Hidden patches get harder", (0.0, 0.26)),
-        ("probe_10000", "probe's accuracy", "The code gets no better", (0.75, 0.85)),
+        ("probe_10000", "probe's accuracy", "The code gets slightly worse", (0.75, 0.85)),
         ("minutes", "minutes for 1,000 steps", "Training gets cheaper", (0.0, 7.0)),
     )
     for ax, (key, label, title, limits) in zip(axes, panels, strict=True):
         ax.plot(ratios, [float(row[key]) for row in rows], "o-", color=MASKED)
         ax.plot(80, float(ablation[key]), "x", color="black", markersize=9, markeredgewidth=2)
-        ax.set(xlabel="hidden patches in %", ylabel=label, xticks=[20, 50, 80], ylim=limits)
+        ax.set(xlabel="hidden patches in %", ylabel=label, xticks=[20, 50, 75, 95], ylim=limits)
         ax.set_title(title)
     note = {"fontsize": 9, "textcoords": "offset points", "ha": "center"}
-    axes[1].annotate("loss on all", (80, float(ablation["probe_10000"])), (0, 8), **note)
+    for ax, (key, *_), above in zip(axes, panels, (-16, 8, 8), strict=True):
+        ax.annotate("loss on all", (80, float(ablation[key])), (0, above), **note)
     return figure
 
 
@@ -260,8 +269,8 @@ def ladder(rows: Mapping[str, Mapping[str, str]]) -> Figure:
     ax.axvline(float(rows["pixels"]["probe_10000"]), color=plots.BASELINE, lw=0.8, ls=":")
     for label, accuracy, side in (
         ("▲ 100 labels", 0.66, "center"),
-        ("× 10,000, untrained", 0.775, "right"),
-        ("● 10,000 labels", 0.815, "left"),
+        ("× 10,000, untrained", 0.82, "right"),
+        ("● 10,000 labels", 0.84, "left"),
     ):
         ax.text(accuracy, len(rows) - 0.3, label, fontsize=9, ha=side, va="top")
     ax.set_yticks(range(len(rows)), list(rows))
@@ -281,7 +290,9 @@ def two_points(sigma: float = 0.7) -> Figure:
     upper.annotate(" data: x = +1", (1, 0.36), color=plots.DATA, va="center")
     upper.annotate("data: x = −1 ", (-1, 0.36), color=plots.DATA, va="center", ha="right")
     upper.set(ylabel=r"$p_\sigma(\tilde x)$", ylim=(0, 0.4))
-    upper.set_title("The best denoiser moves every noised value uphill in the density")
+    upper.set_title(
+        f"σ = {sigma:g}: the best denoiser moves every noised value uphill in the density"
+    )
     residual = torch.tanh(noised / sigma**2) - noised
     lower.plot(noised, residual, color=DENOISING)
     lower.axhline(0, color=plots.BASELINE, lw=0.8)
@@ -313,7 +324,9 @@ def arrows(
             *places.T, *field.T, color=DENOISING, angles="xy", scale_units="xy", scale=1.6,
             width=0.005,
         )  # fmt: skip
+        ax.set(xlabel=r"$\tilde x_1$")
         ax.set_title(title, fontweight="normal")
-    title = "Learnt and exact arrows nearly agree where data are likely"
+    axes[0].set_ylabel(r"$\tilde x_2$")
+    title = "Learnt and exact arrows nearly agree (drawn at 5/8 of their length; blue: clean data)"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
     return figure

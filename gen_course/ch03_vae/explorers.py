@@ -326,7 +326,8 @@ class BetaExplorer(Explorer[BetaState]):
         return (
             f"With β = {state.beta:g} a code costs {q.kl().sum(dim=1).mean():.1f} nats on average "
             f"over {len(self.x):,} test images ({q.kl()[state.image].sum():.1f} for image "
-            f"{state.image}), and {active} of {q.mu.shape[1]} units are active."
+            f"{state.image}), and {active} of {q.mu.shape[1]} units are active (variance of their "
+            "mean over the images above 0.01)."
         )
 
 

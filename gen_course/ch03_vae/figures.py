@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
 from torch import Tensor
@@ -50,6 +51,48 @@ def point_or_distribution(
     return figure
 
 
+def toy_plane(x: Float[Tensor, "2"]) -> Figure:
+    """The toy: the prior of the one number z, and p(x) in the plane with the point x."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(8.2, 3.3), width_ratios=(5, 4))
+    z = toy.GRID[toy.GRID.abs() <= 3]
+    left.plot(z, toy.PRIOR.log_prob(z).exp(), color=plots.BASELINE)
+    marks = torch.arange(-2.0, 3.0, dtype=torch.float64)
+    left.plot(marks, toy.PRIOR.log_prob(marks).exp(), "o", color=plots.CODE)
+    left.set(xlabel="z", ylabel="density p(z)", ylim=(0, 0.46), title="A code is one number z")
+    ticks = torch.linspace(-LIMIT, LIMIT, 90, dtype=torch.float64)
+    plane = torch.stack(torch.meshgrid(ticks, ticks, indexing="xy"), dim=-1)
+    away = torch.cdist(plane.flatten(0, 1), toy.decode(toy.GRID)).square() / (2 * toy.SIGMA_X**2)
+    density = ((-away).exp() @ toy.PRIOR.log_prob(toy.GRID).softmax(dim=0)).reshape(90, 90)
+    blues = LinearSegmentedColormap.from_list("blues", ["white", plots.DATA])
+    right.pcolormesh(ticks, ticks, density.sqrt(), cmap=blues, vmax=1.6 * density.max() ** 0.5)
+    right.plot(*toy.decode(z).T, color=plots.BASELINE, linewidth=1)
+    right.plot(*toy.decode(marks).T, "o", color=plots.CODE)
+    for mark, place in zip(marks.tolist(), toy.decode(marks).tolist(), strict=True):
+        name = f"z = {mark:.0f}".replace("-", "−")
+        height = toy.PRIOR.log_prob(torch.tensor(mark)).exp().item()
+        shift, side = ((9, 3), "left") if mark > 0 else ((-9, 3), "right")
+        shift, side = (shift, side) if mark else ((0, 4), "center")
+        look = {"fontsize": 9, "textcoords": "offset points"}
+        left.annotate(name, (mark, height), shift, ha=side, **look)
+        shift, side = BEYOND[mark]
+        right.annotate(name, place, shift, ha=side, va="center", **look)
+    right.plot(*x, "o", color="black", zorder=5)
+    right.annotate("x", x.tolist(), fontweight="bold", **BESIDE)
+    plots.square(right, LIMIT)
+    right.set(xlabel="x₁", ylabel="x₂", title="x = f(z) + noise; blue: p(x)")
+    return figure
+
+
+LIMIT = 3.0  # half the side of the map of the plane
+BEYOND = {  # where the label of a code stands in the plane, from its dot, in points
+    -2.0: ((-6, -6), "right"),
+    -1.0: ((0, -11), "center"),
+    0.0: ((8, 0), "left"),
+    1.0: ((0, 11), "center"),
+    2.0: ((-6, 6), "right"),
+}
+
+
 def guesses(x: Float[Tensor, "2"], of: Mapping[str, tuple[float, float]]) -> Figure:
     """The true posterior of x beside normal guesses (m, s), and the -ELBO of each in two parts."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.2), width_ratios=(4, 5))
@@ -58,12 +101,13 @@ def guesses(x: Float[Tensor, "2"], of: Mapping[str, tuple[float, float]]) -> Fig
     left.fill_between(shown, true, color=plots.DATA, alpha=0.3)
     left.plot(shown, toy.PRIOR.log_prob(shown).exp(), color=plots.BASELINE)
     left.annotate("prior p(z)", (-1.55, 0.32), color=plots.BASELINE)
-    left.annotate("true posterior p(z|x)", (0.95, 2.3), color=plots.DATA)
-    places = {"good": (0.95, 1.9), "too wide": (1.2, 0.5), "beside": (-0.75, 2.3)}
-    for (name, (m, s)), line in zip(of.items(), ("--", ":", "-"), strict=True):
+    left.annotate("true posterior p(z|x)", (0.83, 1.7), color=plots.DATA)
+    tops = {"good": (0.66, 2.72, "left"), "too wide": (0.97, 0.6, "left")}
+    for (name, (m, s)), (line, look) in zip(of.items(), LINES, strict=True):
         left.plot(shown, Normal(m, s).log_prob(shown).exp(), line, color=plots.CODE)
-        left.annotate(f"q: {name}", places[name], color=plots.CODE)
-    left.set(xlabel="z", ylabel="density", ylim=(0, 2.9), title="Three guesses of one posterior")
+        a, b, side = tops.get(name, (0.14, 2.72, "right"))
+        left.annotate(f"q: {name} ({look})", (a, b), color=plots.CODE, ha=side)
+    left.set(xlabel="z", ylabel="density", ylim=(0, 3.1), title="Three guesses of one posterior")
     log_p = toy.evidence(x).log_p
     for row, (name, (m, s)) in enumerate(of.items()):
         terms = toy.bound(x, m, s)
@@ -77,6 +121,9 @@ def guesses(x: Float[Tensor, "2"], of: Mapping[str, tuple[float, float]]) -> Fig
     right.set(xticks=range(0, 8, 2), title="Both bars of a guess are its −ELBO")
     right.grid(visible=False, axis="y")
     return figure
+
+
+LINES = (("--", "dashed"), (":", "dotted"), ("-", "solid"))
 
 
 def _stack(ax: Axes, place: float, parts: Sequence[tuple[str, float, str]]) -> None:
@@ -165,24 +212,43 @@ def gradient_noise(units: Sequence[int], variance: Mapping[str, Sequence[float]]
     ax.set_xticks(units, [str(number) for number in units])
     ax.set_xticks([], minor=True)
     ax.set(xlabel="units of the code", ylabel="variance of the gradient", xlim=(0.9, 600))
-    ax.set_title("Reparameterised, the noise does not grow with the code")
+    ax.set_title("For this f the reparameterised noise does not grow")
     return figure
 
 
 def training(
-    neg_elbo: Sequence[float], kl: Sequence[float], floor: float, ceiling: float
+    neg_elbo: Sequence[float], kl: Sequence[float], floor: float, to_beat: float
 ) -> Figure:
-    """The negative ELBO of the batches between its floor and its ceiling, and their KL."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
-    for ax, values, color in ((axes[0], neg_elbo, plots.MODEL), (axes[1], kl, plots.CODE)):
-        curve = plots.smooth(values, 30)
-        ax.plot(range(30, 30 + len(curve)), curve, color=color)
-        ax.set_xlabel("steps")
-    for value, name in ((floor, "coin flips, the floor"), (ceiling, "mean image, no code")):
-        axes[0].axhline(value, color=plots.BASELINE, linestyle="--")
-        axes[0].annotate(name, (len(kl), value), ha="right", **ABOVE)
-    axes[0].set(ylabel="negative ELBO in nats", ylim=(170, 420), title="The negative ELBO falls")
-    axes[1].set(ylabel="KL in nats", title="The code is put to use", ylim=(0, None))
+    """The negative ELBO of the batches between two levels, and their KL from the first step on."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(3, 2))
+    curve = plots.smooth(neg_elbo, 30)
+    left.plot(range(30, 30 + len(curve)), curve, color=plots.MODEL)
+    for value, name in ((floor, "coin flips, the floor"), (to_beat, "mean image, no code")):
+        left.axhline(value, color=plots.BASELINE, linestyle="--")
+        left.annotate(name, (len(kl), value), ha="right", **ABOVE)
+    left.set(xlabel="steps (mean of the last 30)", ylabel="negative ELBO in nats", ylim=(170, 420))
+    left.set_title("The negative ELBO falls")
+    right.semilogx(range(1, len(kl) + 1), kl, color=plots.CODE, linewidth=1)
+    right.set(xlabel="steps (logarithmic)", ylabel="KL in nats", ylim=(0, None))
+    right.set_title("The KL settles at about 18 nats")
+    return figure
+
+
+def collapse(losses: Mapping[str, Sequence[float]], to_beat: float) -> Figure:
+    """The negative ELBO of several models during training, beside that of the mean image."""
+    figure, ax = plt.subplots(figsize=(7.6, 3.0))
+    colors = (plots.MODEL, plots.DISCRIMINATOR, plots.GENERATOR)
+    for (name, values), color in zip(losses.items(), colors, strict=True):
+        curve = plots.smooth(values, 10)
+        ax.plot(range(10, 10 + len(curve)), curve, color=color)
+        below = name != "sums" and values[-1] < to_beat - 5
+        where = (0, -14) if below else (0, 6)
+        last = (10 + len(curve), curve[-1].item())
+        ax.annotate(name, last, where, color=color, ha="right", textcoords="offset points")
+    ax.hlines(to_beat, 0, 412, color=plots.BASELINE, linestyle="--")
+    ax.annotate("mean image", (416, to_beat), color=plots.BASELINE, va="center")
+    ax.set(xlabel="steps (mean of the last 10)", ylabel="negative ELBO in nats", xlim=(0, 480))
+    ax.set_title("With the mean over pixels training stops at the mean image's level")
     return figure
 
 
@@ -197,22 +263,16 @@ def planes(decoded: Mapping[str, Images], side: int) -> Figure:
 
 
 def paths(
-    places: Float[Tensor, "places"],
-    entropy: Mapping[str, Float[Tensor, "places"]],
-    changes: Mapping[str, Float[Tensor, "pairs"]],
+    places: Float[Tensor, "places"], entropy: Mapping[str, Float[Tensor, "places"]]
 ) -> Figure:
-    """On paths between two codes: the judge's mean entropy, and how often its label changes."""
-    figure, axes = plt.subplots(1, 2, figsize=(8.6, 2.9))
-    for number, (name, color) in enumerate(zip(entropy, (plots.CODE, plots.MODEL), strict=True)):
-        axes[0].plot(places, entropy[name], "o-", color=color)
-        axes[0].annotate(name, (0.5, entropy[name][6]), color=color, ha="center", **ABOVE)
-        share = torch.bincount(changes[name].long(), minlength=8)[:8] / len(changes[name])
-        axes[1].bar(torch.arange(8) + 0.4 * number - 0.2, share, 0.4, color=color)
-        axes[1].annotate(name, (6.5, 0.2 + 0.05 * number), color=color)
-    axes[0].set(xlabel="place on the path", ylabel="judge's entropy in nats", ylim=(0, 1.75))
-    axes[0].set_title("Halfway the judge doubts the VAE less")
-    axes[1].set(xlabel="changes of label on a path", ylabel="share of paths")
-    axes[1].set_title("Most paths change label more than once")
+    """The judge's mean entropy on paths between two codes."""
+    figure, ax = plt.subplots(figsize=(5.6, 2.8))
+    for name, color in zip(entropy, (plots.CODE, plots.MODEL), strict=True):
+        ax.plot(places, entropy[name], "o-", color=color)
+        top = (0.5, entropy[name][6].item())
+        ax.annotate(name, top, (0, 4), color=color, ha="center", textcoords="offset points")
+    ax.set(xlabel="place on the path", ylabel="judge's entropy in nats", ylim=(0, 1.75))
+    ax.set_title("Halfway the judge doubts the VAE less")
     return figure
 
 
@@ -251,7 +311,9 @@ def rate_and_distortion(
         kl = rates[beta].sort(descending=True).values
         axes[1].plot(range(1, len(kl) + 1), kl, "o-", color=plots.CODE, alpha=strength)
         axes[1].annotate(f"β = {beta:g} ", (0.8, kl[0]), ha="right", va="center")
-    axes[1].set(xlabel="unit, in order of its KL", ylabel="KL in nats", xlim=(-2.2, 16.5))
+    axes[1].set(
+        xlabel="unit, in order of its KL (3 of 5 models)", ylabel="KL in nats", xlim=(-2.2, 16.5)
+    )
     axes[1].set_xticks(range(1, 17, 3))
     axes[1].set_title("A higher β leaves fewer units in use")
     return figure

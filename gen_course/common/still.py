@@ -1,11 +1,15 @@
 """Draw a whole widget as a picture, for pages without a kernel: maps, pictures and controls."""
 
 import io
+import math
 import re
 import textwrap
+from collections.abc import Iterator, Sequence
 from html import unescape
+from itertools import pairwise
 
 import ipywidgets as widgets
+import numpy as np
 from PIL import Image, ImageDraw
 
 from gen_course.common.canvas import FAINT, INK, WARNING, Canvas
@@ -87,11 +91,24 @@ def _pad(pad: Pad, scale: int) -> Image.Image:
     pen, factor = ImageDraw.Draw(picture), (scale * pad.width, scale * pad.height)
     if pad.path:
         places = [(x * factor[0], (1 - y) * factor[1]) for x, y in pad.path]
-        pen.line(places, INK, width=2 * scale)
+        for dash in _dashes(places, 5 * scale, 4 * scale):
+            pen.line(dash, INK, width=2 * scale)
     centre = pad.x * factor[0], (1 - pad.y) * factor[1]
     pen.circle(centre, 9 * scale, fill="white")
     pen.circle(centre, 7 * scale, fill="white", outline=INK, width=3 * scale)
     return picture
+
+
+def _dashes(
+    places: Sequence[tuple[float, float]], on: int, off: int
+) -> Iterator[tuple[tuple[float, float], tuple[float, float]]]:
+    """The pieces of a line through all places: drawn over ``on``, left out over ``off``."""
+    for (x, y), (to_x, to_y) in pairwise(places):
+        length = max(math.dist((x, y), (to_x, to_y)), 1e-9)
+        for start in np.arange(0, length, on + off).tolist():
+            ends = start / length, min(start + on, length) / length
+            first, last = ((x + s * (to_x - x), y + s * (to_y - y)) for s in ends)
+            yield first, last
 
 
 def _caption(caption: LiveCaption, scale: int) -> Image.Image:

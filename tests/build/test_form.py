@@ -3,13 +3,14 @@
 The chapters that are not listed yet have not been rebuilt in this form.
 """
 
+import builtins
 import re
 from itertools import takewhile
 
 import nbformat
 import pytest
 
-from gen_course.build import places
+from gen_course.build import lecturer, places
 from gen_course.build.solutions import tagged
 
 CHAPTERS = [name for name in places.chapters() if name[:2] in ("00", "01", "02", "03")]
@@ -52,9 +53,12 @@ def test_a_folded_cell_says_in_its_first_line_what_it_holds(name):
 
 
 @every_chapter
-def test_one_whole_program_is_visible(name):
+def test_a_program_is_visible_and_runs_in_an_empty_notebook(name):
     programs = [cell for cell in visible(name) if tagged(cell, "program")]
     assert programs
+    for program in programs:
+        taken, _ = lecturer.names(program.source)
+        assert taken <= set(dir(builtins)), taken
 
 
 @every_chapter

@@ -320,7 +320,7 @@ def by_mixture(name="deep-ae", components=30):
 def trained(x, n):
     torch.manual_seed(1)
     model = DeepAutoencoder(latent_size=5)
-    fit(model, load("fashion_mnist").train, steps=600, show_bar=False)
+    fit(model, load("fashion_mnist").train, steps=1_000, show_bar=False)
     with torch.no_grad():
         codes = model.encode(x[:5_000])
         z, _ = GaussianMixture(30, random_state=0).fit(codes.double().numpy()).sample(n)

@@ -52,6 +52,14 @@ def test_the_point_of_a_pad_is_where_it_is_on_the_page(x, y, row, column):
     assert (whole[40, 40] == (255, 255, 0)).all()
 
 
+def test_a_line_on_a_pad_is_dashed_as_on_the_page():
+    line = [(0.0, 0.25), (1.0, 0.25)]
+    pad = Pad(x=0.5, y=0.9, width=90, height=80, background=png("yellow", (90, 80)), path=line)
+    dark = (drawn(pad)[60] < 60).all(axis=1)
+    assert 40 < dark.sum() < 75
+    assert np.abs(np.diff(dark.astype(int))).sum() >= 18  # a new piece every nine pixels
+
+
 def test_patches_show_their_picture():
     assert (
         drawn(Patches(width=70, height=70, background=png("navy")))[35, 35] == (0, 0, 128)
