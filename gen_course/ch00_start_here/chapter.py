@@ -276,7 +276,8 @@ def em_step(x, share, mean, cov):
     count = r.sum(dim=0)  # M: how many points each component holds, (K,)
     mean = r.T @ x / count[:, None]  # weighted means
     off = x[:, None] - mean  # (n, K, 2)
-    cov = torch.einsum("nk,nki,nkj->kij", r, off, off) / count[:, None, None]
+    cov = torch.einsum("nk,nki,nkj->kij", r, off, off)  # weighted sums over n of off times off^T
+    cov = cov / count[:, None, None]
     return count / len(x), mean, cov + 1e-6 * torch.eye(2)  # the 1e-6 keeps it invertible
 
 
@@ -323,8 +324,9 @@ plots.show(
 )
 
 # %% [markdown]
-# The number above each panel is the mean log-likelihood per training point. In the lower row two components (black)
-# have settled on the same cluster, and another one has to cover two clusters. From iteration 50 to 100 nearly nothing
+# The number above each panel is the mean log-likelihood per training point. Black ellipses are components that nearly
+# coincide in that panel; the black number counts them. In the lower row three begin together. One of them leaves, the
+# other two stay on the same cluster, and another component has to cover two clusters. From iteration 50 to 100 nearly nothing
 # changes: EM is stuck. The remedy is to try several starts and keep the one with the best *training* score.
 
 # %% jupyter={"source_hidden": true}
@@ -425,8 +427,9 @@ plots.show(
 # square, divided by the area of the square.
 #
 # In two dimensions the product of both factors is simply the share of the points in that square: the model *is* the
-# ordinary two-dimensional histogram. Writing it as factors pays because x is then sampled one coordinate after the other,
-# and because a neural network can take the place of each factor.
+# ordinary two-dimensional histogram. Writing it as factors pays when D is large. A joint table with b bins per coordinate
+# has $b^D$ entries; each factor only chooses among b values, and a neural network can compute it from the coordinates
+# before.
 #
 # Training is counting: of all histograms with these bins, the one with the observed shares has the highest likelihood.
 # One thing needs care. A bin without training points would get density 0; a single test point in it would make
@@ -483,7 +486,7 @@ figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.4))
 plots.points(axes[0], seen)
 plots.points(axes[1], from_bins, plots.MODEL)
 axes[0].set_title("400 training points")
-axes[1].set_title(f"1,000 samples; {held_out_mean:.2f} nats held out")
+axes[1].set_title(f"1,000 samples; held-out score {held_out_mean:.2f} nats")
 plots.show(
     figure, "Left: the training points in eight clusters. Right: samples in the same places."
 )
@@ -622,7 +625,7 @@ Table({f"{n}": [f"{h:.3f}"] for n, h in best_widths.items()}, ["best width"], "t
 # 2. It falls from 0.6 to about −60 nats. One of the eight clusters, the one at the top, has no training point in draw 2.
 #    The held-out points there lie more than twenty widths from the nearest kernel, and they pull the mean down: most
 #    other points still score about as well as before.
-# 3. A width of 0.7 or so: kernels wide enough to reach the missing cluster. It is not a good model. It has blurred
+# 3. Of the widths on the slider, 0.5: kernels wide enough to reach the missing cluster. It is not a good model. It has blurred
 #    everything to insure itself against points in one place. A mean of logarithms punishes a model very hard for what it
 #    declares impossible; keep that in mind whenever you read a likelihood.
 #
@@ -634,15 +637,16 @@ KernelExplorer()
 # %% [markdown]
 # ## Measure: held-out log-likelihood
 #
-# **Predict:** the mixture has as many components as the truth has clusters. Will it reach p_data's own score on the held-out
-# points? And on the training points?
+# **Predict:** the mixture has as many components as the truth has clusters, and its training score was 1.05. On the
+# training points p_data itself scores 0.99, less than the mixture. How can that be, and who will be ahead on the held-out
+# points?
 #
 # <details><summary>Answer</summary>
 #
-# On held-out points it comes close and does not reach it. Its family contains p_data (real data rarely offer such a
+# On held-out points p_data is ahead again: the mixture comes close and does not reach it. Its family contains p_data (real data rarely offer such a
 # family), but it has to estimate eight shares, means and covariances from 400 points, and each estimate is a little off.
 #
-# On the *training* points it passes p_data, 1.05 against 0.99: it has adapted itself to these very points.
+# On the *training* points the mixture is ahead because it has adapted itself to these very points; p_data has not.
 #
 # </details>
 
@@ -661,7 +665,8 @@ assert on_train["mixture"] > toy.log_prob(train).mean()
 
 # %% [markdown]
 # The last column estimates KL(p_data ‖ p_model). The mixture is 0.07 nats below p_data: it gives a held-out point on
-# (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it.
+# (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it. (The last column is computed before
+# rounding.)
 #
 # Why does p_data itself score less on the training points? By chance: the mean over 400 points has a standard error of
 # 0.06, and these 400 happen to lie a little far from their centres. So compare a model with p_data on the *same* points.
@@ -916,8 +921,21 @@ check_choose_width(choose_width)
 #
 # so samples estimate it (Monte Carlo). `p` and `q` have the methods `sample(n)`, which gives (n, 2), and
 # `log_prob(x)`, which gives (n,). With p = p_data and q = p_model this is the gap between the ceiling and
-# a row of the table in *Measure*. Once the check passes, compare `kl_divergence(toy, gaussian, 10_000)` with that gap
-# - and say what goes wrong when you exchange the two.
+# a row of the table in *Measure*. The `gaussian` of this chapter wants `sample((n,))`; the next cell gives it the method that
+# your function needs. Once the check passes, compare `kl_divergence(toy, Gaussian2D, 10_000)` with that gap. Then exchange
+# the two: the result is far larger. Which points does the mean now visit, and what density does p_data have there?
+
+
+# %% tags=["setup"]
+class Gaussian2D:
+    """The Gaussian of this chapter, with ``sample(n)``."""
+
+    normal = MultivariateNormal(train.mean(dim=0), train.T.cov(correction=0))
+    log_prob = normal.log_prob
+
+    @classmethod
+    def sample(cls, n):
+        return cls.normal.sample((n,))
 
 
 # %% tags=["exercise"]
@@ -975,6 +993,9 @@ check_better_histogram(better_histogram)
 # - Too little freedom fills the gaps between the data; too much stores the data. Held-out data choose between them.
 # - A histogram with b bins a side has b² numbers in two dimensions and $b^{784}$ for a small image. That is why the rest of
 #   the course needs neural networks.
+
+# %% [markdown]
+# What the lecture states, and what this chapter measured:
 
 # %%
 claims
