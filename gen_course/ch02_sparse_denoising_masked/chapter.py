@@ -378,7 +378,7 @@ z = in_batches(sparse.encode, x)  # (10000, 1000)
 use = (z > 0).sum(dim=0)  # (1000,) how many of the 10,000 test images switch each unit on
 order = use.argsort(descending=True)
 columns = sparse.dictionary.detach().T  # (1000, 784), rows of length 1
-breadth = 1 / columns.pow(4).sum(dim=1)  # (1000,) how many pixels a column covers
+breadth = 1 / columns.pow(4).sum(dim=1)  # (1000,) pixels covered; explained below the table
 
 # %% jupyter={"source_hidden": true}
 # Plot: twelve columns each from three ranks of use.
@@ -745,9 +745,9 @@ claims.add(
 # **Cause.** From *Idea*: a unit is worth switching on only if $w_k^\top r > \lambda$. Since $w_k$ has length 1, the Cauchy–Schwarz
 # inequality gives $w_k^\top r \le \lVert w_k \rVert\, \lVert r \rVert = \lVert r \rVert$. With all units off and the mean image as bias, r = x − mean image. The farthest
 # test image is 29.2 from the mean, the farthest training image 30.2, and a unit would have to point exactly at it. In fact
-# every unit, with the others off, is worth less than 20 to every test image. So the price exceeds what any of them can save.
+# every unit, with the others off, is worth at most 10.8 to any test image. So the price exceeds what any of them can save.
 #
-# Why are 0.1 units active all the same? A few unusual images switch on hundreds of units weakly, though none is worth it: the encoder is not exact.
+# Why are 0.1 units active all the same? A few unusual images switch on many units weakly, though none is worth it: the encoder is not exact.
 #
 # **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
 # arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) + mean squared difference of b and the mean
@@ -914,8 +914,8 @@ claims.add(
 )
 
 # %% [markdown]
-# The curve falls quickly to about 0.3, a little below the error of the mean image, which needs no look at the visible patches. From there it falls slowly: the network must learn what the visible patches
-# say about the hidden ones. After 1,000 steps the error is 0.13 (section *How much to hide*). The shipped weights were trained for 12,000 steps.
+# The curve falls quickly to about 0.3, a little below the error of the mean image, which needs no look at the visible patches. So at 0.3 the network uses little of what it sees. From there it falls slowly: the network must learn more of what the
+# visible patches say about the hidden ones. After 1,000 steps the error is 0.13 (section *How much to hide*). The shipped weights were trained for 12,000 steps.
 
 # %% [markdown]
 # ## Look at what it fills in
@@ -1183,7 +1183,8 @@ torch.testing.assert_close((best - noised).detach(), sigma**2 * slope)
 #
 # 1. The smallest squared error is reached by the mean, $y(\tilde x) = \mathbb{E}[x \mid \tilde x]$: the derivative of $\mathbb{E}[\lVert y - x \rVert^2 \mid \tilde x]$ with respect to y is
 #    $2\,(y - \mathbb{E}[x \mid \tilde x])$, and it must be 0. (This expectation is a mean, not the loss E.)
-# 2. By Bayes' rule, $p(x \mid \tilde x) = p(x)\, \mathcal N(\tilde x; x, \sigma^2 I) / p_\sigma(\tilde x)$. Therefore
+# 2. By Bayes' rule, $p(x \mid \tilde x) = p(x)\, \mathcal N(\tilde x; x, \sigma^2 I) / p_\sigma(\tilde x)$. Since $p(x \mid \tilde x)$ integrates to 1, we may write
+#    $y - \tilde x = \int (x - \tilde x)\, p(x \mid \tilde x)\, dx$. Therefore
 #    $$y(\tilde x) - \tilde x = \frac{1}{p_\sigma(\tilde x)} \int (x - \tilde x)\, p(x)\, \mathcal N(\tilde x; x, \sigma^2 I)\, dx .$$
 # 3. A Gaussian's gradient is the Gaussian itself times a factor: $\nabla_{\tilde x} \mathcal N(\tilde x; x, \sigma^2 I) = \frac{x - \tilde x}{\sigma^2} \mathcal N(\tilde x; x, \sigma^2 I)$. So the
 #    integral is $\sigma^2 \int p(x)\, \nabla_{\tilde x} \mathcal N(\tilde x; x, \sigma^2 I)\, dx = \sigma^2\, \nabla p_\sigma(\tilde x)$.
