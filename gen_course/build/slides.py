@@ -90,6 +90,11 @@ def deck(notebook: NotebookNode) -> str:
     )
 
 
+def without_folds(prose: str) -> str:
+    """Markdown without its fold-outs: a deck asks a question, and the next slide answers it."""
+    return re.sub(r"<details>.*?</details>", "", prose, flags=re.DOTALL)
+
+
 def _columns(cells: list[NotebookNode], title: str) -> Iterator[str]:
     """One column of pages per section; every page but the first names the section."""
     pages: list[str] = []
@@ -119,7 +124,7 @@ def _column(pages: list[str]) -> str:
 def _blocks(cell: NotebookNode, with_code: bool) -> Iterator[str]:
     if cell.cell_type == "markdown":
         renderer = _Renderer(escape=False, exclude_anchor_links=True)
-        yield MarkdownWithMath(renderer=renderer).render(cell.source)
+        yield MarkdownWithMath(renderer=renderer).render(without_folds(cell.source))
         return
     if with_code and "plots." not in cell.source:
         yield _lines("code", highlight(cell.source, PythonLexer(), HtmlFormatter(nowrap=True)))

@@ -486,7 +486,7 @@ figure, axes = plt.subplots(1, 2, figsize=(6.6, 3.4))
 plots.points(axes[0], seen)
 plots.points(axes[1], from_bins, plots.MODEL)
 axes[0].set_title("400 training points")
-axes[1].set_title(f"1,000 samples; held-out score {held_out_mean:.2f} nats")
+axes[1].set_title(f"1,000 samples, score {held_out_mean:.2f} nats")
 plots.show(
     figure, "Left: the training points in eight clusters. Right: samples in the same places."
 )

@@ -782,9 +782,7 @@ rows |= {
     "diffusion, 2": draws[1, :10],
     "mean of 4": draws.mean(dim=0)[:10],
 }
-figure = plots.image_rows(
-    rows, "One answers with a blur, the other with sharp pictures, some of which are no garment"
-)
+figure = plots.image_rows(rows, "A blur, or sharp pictures of which some are no garment")
 plots.show(
     figure,
     "Six rows of ten garments: whole, with four fifths hidden, filled in by the masked autoencoder with a blur, "

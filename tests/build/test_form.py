@@ -97,7 +97,7 @@ def test_no_sentence_is_assembled_by_print(name):
             assert call.startswith("print(timing."), call
 
 
-@every_chapter
+@pytest.mark.parametrize("name", places.chapters())
 def test_no_text_of_a_figure_is_misplaced(name):
     for output in _outputs(cells_of(name)):
         assert not output.get("metadata", {}).get("image/png", {}).get("misplaced")

@@ -41,8 +41,13 @@ function fill(page) {
   while (full(page) && blocks().length) next.prepend(last = blocks().at(-1));
   const alone = !blocks().length;
   if (alone || (last.tagName !== "PRE" && parts(last).length > 3)) {
+    const whole = last.cloneNode(true);
     page.append(last);
     if (parts(last).length) divide(page, next, last);
+    if (!alone && (full(page) || parts(last).length < 2)) {  // no room for more than its first line
+      last.remove();
+      next.firstElementChild.replaceWith(whole);
+    }
   }
   while (blocks().length > 1 && blocks().at(-1).matches("h1, h2, h3, h4")) next.prepend(blocks().at(-1));
   if (!next.children.length) return;
