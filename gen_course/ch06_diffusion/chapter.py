@@ -545,7 +545,8 @@ assert distance["600 steps, and live"] < 1.1 * distance["600 steps"]  # it does 
 # Half a minute from scratch is not enough on any laptop; the label says how many steps yours made. The network of 600
 # steps is no worse after half a minute more at a tenth of the rate. At the full rate so short a run harms it: leave out
 # the line with `begun.lr` and see.
-#
+
+# %% [markdown]
 # ## Look
 #
 # The shipped network is larger and was trained far longer, by this command:
