@@ -16,7 +16,8 @@ points = st.tuples(place, place).map(lambda x: torch.tensor(x, dtype=torch.float
 def test_the_elbo_and_its_gap_add_up_to_log_p(x, m, s):
     terms = toy.bound(x, m, s)
     assert terms.gap > -1e-6
-    assert terms.elbo + terms.gap == pytest.approx(toy.evidence(x).log_p, abs=1e-3)
+    outside = 6e-3  # the widest q reach beyond the grid's ends: 0.0048 nats at m = 2, s = 1.2
+    assert terms.elbo + terms.gap == pytest.approx(toy.evidence(x).log_p, abs=outside)
 
 
 @given(points)
