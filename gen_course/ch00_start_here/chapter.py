@@ -169,8 +169,8 @@ Table(
 # %% [markdown]
 # ## Idea: four models of one distribution
 #
-# Two dimensions are enough to see everything. This p_data is a ring of radius 2 with eight small Gaussians of standard
-# deviation 0.05. Because we made it, we know its exact density, and so we also know the best score that any model can
+# Two dimensions are enough to see everything. This p_data consists of eight small Gaussians of standard deviation 0.05
+# on a circle of radius 2. Because we made it, we know its exact density, and so we also know the best score that any model can
 # reach. In the code `toy` is p_data, `train` holds the 400 points that the models see, `test` 4,000 other points.
 
 # %% jupyter={"source_hidden": true}
@@ -249,7 +249,7 @@ score = {"Gaussian": gaussian.log_prob}  # and of each model the function log p(
 # 2. **M step: re-estimate each component from its points.** Component k holds $N_k = \sum_n r_{nk}$ points. Its share
 #    becomes $N_k / N$, and its mean and covariance become those of all points, weighted with $r_{nk}$.
 #
-# Each iteration raises the likelihood of the training points, or leaves it as it is. In code it has six lines.
+# Each iteration raises the likelihood of the training points, or leaves it as it is. In code it is short.
 #
 # <details><summary>Why does the likelihood never fall?</summary>
 #
@@ -327,7 +327,8 @@ plots.show(
 # The number above each panel is the mean log-likelihood per training point. Black ellipses are components that nearly
 # coincide in that panel; the black number counts them. In the lower row three begin together. One of them leaves, the
 # other two stay on the same cluster, and another component has to cover two clusters. From iteration 50 to 100 nearly nothing
-# changes: EM is stuck. The remedy is to try several starts and keep the one with the best *training* score.
+# changes: EM is stuck. The remedy is to try several starts and keep the one with the best *training* score
+# (the start belongs to fitting; the held-out points are kept for scoring).
 
 # %% jupyter={"source_hidden": true}
 # Check: the likelihood never falls, scikit-learn's EM gives the same numbers, and the good start is as good as its best.
@@ -669,7 +670,7 @@ assert on_train["mixture"] > toy.log_prob(train).mean()
 # rounding.)
 #
 # Why does p_data itself score less on the training points? By chance: the mean over 400 points has a standard error of
-# 0.06, and these 400 happen to lie a little far from their centres. So compare a model with p_data on the *same* points.
+# about 0.05, and these 400 happen to lie a little far from their centres. So compare a model with p_data on the *same* points.
 
 # %% [markdown]
 # ## Break it: memorise the training data
@@ -708,7 +709,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table: the scores of the four narrowest kernels, each twice as wide as the one before.
+# Table: the scores of four narrow kernels, each twice as wide as the one before.
 Table(
     {f"{widths[k]:g}": [f"{scores[name][k]:.2f}" for name in scores] for k in (0, 2, 4, 6)},
     ["training points", "held-out points"],
@@ -716,8 +717,12 @@ Table(
 )
 
 # %% [markdown]
+# Read the table with the rule in mind. The first column gains nearly 1.39 nats with each halving once the kernels hardly
+# touch one another. The second is the height of the kernels, which gains 1.39 as well, minus the loss by distance, which
+# grows about fourfold and soon outweighs it.
+#
 # On the training points the score rises past that of p_data itself. A little of that is normal: the mixture does it
-# too (1.05 against 0.99). The alarm is the **gap** between training and held-out score, which grows without bound here.
+# too (1.05 against 0.99 on the same points; the dashed line of the figure is p_data on the *held-out* points). The alarm is the **gap** between training and held-out score, which grows without bound here.
 # This is **overfitting**: the model fits the training points at the cost of all others.
 #
 # **Symptom** in numbers: how far is a sample from the nearest training point? Compare with fresh points from p_data.
@@ -958,7 +963,7 @@ check_kl_divergence(kl_divergence)
 # `validation` (400, 2), and returns a function that maps points (m, 2) of the square $[-3, 3]^2$ to log p (m,).
 #
 # One idea that works: use many bins, and let every point count not only in its own bin but, with smaller weights, in
-# the bins around it. How far around is your knob. The check draws three new training sets, scores 4,000 fresh points
+# the bins around it. Choose how far these weights reach. The check draws three new training sets, scores 4,000 fresh points
 # each time, and makes sure that your density integrates to 1. It takes a few seconds.
 
 
@@ -1003,7 +1008,7 @@ claims
 # %% [markdown]
 # The families differ in what they give up. Autoregressive models keep log p_model(x) and generate slowly, one
 # coordinate at a time. Variational autoencoders keep a bound on it (chapter 03), GANs give it up and only sample (04),
-# diffusion models remove noise step by step (06).
+# diffusion models need many network calls for one sample, since they remove noise step by step (06).
 #
 # **Why it matters today:** all eleven applications at the beginning draw from a learned distribution, and language models do
 # it as in *Build*: one token after another, each given those before.

@@ -270,7 +270,8 @@ Table(
 #
 # $$\frac{1}{N} \sum_n \lVert y_n - x_n \rVert^2 = \text{sum of the variances along the directions left out}.$$
 #
-# **The variance left out is the squared error.** So it is smallest if the k directions of largest variance are kept. No other
+# **The variance left out is the squared error.** (The components are at right angles, so squared lengths add up, and a mean square
+# counted from the mean is a variance.) So it is smallest if the k directions of largest variance are kept. No other
 # linear code does better, and training cannot get stuck elsewhere: all other points with gradient 0 are saddles (Baldi & Hornik 1989).
 # So gradient descent should reach PCA's error.
 
@@ -326,8 +327,8 @@ plots.show(
 # the images along a component. *cos* is the largest |cosine| of a column with any of the 16 components. It would be 1
 # if the column were that component.
 #
-# How near are the two *planes*? A plane is here the 16-dimensional set of
-# all reconstructions. Two such planes have 16 *principal angles*: the smallest angle between a direction of the one
+# How near are the two *planes*? Two planes in space share a line: the smallest angle between them is 0 along it, and the
+# second is the angle of the hinge. A plane is here the 16-dimensional set of all reconstructions. Two such planes have 16 *principal angles*: the smallest angle between a direction of the one
 # and a direction of the other, then the smallest at right angles to those, and so on. All are 0 if the planes are
 # equal. To compute them, take the inner products of two orthonormal bases, which are cosines. The singular value
 # decomposition turns both bases so that each vector is at right angles to all vectors of the other basis but one, its
@@ -699,8 +700,8 @@ Table(
 # (the middle 98 % in each direction). The right one shows what the decoder makes of places on the same
 # map.
 #
-# Garments of a class lie together, except that pullovers, coats and shirts share one region. Between the groups are gaps,
-# and the middle, where many classes meet, is decoded into smears.
+# Garments of a class lie together, but neighbouring classes touch, pullovers and coats share one region, and shirts mix
+# with them and with T-shirts. Only some places are empty. The middle, where many classes meet, is decoded into smears.
 
 # %% jupyter={"source_hidden": true}
 # Plot: codes of two numbers by class, and the decoder's image at each place.
@@ -952,8 +953,8 @@ Table(
 
 # %% [markdown]
 # **Cause.** Nothing in E(w) says where the codes have to lie. E compares images with reconstructions, so only the codes of
-# images ever reach the decoder in training. These codes have a mean, a scale and an odd shape of their own. A
-# made-up code falls beside them, at a place where the decoder was never trained.
+# images ever reach the decoder in training. These codes have a mean, a scale and an odd shape of their own. Most
+# made-up codes fall beside them, at places where the decoder was never trained.
 #
 # **Repair, a small part of the way.** The fitted Gaussian has the mean, scale and correlations of the training codes.
 # The Fréchet distance of its images is smaller, but most of the gap to the reconstructions remains, since the codes
@@ -967,10 +968,12 @@ Table(
 # are no nearer to the training codes than those from $\mathcal{N}(0, I)$. Both numbers are right, because
 # they measure different things. The Fréchet distance compares two sets by mean and covariance only; in the table, those of features
 # of the *images*. (So it is not 0, though mean and covariance of the *codes* agree.) The distance to the nearest code looks at
-# one point at a time.
+# one point at a time. Here the pictures agree with Fréchet: those of the fitted Gaussian do look better. So the distance to the
+# nearest code alone does not decide how good an image is.
 #
-# A toy shows how far apart the two can be: codes in three clumps, and draws from the Gaussian with exactly their mean and
-# covariance. To isolate the point, the toy takes both distances of the codes themselves.
+# A toy shows how far apart the two can be: codes in three clumps, and draws from a Gaussian, shifted and stretched so that
+# their mean and covariance are exactly those of the codes. To keep it simple, the toy takes both distances of the codes
+# themselves.
 
 # %% jupyter={"source_hidden": true}
 # Plot: a Gaussian with the mean and covariance of three clumps puts points between them.

@@ -9,10 +9,10 @@
 # as μ + σ ⊙ ε, train a variational autoencoder with forty lines of your own, measure it as a likelihood and as a
 # sampler, and provoke and repair posterior collapse.
 #
-# **Time.** About two and a quarter hours to read seriously, three minutes to run on an idle machine (the stored run, whose
-# time the last line tells, shared its machine), and two hours for the exercises. A good place to stop is the end of
-# *Train*: by then you have derived and trained a VAE. **In a hurry?** Then go on with *Look*, *Explore* and *Break it*
-# alone; the table in the *Summary* has the results of the rest.
+# **Time.** About two and a quarter hours to read seriously, about three minutes to run, and two hours for the
+# exercises. A good place to stop is the end of
+# *Train*: by then you have derived and trained a VAE. **In a hurry?** After *Train* read only *Look*, *Explore* and
+# *Break it*; the table in the *Summary* has the results of the rest. (Questions 2 and 4 of the quiz need section *β*.)
 #
 # **Know first:** chapter [01](01_autoencoders.ipynb); the normal distribution, expectations, and the
 # logarithm of a product.
@@ -86,8 +86,8 @@ print(timing.stated("03_vae"))
 # [1312.6114](https://arxiv.org/abs/1312.6114)) changes two things.
 #
 # - A plain autoencoder encodes an image as a **fixed vector** (고정된 벡터). A VAE encodes it as a
-#   **distribution** and decodes a vector drawn from it: a **stochastic encoder** (확률적 인코더) $q_\phi(z|x)$
-#   and a **stochastic decoder** (확률적 디코더) $p_\theta(x|z)$.
+#   **distribution** $q_\phi(z|x)$, a **stochastic encoder** (확률적 인코더), and decodes a vector drawn from it. Its decoder
+#   gives a distribution, too: $p_\theta(x|z)$, of the image given z, a **stochastic decoder** (확률적 디코더).
 # - Its loss forces a **predefined distribution** (사전 정의된 분포) on the codes: the **prior**
 #   $p(z) = \mathcal{N}(0, I)$. After training you draw z from the prior and decode it.
 #
@@ -343,6 +343,8 @@ plots.show(
 # $$\nabla_\mu \mathbb{E}_q f(z) = \mathbb{E}_q \left[f(z)\, \nabla_\mu \log q(z)\right]
 # = \mathbb{E}_\epsilon \left[f(\mu + \sigma \epsilon)\, \epsilon / \sigma\right].$$
 #
+# (For a normal q, $\nabla_\mu \log q(z) = (z - \mu) / \sigma^2 = \epsilon / \sigma$.)
+#
 # Take $f(z) = \lVert z - a \rVert^2$, whose exact gradient is $2 (\mu - a)$, and compare how noisy the two are. A third
 # estimate subtracts the mean of f first (a *baseline*), which leaves it unbiased, since $\mathbb{E}\,\epsilon = 0$.
 
@@ -404,8 +406,9 @@ claims.add(
 #
 # **The data are made black and white.** A pixel of grey level x becomes white with probability (x + 1) / 2, drawn
 # anew each time the image is seen (*dynamic binarisation*). Why throw the grey levels away? For grey pixels you must choose
-# the shape and the width of p(x|z) (section *β* does). For black and white ones nothing is left to choose: the decoder gives
-# each pixel its probability of being white (a *Bernoulli* distribution), and the pixels are independent given z.
+# the shape and the width of p(x|z) (section *β* does). For a black and white one nothing is left to choose: the decoder
+# gives each pixel its probability of being white (a *Bernoulli* distribution). That the pixels are independent given z is
+# an assumption.
 
 # %%
 garments = x[ten]  # (10, 1, 28, 28), grey: one test image of each class, chosen in the set-up
@@ -556,7 +559,7 @@ claims.add(
 )
 
 # %% [markdown]
-# Most of these pictures can be named, some are mixtures of two garments. Half a minute and two small layers are not much;
+# About half of these pictures can be named; others are mixtures of two garments, or smears. Half a minute and two small layers are not much;
 # the shipped VAE in *Look* does better.
 #
 # What do the nats mean? Two numbers help: a level to beat and a floor.
@@ -685,9 +688,9 @@ plots.show(
 )
 
 # %% [markdown]
-# The middle of the VAE's map is dark, where the prior is highest. It is no hole: dark garments are encoded there. The
-# folded table counts them, and shows that the codes follow the prior only roughly: twice as many as it asks for lie beyond
-# 2 from 0.
+# The middle of the VAE's map is dark, where the prior is highest. Near 0 itself dark garments are encoded, though only about
+# half as many codes as the prior asks for. The dark stripe above, around (0, 1.5), is nearly empty: *Explore* comes back to it.
+# So the codes follow the prior only roughly: the folded table counts them, and twice as many as it asks for lie beyond 2.
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table and check: how many test images have their μ in each ring, and how white they are.
@@ -745,8 +748,8 @@ Table(rows, ["largest |mean|", "standard deviations", "largest |correlation|"], 
 
 # %% [markdown]
 # Unit by unit, yes. But the codes as a whole follow the prior only roughly: in *Measure: samples* a
-# mixture fitted to the means μ of training images gives better images than the prior. (The mixture follows the shape
-# of the means; it also leaves out the noise of q.)
+# mixture fitted to the means μ of training images gives better images than the prior. (That gain has two possible
+# causes, which are not separated: the mixture follows the shape of the means, and it leaves out the noise of q.)
 #
 # The lecture names two advantages: a **continuous latent space** (연속적인 잠재 공간), in which semantically similar regions
 # can be sampled (codes near the code of a shoe decode to shoes), and new images by **interpolation** (잠재 공간 보간), that
@@ -999,7 +1002,7 @@ Table(rows, ["bound on −log p(x), nats"], "codes per image")
 
 # %% [markdown]
 # Now for all test images (they have more coin flips than those 200), between the two levels of *Train*. The second
-# row is the first minus the gap between both bounds, and this gap is measured on the first 1,000 images.
+# column is the first minus the gap between both bounds, and this gap is measured on the first 1,000 images.
 
 # %%
 # live: the program's networks in the library's class
@@ -1034,7 +1037,7 @@ claims.add(
 )
 
 # %% [markdown]
-# **Compare losses by the ELBO**, since it is what is minimised. **For a statement about log p(x), or a comparison with other
+# **Compare losses by the negative ELBO**, since it is what is minimised. **For a statement about log p(x), or a comparison with other
 # families, use the importance-weighted bound**, since the ELBO also charges a model for its encoder's guess.
 #
 # ### What such a number is for
@@ -1160,10 +1163,10 @@ claims.add(
 # **Diversity.** The lecture says that sampling from a distribution ensures **diversity** (다양성). Two shares, by the
 # judge's features:
 #
-# - **Precision:** a sample counts as realistic if some test image lies closer to it than to that test image's own
-#   third-nearest test image. Precision is the share of realistic samples.
-# - **Recall:** a test image counts as reached if some sample lies closer to it than to that sample's own third-nearest
-#   sample. Recall is the share of test images that are reached.
+# - **Precision:** draw a ball around each test image that reaches to its third-nearest other test image. Precision is the
+#   share of the *samples* that lie in at least one of these balls.
+# - **Recall:** the same with the roles exchanged. Draw a ball around each sample that reaches to its third-nearest other
+#   sample. Recall is the share of the *test images* that lie in at least one of these balls.
 
 # %%
 card = read_card(pretrained_folder() / "vae.safetensors")["figures"]
@@ -1184,7 +1187,8 @@ claims.add(
 )
 
 # %% [markdown]
-# So half of the VAE's samples look like no test image, and fewer than half of the test images are reached.
+# By the judge's features, half of the VAE's samples lie as near to the test images as these lie to one another, and fewer
+# than half of the test images are reached. Compare with the last row, real training images, not with 1.
 
 # %% [markdown]
 # ## β: what a nat may cost
@@ -1258,9 +1262,11 @@ BetaExplorer()
 # %% [markdown]
 # ### A Gaussian likelihood, and what "just use the MSE" assumes
 #
-# For grey pixels $p_\theta(x|z)$ is often a normal distribution of width $\sigma_x$ around the decoder's y(z). A loss
-# "squared error + KL" has silently chosen this width, and with it a β: multiply the loss by
-# $\sigma_x^2 / \sigma_\text{learnt}^2$, and the squared error has its learnt weight, while this ratio stands before the KL. The σ-VAE (Rybkin et al. 2020,
+# For grey pixels $p_\theta(x|z)$ is often a normal distribution of width $\sigma_x$ around the decoder's y(z). Its
+# $-\log p_\theta(x|z)$ contains the squared error with the factor $1 / (2 \sigma_x^2)$. A loss "squared error + KL" has the factor
+# 1, so it has silently chosen $\sigma_x^2 = 1/2$; with the *mean* squared error of D pixels it has chosen $\sigma_x^2 = D/2$. Multiply
+# such a loss by $\sigma_x^2 / \sigma_\text{learnt}^2$: the squared error then has its learnt weight, and this ratio stands before the
+# KL. It is a β. The σ-VAE (Rybkin et al. 2020,
 # [2006.13202](https://arxiv.org/abs/2006.13202)) learns $\sigma_x$ with the weights; beside it stand two silent choices.
 #
 # <details><summary>How a loss chooses the width, and how the width becomes a β</summary>
@@ -1338,8 +1344,8 @@ for name, settings in {
 # **Cause.** A nat of code saves less than 784 nats of distortion, so it is not worth its price.
 #
 # **Repair.** The right repair is the right loss: sums. With free bits nearly all units are active again, and the negative
-# ELBO stays far above that of the sums. The units do not even spend what is free. The curve is still falling at the end, so
-# 400 steps may be too few for that; this run does not tell.
+# ELBO stays far above that of the sums. The units do not even spend what is free. Their curve left the level of the mean
+# image only in the second half of this short run. Whether it would fall on, the run does not tell.
 #
 # </details>
 
