@@ -30,8 +30,9 @@ HEAD = """# The lecture, claim by claim
 Every formula and claim of the lecture *Generative Models* in its order, in this course's words with
 the lecture's own term beside them, the section that treats it, and what that section finds.
 *Derived* is what a chapter proves and checks by numbers, *measured* what it measures, *sourced*
-what it takes from a reference. Every number was printed by the section that is linked, for this
-course's data, models and minutes.
+what it takes from a reference. Every number is from the executed chapter: printed by the section
+that is linked, or from the chapter's table of claims. It holds for this course's data, models and
+minutes.
 
 Written by `make notebooks` from `gen_course/teaching/lecture_map.toml`.
 """
@@ -52,7 +53,7 @@ class Claim(NamedTuple):
     shown: str = ""
     """The verdict's reason, with a place for each number."""
     verdict: str = ""
-    """Empty if the section prints the verdict."""
+    """Empty if the section prints the verdict, or if ``row`` names it."""
     printed: tuple[str, ...] = ()
     """Patterns for what the section printed; their groups fill ``shown``."""
     rising: tuple[str, ...] = ()

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float, Int64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.patches import FancyBboxPatch, Polygon
 from torch import Tensor
 
@@ -233,10 +232,6 @@ def directions(
     unit = columns / columns.norm(dim=1, keepdim=True)
     cosines = (unit @ components.T).abs().amax(dim=1)
     with_columns(figure, [f"cos {value:.2f}" for value in cosines[:shown].tolist()])
-    # Without an engine of its own, the figure would get that of the style when it is saved.
-    figure.set_layout_engine(
-        PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=True)
-    )
     top, height = 0.25, figure.get_figheight()  # inches
     figure.set_figheight(height + top)
     figure.subplots_adjust(

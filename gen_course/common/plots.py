@@ -12,7 +12,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float, Int64
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
@@ -58,9 +57,9 @@ def show(figure: Figure, alt: str) -> None:
     """
     from IPython.display import Image, display
 
-    buffer = io.BytesIO()
+    buffer, found = io.BytesIO(), misplaced(figure)  # first: saving may change the layout engine
     figure.savefig(buffer, format="png")
-    width, found = round(100 * figure.get_figwidth()), misplaced(figure)
+    width = round(100 * figure.get_figwidth())
     notes = {"misplaced": found} if found else None
     display(Image(buffer.getvalue(), width=width, alt=alt, metadata=notes))
     plt.close(figure)
@@ -75,10 +74,10 @@ def misplaced(figure: Figure) -> list[str]:
     ["'there' is outside its axes"]
     """
     figure.canvas.draw()  # places the texts for the figure's own resolution
-    found, boxes = [], []
+    found, boxes, undrawn = [], [], _undrawn(figure)
     for text in figure.findobj(Text):
         words = " ".join(text.get_text().split())
-        if not words or not text.get_visible() or _is_undrawn_tick(text, figure):
+        if not words or not text.get_visible() or text in undrawn:
             continue
         if isinstance(text, Annotation) and _is_outside(text):
             found.append(f"{words!r} is outside its axes")
@@ -95,16 +94,17 @@ def misplaced(figure: Figure) -> list[str]:
     return found
 
 
-def _is_undrawn_tick(text: Artist, figure: Figure) -> bool:
-    """Whether a text labels a tick beyond the limits of its axis, which matplotlib leaves out."""
+def _undrawn(figure: Figure) -> set[Text]:
+    """The labels of axes that are switched off, and of ticks beyond the limits of their axis."""
+    found: set[Text] = set()
     for ax in figure.axes:
-        if not ax.axison and text in [*ax.get_xticklabels(), *ax.get_yticklabels()]:
-            return True
         for axis, limits in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
+            if not ax.axison:
+                found.add(axis.label)
             for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
-                if text in (tick.label1, tick.label2):
-                    return not min(limits) <= tick.get_loc() <= max(limits)
-    return False
+                if not (ax.axison and min(limits) <= tick.get_loc() <= max(limits)):
+                    found |= {tick.label1, tick.label2}
+    return found
 
 
 def _is_outside(text: Annotation) -> bool:
@@ -143,7 +143,7 @@ def image_rows(
 def draw_images(ax: Axes, images: Float[Tensor, "n c h w"], columns: int) -> None:
     """Draw a grid of images in [-1, 1] without axes, with two white pixels between neighbours."""
     grid = make_grid(to_uint8(images.detach().cpu()), nrow=columns, padding=2, pad_value=255)
-    ax.imshow(grid.permute(1, 2, 0))
+    ax.imshow(grid.permute(1, 2, 0).numpy())
     ax.set(xticks=[], yticks=[])
     ax.grid(visible=False)
     ax.spines[:].set_visible(False)

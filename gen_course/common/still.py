@@ -16,7 +16,7 @@ from gen_course.common.canvas import FAINT, INK, WARNING, Canvas
 from gen_course.common.live_caption import LiveCaption
 from gen_course.common.pad import Pad, Patches
 
-LINE = 24  # height of a control, in pixels of the page
+LINE = 24  # height of a line of text, in pixels of the page
 CONTROL = (430, 32)  # width and height of a slider or a list, with the space around it
 TRACK = (148, 340)  # where the line of a slider begins and ends
 LETTERS = 118  # letters in a line of the caption
@@ -150,10 +150,9 @@ def _control(control: widgets.DOMWidget, scale: int) -> Image.Image:
 def _value(control: widgets.DOMWidget) -> tuple[str, float | None]:
     """The value of a control as text, and the place of a slider's knob from 0 to 1."""
     if isinstance(control, widgets.SelectionSlider):
-        labels = [str(label) for label, _ in control.options]
-        return control.label, control.index / max(1, len(labels) - 1)
+        return control.label, control.index / ((len(control.options) - 1) or 1)
     if isinstance(control, (widgets.FloatSlider, widgets.IntSlider)):
-        share = (control.value - control.min) / (control.max - control.min)
+        share = (control.value - control.min) / ((control.max - control.min) or 1)
         whole = isinstance(control, widgets.IntSlider)
         return str(control.value) if whole else f"{control.value:.2f}", share
     return f"{getattr(control, 'label', getattr(control, 'value', ''))}  ▾", None

@@ -37,8 +37,8 @@ class Table:
                 )
         self.heading = [corner, *columns]
         self.rows = [[name, *map(str, cells)] for name, cells in rows.items()]
-        cells_by_column = list(zip(*self.rows, strict=True))
-        self.right = [bool(column) and all(map(_is_number, column)) for column in cells_by_column]
+        columns_of_cells = zip(self.heading, *self.rows, strict=True)
+        self.right = [bool(cells) and all(map(_is_number, cells)) for _, *cells in columns_of_cells]
 
     def __repr__(self) -> str:
         everything = [self.heading, *self.rows]
@@ -46,7 +46,7 @@ class Table:
         aligned = [
             [
                 cell.rjust(width) if right else cell.ljust(width)
-                for cell, width, right in zip(row, widths, self.right or widths, strict=True)
+                for cell, width, right in zip(row, widths, self.right, strict=True)
             ]
             for row in everything
         ]
@@ -57,7 +57,7 @@ class Table:
         return "<table>\n" + "\n".join(lines) + "\n</table>"
 
     def _line(self, tag: str, row: Sequence[str]) -> str:
-        sides = ["right" if right else "left" for right in self.right or row]
+        sides = ["right" if right else "left" for right in self.right]
         return "".join(
             ["<tr>"]
             + [

@@ -355,7 +355,7 @@ WRONG_SAMPLERS = {
         "All images are nearly alike",
     ),
     "from 0 to 1": (lambda x, n: (by_mixture(components=5)(x, n).clamp(-1, 1) + 1) / 2, "-1 to 1"),
-    "one Gaussian": (by_mixture(components=1), "course Fréchet distance .* 7 is asked"),
+    "one Gaussian": (by_mixture(components=1), "from one Gaussian"),
     "few components": (by_mixture(components=4), "take more components"),
     "flat": (lambda x, n: x[:n].flatten(1), r"\(n, 1, 28, 28\)"),
     "too few": (lambda x, n: x[: n // 2], r"\(n, 1, 28, 28\)"),

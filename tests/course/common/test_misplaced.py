@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 
 from gen_course.common import plots
 
@@ -47,3 +48,12 @@ def test_a_label_at_the_end_of_a_curve_may_stand_beside_the_axes(axes):
     ax.set(xlim=(0, 14))
     plots.curves(ax, {"train": [0.2, 0.4], "test": [0.5, 0.8]}, x=[0.0, 10.0])
     assert plots.misplaced(figure) == []
+
+
+def test_rows_of_images_are_judged_as_they_are_saved(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    figure = plots.image_rows({"x": torch.zeros(4, 1, 28, 28)})
+    figure.axes[0].text(0.5, 1.3, "cut off above", transform=figure.axes[0].transAxes)
+    plots.show(figure, "Four black images.")
+    assert shown[0].metadata["misplaced"] == ["'cut off above' is cut off"]

@@ -95,3 +95,7 @@ def test_a_slider_at_its_end_has_its_knob_there():
         dark = (drawn(control)[10:22, 148:352] < 60).all(axis=2).sum(axis=0)
         places.append(int(dark.argmax()))
     assert places[0] < 10 < 180 < places[1]
+
+
+def test_a_slider_with_a_single_value_is_drawn():
+    assert drawn(index_slider("the only image", 0)).shape == drawn(index_slider("image", 9)).shape

@@ -29,6 +29,12 @@ def test_columns_of_numbers_are_aligned_to_the_right_and_all_others_to_the_left(
     assert sides[:4] == ["left", "right", "right", "left"]
 
 
+def test_a_table_without_rows_has_its_headings():
+    table = Table({}, ["MSE"], "model")
+    assert repr(table) == "model  MSE"
+    assert cells_of(table._repr_html_(), "th") == ["model", "MSE"]
+
+
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(InputError, match="'PCA' has 1 cells, but there are 2 columns"):
         Table({"PCA": [1]}, ["a", "b"])

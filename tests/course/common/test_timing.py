@@ -45,13 +45,6 @@ def test_a_machine_is_compared_by_a_power_of_two(reference, speed, words):
     assert timing.compared(speed).startswith(words)
 
 
-def test_a_machine_at_three_quarters_of_its_speed_is_still_as_fast_as_itself(reference):
-    reference(known(timing.calibrate(0.5)))
-    speed = timing.measured()["speed"]
-    for busy in (0.75, 1.0, 1.33):
-        assert "about as fast as" in timing.compared(busy * speed)
-
-
 def test_neither_a_disturbance_nor_time_that_others_compute_changes_the_speed(monkeypatch):
     now, computed, readings = [0.0], [0.0], [0]
 
