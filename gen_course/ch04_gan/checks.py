@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
 from gen_course.common.checks import Misconception, exercise, number, require, require_none_of, same
+from gen_course.common.properties import Arguments, agrees, call, compare_gradients, learnt
 from gen_lib.data.toys import Mixture, modes
 from gen_lib.models.gan import LOSSES, squared_slope, value
 
@@ -19,7 +20,13 @@ def _logits() -> tuple[Tensor, Tensor]:
     return real.requires_grad_(), fake.requires_grad_()
 
 
+def _other_logits(rng: Generator, n: int) -> Arguments:
+    real, fake = 2 * torch.randn(2, n, generator=rng)
+    return {"real": learnt(real), "fake": learnt(fake)}
+
+
 MEAN = "the mean over the batch"
+SIZES = [(5,), (1,), (40,)]
 
 
 @exercise
@@ -41,6 +48,7 @@ def check_value(function: Callable) -> str:
         "At f = -200 the result is not finite: log(sigmoid(f)) rounds to log(0). "
         "Write log D as -softplus(-f).",
     )
+    agrees(function, value, _other_logits, SIZES, form=MEAN)
     return "E log D(x) + E log(1 - D(G(z))), finite wherever D is sure."
 
 
@@ -60,6 +68,14 @@ def check_losses(losses: Callable) -> str:
         all(torch.isfinite(torch.as_tensor(loss)) for loss in losses(sure, sure)),
         "At f = -200 a loss is not finite: log(sigmoid(f)) rounds to log(0). Work with the logits.",
     )
+    right_of_d, scale = LOSSES["non-saturating"].discriminator, 2 if _halved(d, real, fake) else 1
+    agrees(  # by the real ones: whether D's loss knows where fakes come from is left open
+        lambda real, fake: scale * losses(real, fake)[0],
+        right_of_d,
+        lambda rng, n: {**_other_logits(rng, n), "fake": torch.randn(n, generator=rng)},
+        SIZES,
+    )
+    agrees(lambda *logits: losses(*logits)[1], _loss_of_g, _other_logits, SIZES)
     return "D descends -V; G descends -log D(G(z)), whose gradient lives where D is sure."
 
 
@@ -74,12 +90,20 @@ def _check_loss_of_d(got: Tensor, real: Tensor, fake: Tensor) -> None:
         (softplus(fake).mean(), "D never looks at real images: the first term is missing."),
         (7 * right, "D's loss is summed over the batch: average it."),
     )
-    ok = same(got, right) or same(got, right / 2)  # a mean of both halves has the same minimiser
+    ok = same(got, right) or _halved(got, real, fake)  # a mean of both has the same minimiser
     require(ok, "D's loss is not -E log D(x) - E log(1 - D(G(z))).")
 
 
+def _halved(got: Tensor, real: Tensor, fake: Tensor) -> bool:
+    return same(got, LOSSES["non-saturating"].discriminator(real, fake) / 2)
+
+
+def _loss_of_g(real: Tensor, fake: Tensor) -> Tensor:
+    return softplus(-fake).mean()
+
+
 def _check_loss_of_g(got: Tensor, real: Tensor, fake: Tensor) -> None:
-    right = softplus(-fake).mean()
+    right = _loss_of_g(real, fake)
     require_none_of(
         got,
         (
@@ -227,7 +251,21 @@ def check_covered_modes(count: Callable) -> str:
     require(found == right, f"You count {found} modes, {right} are covered.")
     exactly = torch.cat([place(0, 10, 0.0), place(1, 990, 0.0)])
     require(int(count(exactly, means, sigma)) == 2, "A mode with exactly 1 % is covered: use >=.")
+    agrees(
+        lambda *given: float(count(*given)),
+        lambda x, means, sigma: torch.tensor(float(modes(x, Mixture("", means, sigma)).covered)),
+        _samples_near_modes,
+        [(400, 6), (90, 3), (1_000, 9)],
+        form="how many modes are covered",
+    )
     return "at least 1 % of all samples within 3 standard deviations, in Euclidean distance."
+
+
+def _samples_near_modes(rng: Generator, n: int, places: int) -> Arguments:
+    means = 6 * torch.randn(places, 2, generator=rng)
+    which = (torch.rand(n, generator=rng) ** 3 * places).long()  # some modes are rare
+    x = means[which] + 0.8 * torch.randn(n, 2, generator=rng)
+    return {"x": x, "means": means, "sigma": 0.4}
 
 
 @exercise
@@ -256,4 +294,13 @@ def check_squared_slope(penalty: Callable) -> str:
         got.requires_grad,
         "D cannot learn from it: pass create_graph=True, so that it is differentiable once more.",
     )
+    for n, c, size in ((5, 1, 2), (1, 2, 3), (9, 1, 1)):
+        first, last = nn.Linear(c * size * size, 3), nn.Linear(3, 1)
+        d = nn.Sequential(nn.Flatten(), first, nn.Dropout().eval(), nn.Tanh(), last)
+        x = torch.randn(n, c, size, size)
+        inputs = x.clone().requires_grad_()
+        got = call(lambda D, x=x: penalty(D, x.clone()), {"D": d})
+        right = squared_slope(d(inputs)[:, 0], inputs)
+        require(same(got, right), f"It is right for some sizes, but not for {tuple(x.shape)}.")
+        compare_gradients(got, right, {"D's weights": first.weight, "D's last": last.weight})
     return "the squared slope of f at the images, summed over pixels, averaged over the images."

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gen_course.common.checks import Misconception, exercise, number, require, require_none_of, same
+from gen_course.common.properties import call, compare_gradients
 from gen_lib.models.cyclegan import adversarial_loss, discriminator_loss, distance
 
 
@@ -16,11 +17,11 @@ class _Networks:
     Their values are such that different mistakes give different losses.
     """
 
-    def __init__(self):
-        torch.manual_seed(0)
+    def __init__(self, seed: int = 0, n: int = 3, size: int = 6):
+        torch.manual_seed(seed)
         self.g, self.f = (nn.Conv2d(2, 2, 3, padding=1) for _ in "GF")
         self.d_x, self.d_y = (nn.Conv2d(2, 1, 2, stride=2) for _ in "XY")
-        self.x, self.y = torch.rand(3, 2, 6, 6) - 1, torch.rand(3, 2, 6, 6)
+        self.x, self.y = torch.rand(n, 2, size, size) - 1, torch.rand(n, 2, size, size)
 
     def cycle(self) -> Tensor:
         return distance(self.f(self.g(self.x)), self.x) + distance(self.g(self.f(self.y)), self.y)
@@ -71,7 +72,21 @@ def check_cycle_loss(loss: Callable) -> str:
     )
     require(same(got, right), "Not E |F(G(x)) - x| + E |G(F(y)) - y|.")
     _check_both_learn(got, n)
+    _check_other_sizes(loss, _Networks.cycle)
     return "|F(G(x)) - x| and |G(F(y)) - y|, means, with gradients to both generators."
+
+
+def _check_other_sizes(loss: Callable, right: Callable[[_Networks], Tensor]) -> None:
+    """Compare a loss of both generators with the right one for other networks and images."""
+    for seed, images, size in ((3, 3, 6), (5, 1, 8), (6, 4, 2)):
+        n = _Networks(seed, images, size)
+        got = call(loss, {"G": n.g, "F": n.f, "x": n.x, "y": n.y})
+        require(
+            same(got, right(n)),
+            f"It is right once, but not for other networks and images of shape {tuple(n.x.shape)}: "
+            "keep nothing between calls.",
+        )
+        compare_gradients(got, right(n), {"G": n.g.weight, "F": n.f.weight})
 
 
 def _check_both_learn(got: Tensor, n: _Networks) -> None:
@@ -110,6 +125,7 @@ def check_identity_loss(loss: Callable) -> str:
         (n.cycle(), "That is the cycle loss: here each image passes through one generator."),
     )
     require(same(got, right), "Not E |G(y) - y| + E |F(x) - x|.")
+    _check_other_sizes(loss, _Networks.identity)
     return "G leaves y alone, F leaves x alone, in mean absolute difference."
 
 
@@ -138,6 +154,15 @@ def check_discriminator_losses(losses: Callable) -> str:
         "The discriminators' loss reaches the generators and would teach them to be caught: "
         "detach the translations.",
     )
+    for seed, images, size in ((3, 3, 6), (5, 1, 8)):
+        n = _Networks(seed, images, size)
+        given = {"x": n.x, "y": n.y, "G(x)": n.g(n.x).detach(), "F(y)": n.f(n.y).detach()}
+        of_x, of_y = call(losses, {"D_X": n.d_x, "D_Y": n.d_y, **given})
+        weights = {"D_X": n.d_x.weight, "D_Y": n.d_y.weight}
+        for one, d, own, fake in ((of_x, n.d_x, n.x, n.f(n.y)), (of_y, n.d_y, n.y, n.g(n.x))):
+            wanted = discriminator_loss(d(own), d(fake.detach()))
+            require(same(one, wanted), "It is right once, but not for other networks and images.")
+            compare_gradients(one, wanted, weights)
     return "1/2 (D(real) - 1)^2 + 1/2 D(fake)^2, each D on its own domain, translations detached."
 
 
@@ -206,6 +231,10 @@ def check_exchange(exchange: Callable) -> str:
         abs(old / 800 - 0.5) < 0.08, f"An older image comes out in {old / 8:.0f} % of calls: half."
     )
     require(min(map(float, pool)) > 400, "The oldest images stay: choose the place at random.")
+    small: list[Tensor] = []
+    for k in range(3):
+        out = _image_out(exchange(small, torch.tensor([float(k)]), 3, rng))
+        require(out == k and len(small) == k + 1, "A second pool is not empty: keep all in pool.")
     return "kept until full; then half of the calls swap the new image for a random older one."
 
 

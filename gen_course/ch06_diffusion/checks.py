@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from gen_course.common.checks import (
     exercise,
@@ -13,6 +13,7 @@ from gen_course.common.checks import (
     require_shape,
     same,
 )
+from gen_course.common.properties import Arguments, agrees, require_normal
 from gen_lib.schedules import Table, linear
 
 
@@ -46,6 +47,13 @@ def check_alpha_bar(function: Callable) -> str:
     require(
         same(got, right), "Not alpha_bar_t = (1 - beta_1) ... (1 - beta_t), from alpha_bar_0 = 1."
     )
+    agrees(
+        function,
+        lambda beta: torch.cat([one, (1 - beta).cumprod(0)]),
+        lambda rng, T: {"beta": 0.4 * torch.rand(T, generator=rng, dtype=beta.dtype)},
+        [(50,), (1,), (7,)],
+        form="(T + 1,)",
+    )
     return "the product of all 1 - beta_s up to t, and 1 for the clean image."
 
 
@@ -64,7 +72,19 @@ def check_noised(noised: Callable) -> str:
         require(not same(got, one), "One time is used for all: reshape alpha_bar to (n, 1, 1, 1).")
     right = bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
     require(same(got, right), "Not sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps.")
+    agrees(noised, _noised, _noisy, [(4, 1, 3, 3), (1, 2, 2, 5), (9, 1, 1, 2)], form="(n, c, h, w)")
     return "sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps, each image at its own time."
+
+
+def _noisy(rng: Generator, *shape: int) -> Arguments:
+    x_0, eps = torch.randn(2, *shape, generator=rng)
+    t = torch.randint(1, 31, shape[:1], generator=rng)
+    return {"x_0": x_0, "t": t, "eps": eps, "table": linear(30, 0.01, 0.2)}
+
+
+def _noised(x_0: Tensor, t: Tensor, eps: Tensor, table: Table) -> Tensor:
+    bar = _column(table.alpha_bar[t])
+    return bar.sqrt() * x_0 + (1 - bar).sqrt() * eps
 
 
 def _wrong_scales(table: Table, t: Tensor) -> Iterator[tuple[Tensor, Tensor, str]]:
@@ -105,7 +125,25 @@ def check_ancestral_step(step: Callable) -> str:
         same(*last),
         "Noise is added at the last step: alpha_bar_0 = 1, so the posterior of x_0 has variance 0.",
     )
+    agrees(step, _ancestral, _at_a_time, [(5, 1, 2, 2), (1, 3, 1, 4), (8, 1, 3, 2)], form=SHAPE)
     return "the mean and the variance of q(x_{t-1} | x_t, x_0), and no noise at the last step."
+
+
+SHAPE = "(n, c, h, w)"
+
+
+def _at_a_time(rng: Generator, *shape: int) -> Arguments:
+    x_t, eps, z = torch.randn(3, *shape, generator=rng)
+    T = 9 + len(x_t)
+    t = int(torch.randint(2, T + 1, (), generator=rng))
+    return {"x_t": x_t, "eps": eps, "t": t, "table": linear(T, 0.02, 0.3), "z": z}
+
+
+def _ancestral(x_t: Tensor, eps: Tensor, t: int, table: Table, z: Tensor) -> Tensor:
+    alpha, beta = float(table.alpha[t]), float(table.beta[t])
+    bar, before = float(table.alpha_bar[t]), float(table.alpha_bar[t - 1])
+    mean = (x_t - beta / (1 - bar) ** 0.5 * eps) / alpha**0.5
+    return mean + ((1 - before) / (1 - bar) * beta) ** 0.5 * z
 
 
 def _check_mean(got: Tensor, x_t: Tensor, eps: Tensor, table: Table, t: int) -> None:
@@ -201,7 +239,21 @@ def check_ddim_step(step: Callable) -> str:
     require(same(end, x_0), "At s = 0 nothing but x_0 is left, since alpha_bar_0 = 1.")
     again = step(x_t.clone(), eps.clone(), t, s, table)
     require(same(again, got), "It is not the same twice: with eta = 0 no fresh noise is drawn.")
+    agrees(step, _ddim, _between_times, [(5, 1, 2, 2), (1, 3, 1, 4), (8, 1, 3, 2)], form=SHAPE)
     return "the estimated x_0, noised again with the same eps as far as s."
+
+
+def _between_times(rng: Generator, *shape: int) -> Arguments:
+    x_t, eps = torch.randn(2, *shape, generator=rng)
+    T = 20 + len(x_t)
+    s, t = sorted(torch.randperm(T, generator=rng)[:2].tolist())
+    return {"x_t": x_t, "eps": eps, "t": t + 1, "s": s, "table": linear(T, 0.01, 0.3)}
+
+
+def _ddim(x_t: Tensor, eps: Tensor, t: int, s: int, table: Table) -> Tensor:
+    of_t, of_s = float(table.alpha_bar[t]), float(table.alpha_bar[s])
+    x_0 = (x_t - (1 - of_t) ** 0.5 * eps) / of_t**0.5
+    return of_s**0.5 * x_0 + (1 - of_s) ** 0.5 * eps
 
 
 NOTHING = 10  # the label that means "no label"; the classes are 0 ... 9
@@ -251,6 +303,19 @@ def check_loss(loss: Callable) -> str:
     )
     require(same(got, right), "Not the mean of (network(x_t, t, labels) - eps)^2.")
     require(got.requires_grad, "No gradient flows from your loss to the network.")
+    (slope,) = torch.autograd.grad(got, network.gain, allow_unused=True)
+    (wanted,) = torch.autograd.grad(right, network.gain)
+    require(
+        slope is not None and same(slope, wanted),
+        "The gradient for the network is wrong: part of the way is detached.",
+    )
+    require_normal(eps.float().flatten(1), "The numbers of eps")
+    often = torch.bincount(t.long(), minlength=int(table.last) + 1)[1:] / n
+    share = 1 / int(table.last)
+    require(
+        ((often - share).abs() < 6.5 * (share / n) ** 0.5).all(),
+        "Some times are drawn more often than others: all of 1 ... T are equally likely.",
+    )
     _check_repeats(loss, network, x_0, labels, table)
     return "the squared error of eps at a time of its own for each image, some labels hidden."
 
@@ -349,4 +414,17 @@ def check_guided(guided: Callable) -> str:
     )
     require(same(got, (1 + w) * a - w * b), "Not (1 + w) eps with labels - w eps without.")
     require(same(plain, a), "With w = 0 it must be the estimate with labels.")
+    agrees(guided, _guided, _to_guide, [(4, 1, 2, 2), (1, 2, 3, 1), (9, 1, 1, 5)], form=SHAPE)
     return "the estimate with labels, moved away from the one without."
+
+
+def _to_guide(rng: Generator, *shape: int) -> Arguments:
+    n = shape[0]
+    t, labels = (torch.randint(1, NOTHING, (n,), generator=rng) for _ in range(2))
+    w = 3 * float(torch.rand((), generator=rng))
+    x_t = torch.randn(shape, generator=rng)
+    return {"network": _Spy(), "x_t": x_t, "t": t, "labels": labels, "w": w}
+
+
+def _guided(network: nn.Module, x_t: Tensor, t: Tensor, labels: Tensor, w: float) -> Tensor:
+    return ((1 + w) * network(x_t, t, labels) - w * network(x_t, t)).detach()

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from gen_course.common.checks import exercise, number, require, require_none_of, require_shape, same
+from gen_course.common.properties import Arguments, agrees
 
 
 @exercise
@@ -32,6 +33,13 @@ def check_effective_classes(effective_classes: Callable) -> str:
     uneven = number(effective_classes(torch.tensor([0.5, 0.5, 0.0])), "sum over the classes")
     require(not uneven.isnan(), "0 log 0 came out as nan: a class that never occurs adds 0.")
     require(same(uneven, torch.tensor(2.0)), "Two equal classes and an empty one are 2 classes.")
+    agrees(
+        effective_classes,
+        lambda shares: (-(shares * shares.log()).sum()).exp(),
+        lambda rng, K: {"shares": torch.randn(K, generator=rng).softmax(0)},
+        [(4,), (1,), (9,)],
+        form="sum over the classes",
+    )
     return "as many as there are for equal shares, fewer the more uneven they are."
 
 
@@ -73,7 +81,25 @@ def check_coverage(coverage: Callable) -> str:
     require(same(got, right), "Not the share of real points that have a fake within reach.")
     collapsed = number(coverage(real[:1].repeat(40, 1), real, k), "a mean over the real points")
     require(collapsed < 0.3, "Forty copies of one point cover no more than its neighbours.")
+    agrees(
+        coverage,
+        lambda fake, real, k: _covered(fake, real, k).float().mean(),
+        _two_samples,
+        [(40, 60, 3, 3), (50, 30, 1, 5), (10, 25, 6, 1)],
+        form="a mean over the real points",
+    )
     return "each real point once, by the reach among real points."
+
+
+def _two_samples(rng: Generator, n: int, m: int, d: int, k: int) -> Arguments:
+    fake, real = torch.randn(n, d, generator=rng), torch.randn(m, d, generator=rng)
+    return {"fake": 0.7 * fake + 0.4, "real": real, "k": k}
+
+
+def _covered(fake: Tensor, real: Tensor, k: int) -> Tensor:
+    """Whether each real point has a fake within its reach."""
+    reach = torch.cdist(real, real).kthvalue(k + 1, dim=1).values
+    return (torch.cdist(fake, real) <= reach).any(dim=0)
 
 
 @exercise
@@ -97,6 +123,16 @@ def check_kernel_distance(kernel_distance: Callable) -> str:
     equal = number(kernel_distance(a.clone(), a.clone()), "a mean over pairs")
     require(
         same(equal, _mmd(a, a)), "For equal sets the estimate is below 0: do not cut it off there."
+    )
+    agrees(
+        kernel_distance,
+        _mmd,
+        lambda rng, n, m, d: {
+            "a": torch.randn(n, d, generator=rng),
+            "b": torch.randn(m, d, generator=rng) + 0.5,
+        },
+        [(7, 9, 4), (2, 5, 1), (12, 3, 6)],
+        form="a mean over pairs",
     )
     return "without a bias: 0 on average for sets of one distribution."
 
@@ -156,4 +192,18 @@ def check_undominated(undominated: Callable) -> str:
     require(torch.equal(got, right), "Not the rows that no other row beats.")
     twins = undominated(torch.tensor([[0.5, 0.5], [0.5, 0.5]]))
     require(bool(twins.all()), "Two equal rows do not beat each other.")
+    agrees(
+        lambda scores: undominated(scores).float(),
+        _undominated,
+        lambda rng, n, c: {"scores": torch.randint(4, (n, c), generator=rng) / 4},
+        [(5, 3), (9, 2), (1, 4), (30, 1)],
+        form="(n,)",
+    )
     return "what no other beats, also where it is best in nothing."
+
+
+def _undominated(scores: Tensor) -> Tensor:
+    """1 for each row that no other row beats, else 0."""
+    other, own = scores[:, None], scores[None]
+    beats = (other >= own).all(dim=2) & (other > own).any(dim=2)
+    return (~beats.any(dim=0)).float()

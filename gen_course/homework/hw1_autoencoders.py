@@ -8,17 +8,20 @@
 #
 # | Question | Points | Graded |
 # |---|---|---|
-# | 1 Contractive: the penalty in closed form | 4 | automatically |
-# | 2 Contractive: any encoder, by random directions | 4 | automatically |
+# | 1 Contractive: the penalty in closed form | 3 | automatically |
+# | 2 Contractive: any encoder, by random directions | 5 | automatically |
 # | 3 k-sparse: the k largest units | 3 | automatically |
 # | 4 A mask schedule | 3 | automatically |
 # | 5 What does standing still cost? | 3 | by a person |
 # | 6 What does the schedule buy? | 3 | by a person |
 #
-# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like. The cells after
-# *Try it* are tests whose text you cannot see: they ask what a function *does*, not how. Each runs by
-# itself, so a mistake in one question costs no points in another. Before you hand in: *Kernel, Restart
-# Kernel and Run All Cells*. A cell may take three minutes when it is graded.
+# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like, but do not copy, split or
+# delete the cells of answers and tests. The cells after *Try it* are tests whose text you cannot see: they ask what
+# a function *does*, not how. They call it several times, with other sizes, labels and seeds and with extreme values,
+# and compare its gradients, too. So a function keeps nothing between calls, leaves its arguments (and the mode and
+# `.grad` of a network) as they were, and draws with the generator `rng` alone. Each test runs by itself, so a mistake
+# in one question costs no points in another. Before you hand in: *Kernel, Restart Kernel and Run All Cells*. A cell
+# may take three minutes when it is graded.
 #
 # Symbols: x is an image with values in [-1, 1], D its number of pixels, z = f(x) its code of K units.
 
@@ -42,7 +45,7 @@ x_test = test.x[:2_000]
 seeded = torch.Generator().manual_seed
 
 # %% [markdown]
-# ## 1 · The contractive penalty in closed form (4 points)
+# ## 1 · The contractive penalty in closed form (3 points)
 #
 # A good code moves when the image becomes another garment, and stands still when a few pixels flicker. Rifai,
 # Vincent, Muller, Glorot & Bengio (2011, ICML) ask for the second directly: to the loss they add the squared
@@ -74,58 +77,16 @@ def contractive_penalty(z, W):
 # %%
 print(contractive_penalty(torch.tensor([[0.5]]), torch.tensor([[3.0, 4.0]])), "should be 1.5625")
 
-# %% nbgrader={"grade_id": "test_contractive_penalty", "grade": true, "points": 4}
-# 4 points: the tests of contractive_penalty run here when your work is graded.
+# %% nbgrader={"grade_id": "test_contractive_penalty", "grade": true, "points": 3}
+# 3 points: the tests of contractive_penalty run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import number, require, require_none_of, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_contractive_penalty():
-    torch.manual_seed(1)
-    W, b, x = torch.randn(5, 5), torch.randn(5), torch.randn(7, 5)  # square: no shape tells
-    W.requires_grad_()
-    z = torch.sigmoid(x @ W.T + b)
-    jacobian = torch.autograd.functional.jacobian(lambda x: torch.sigmoid(x @ W.T + b).sum(0), x)
-    right = jacobian.square().sum() / len(x)  # jacobian: (K, n, D), no image touches another
-    got = contractive_penalty(z, W)
-    number(got, "take the mean over the images")
-    slope, squared = z * (1 - z), W**2
-    require_none_of(
-        got,
-        (right * len(x), "It is summed over the batch: take the mean over the images."),
-        (right / 5, "It is averaged over the units or pixels: ||J||_F^2 is a sum over both."),
-        (right / 25, "It is averaged over the units and pixels: ||J||_F^2 is a sum over both."),
-        (
-            (slope @ squared.sum(1)).mean(),
-            "The slope z (1 - z) is not squared: each entry of J is z_k (1 - z_k) W_kd, squared.",
-        ),
-        ((slope**2 @ W.sum(1)).mean(), "The weights are not squared."),
-        ((slope**2 @ W.abs().sum(1)).mean(), "The weights are not squared."),
-        (squared.sum(), "The slope is missing: this is weight decay, whatever the image."),
-        (
-            (z**2 @ squared.sum(1)).mean(),
-            "z itself stands for the slope: the derivative of a sigmoid is z (1 - z).",
-        ),
-        (
-            (slope**2 @ squared.sum(0)).mean(),
-            "W is summed over the wrong dimension: a unit's slope goes with its own row of W.",
-        ),
-        (right.sqrt(), "This is the norm: the penalty is its square."),
-        (
-            (slope**2 @ squared.sum(1)).sqrt().mean(),
-            "This is the mean norm: the penalty is the mean of its square.",
-        ),
-    )
-    require(same(got, right), "Not sum_k (z_k (1 - z_k))^2 sum_d W_kd^2, averaged over images.")
-    require(got.requires_grad, "No gradient flows from the penalty: do not detach, use no .item().")
-
-
+examine("hw1_autoencoders.contractive_penalty", contractive_penalty)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 2 · Any encoder, by random directions (4 points)
+# ## 2 · Any encoder, by random directions (5 points)
 #
 # A deep encoder has no such formula, and its Jacobian matrix, one backward pass for each of K units, is too
 # much to compute at every step. But you need only the sum of its squared entries. Draw a random direction
@@ -138,7 +99,8 @@ def test_contractive_penalty():
 #
 # `jacobian_norm(encode, x, rng)`: `encode` takes (n, c, h, w) to (n, K), each image by itself. Draw one
 # standard normal v for each image with the random-number generator `rng`. Returns (n,): one unbiased estimate for each image.
-# In training you will differentiate the result again, with respect to the weights.
+# In training you will differentiate the result again, with respect to the weights. Differentiate a detached copy of x:
+# x itself must not begin to require gradients.
 
 
 # %% nbgrader={"grade_id": "jacobian_norm", "solution": true}
@@ -160,68 +122,12 @@ def jacobian_norm(encode, x, rng):
 # %%
 print(jacobian_norm(lambda x: 2 * x.flatten(1), torch.randn(5_000, 1, 2, 2), seeded(0)).mean())
 
-# %% nbgrader={"grade_id": "test_jacobian_norm", "grade": true, "points": 4}
-# 4 points: the tests of jacobian_norm run here when your work is graded.
+# %% nbgrader={"grade_id": "test_jacobian_norm", "grade": true, "points": 5}
+# 5 points: the tests of jacobian_norm run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-# False alarms: two means within six standard errors of 10,000 draws each, below 1e-7 together.
-from gen_course.common.checks import require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded, require_mean
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_jacobian_norm():
-    A = torch.tensor([[1.0, -2, 0.5, 0, 1, 0], [0, 1, 1, -1, 0, 2], [2, 0, 0, 1, -1, 0]])  # (K, D)
-    gain = torch.tensor(1.0, requires_grad=True)
-
-    def encode(x):
-        return gain * (x.flatten(1) ** 2) @ A.T / 2  # its Jacobian is A diag(x): not constant
-
-    n = 20_000
-    x = torch.tensor([[1.0, 2.0, -1.0, 0.5, 1.0, 1.0], 6 * [1.0]]).repeat(n // 2, 1)
-    right = (A.square().sum(0) * x**2).sum(1)  # (n,)
-    signed = (A.sum(0) * x).square().sum(1)  # what v = (1, 1, 1) gives
-    x = x.reshape(n, 1, 2, 3)
-    got = jacobian_norm(encode, x.clone(), torch.Generator().manual_seed(3))
-    require_shape(got, (n,), "(n,), one estimate for each image")
-    value = got.detach()
-    require_none_of(
-        value,
-        (right, "No direction is drawn: this is exact, with K backward passes. Use one."),
-        (signed, "v is missing: this is the gradient of the sum of all units, whose signs cancel."),
-    )
-    require(
-        not same(value[::2], value[0].expand(n // 2)),
-        "All images share one v: draw it in the shape of z, or one bad draw spoils a whole batch.",
-    )
-    for wrong, why in (
-        (right / 6, "It is averaged over the pixels: the norm is a sum over d."),
-        (right / 9, "It is averaged over the units: v . z is a sum over k."),
-        (right / (9 * n**2), "v . z is averaged over the batch: each gradient is divided by n."),
-        (signed / 4 + right / 12, "v has mean 1/2: draw with randn, not rand."),
-    ):
-        require((value.mean() / wrong.mean() - 1).abs() > 0.06, why)
-    require(
-        (value.square().mean() / right.mean() - 1).abs() > 0.06,
-        "This is the norm: return its square.",
-    )
-    for k in (0, 1):
-        require_mean(value[k::2], right[k], "The mean of your estimates is not ||J||_F^2.")
-    require(
-        got.requires_grad,
-        "The estimate cannot be differentiated again: autograd.grad needs create_graph=True.",
-    )
-    (slope,) = torch.autograd.grad(got.mean(), gain, allow_unused=True)
-    require(
-        slope is not None and same(slope, 2 * value.mean()),
-        "The gradient with respect to the weights is wrong: part of the way is detached.",
-    )
-    again, other = (
-        jacobian_norm(encode, x.clone(), torch.Generator().manual_seed(s)) for s in (3, 4)
-    )
-    require(same(again, got), "The same seed gives another estimate: draw v with rng.")
-    require(not same(other, got), "Another seed gives the same estimate: use rng.")
-
-
+examine("hw1_autoencoders.jacobian_norm", jacobian_norm)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -232,7 +138,8 @@ def test_jacobian_norm():
 # value), set all others to zero, and decode. Which units are kept is not differentiated; the values are.
 #
 # `k_sparse(h, k)`: h is (n, K), returns (n, K) with exactly k units of each image as they were, the others 0.
-# Of equal units keep any, but never more than k.
+# Of equal units keep any, but never more than k. (`h.topk(k, dim=1).indices` are the places of the k largest of each
+# row, and `scatter` writes to such places.)
 
 
 # %% nbgrader={"grade_id": "k_sparse", "solution": true}
@@ -251,47 +158,9 @@ print(k_sparse(torch.tensor([[3.0, 1.0, 2.0, -4.0], [-5.0, -1.0, -3.0, -2.0]]), 
 # %% nbgrader={"grade_id": "test_k_sparse", "grade": true, "points": 3}
 # 3 points: the tests of k_sparse run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_k_sparse():
-    h = (torch.randn(6, 6) - 1).requires_grad_()  # some of the largest are negative
-
-    def keep(score, dim):
-        order = score.argsort(dim=dim, descending=True)
-        return h * torch.zeros_like(h).scatter(dim, order.narrow(dim, 0, 2), 1.0)
-
-    got, right = k_sparse(h, 2), keep(h, 1)
-    require_shape(got, (6, 6), "(n, K)")
-    all_of_batch = h * (h >= h.flatten().topk(12).values[-1])
-    require_none_of(
-        got,
-        (keep(h, 0), "The largest are sought across the batch: look at the units of each image."),
-        (all_of_batch, "The 2n largest of the whole batch are kept: take k for each image."),
-        (keep(h.abs(), 1), "The largest in absolute value are kept: very negative is small."),
-        (keep(-h, 1), "The smallest units are kept."),
-        (h - right, "The largest units are removed: keep them."),
-        ((right != 0).float(), "The places are returned: the units keep their values."),
-        (right.relu(), "Negative units among the k largest are lost: they keep their values."),
-        (right.softmax(1), "The units are rescaled: those that are kept stay as they were."),
-        (h, "Nothing is set to zero."),
-    )
-    require(same(got, right), "Not the k largest units of each image, all others zero.")
-    require(
-        got.requires_grad,
-        "No gradient flows to the units that are kept: rebuild nothing from detached values.",
-    )
-    (slope,) = torch.autograd.grad(got.sum(), h)
-    require(same(slope, (right != 0).float()), "The gradient is 1 where a unit is kept, else 0.")
-    ties = k_sparse(torch.tensor([[1.0, 1.0, 1.0, 0.5]]), 2)
-    require(
-        (ties != 0).sum() == 2,
-        "Equal units are all kept: comparing with the k-th largest value keeps more than k.",
-    )
-
-
+examine("hw1_autoencoders.k_sparse", k_sparse)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -327,56 +196,9 @@ print(cosine_mask(torch.tensor([0.0, 0.5, 0.99]), 16, seeded(0)).sum(dim=1))
 # %% nbgrader={"grade_id": "test_cosine_mask", "grade": true, "points": 3}
 # 3 points: the tests of cosine_mask run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-# False alarms: 25 means within six standard errors of 8,000 draws, below 1e-7 together.
-from gen_course.common.checks import require, require_shape
-from gen_course.homework.grading import graded, require_mean
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_cosine_mask():
-    n, P = 16_000, 25
-    u = torch.tensor([0.13, 0.71]).repeat(n // 2)
-    share = torch.cos(math.pi / 2 * u)
-
-    def draw(seed):
-        return cosine_mask(u.clone(), P, torch.Generator().manual_seed(seed))
-
-    got = draw(0)
-    require_shape(got, (n, P), "(n, patches)")
-    require(got.dtype == torch.bool, f"The mask must be True or False; it is {got.dtype}.")
-    count, right = got.sum(1), (share * P).ceil().long()
-    wrong = {
-        "True must mean hidden: you mark the visible patches.": P - right,
-        "The number is cut off: round up, or some images hide nothing.": right - 1,
-        "sin stands for cos: the schedule runs backwards.": (
-            (torch.sin(math.pi / 2 * u) * P).ceil().long()
-        ),
-        "The schedule is linear, 1 - u: take the cosine.": ((1 - u) * P).ceil().long(),
-        "All images hide as many as the first one: each has its own u.": right[:1].expand(n),
-        "The angle is in degrees or lacks pi / 2: cos(pi u / 2).": (u.cos() * P).ceil().long(),
-    }
-    for why, numbers in wrong.items():
-        require(not torch.equal(count, numbers), why)
-    require(
-        all(bool((count[k::2] == count[k]).all()) for k in (0, 1)),
-        "Images with the same u hide different numbers: a coin for each patch gives the share only "
-        "on average. Rank random numbers and hide the first m(u).",
-    )
-    require(torch.equal(count, right), "Not ceil(cos(pi u / 2) P) hidden patches in every image.")
-    require(
-        bool((got[1::2] != got[1]).any()), "All images hide the same places: draw for each of them."
-    )
-    require_mean(
-        got[1::2].float(),
-        float(right[1]) / P,
-        "Some places are hidden more often than others: all must be equally likely.",
-    )
-    late = cosine_mask(torch.full((100,), 0.9999), P, torch.Generator().manual_seed(0))
-    require((late.sum(1) == 1).all(), "At u = 0.9999 no patch is hidden, and nothing is learnt.")
-    require(torch.equal(got, draw(0)), "The same seed gives another mask: use rng.")
-    require(not torch.equal(got, draw(1)), "Another seed gives the same mask: use rng.")
-
-
+examine("hw1_autoencoders.cosine_mask", cosine_mask)
 ### END HIDDEN TESTS
 
 # %% [markdown]

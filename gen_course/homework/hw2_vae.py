@@ -9,16 +9,19 @@
 # | Question | Points | Graded |
 # |---|---|---|
 # | 1 Two samples, one distance | 4 | automatically |
-# | 2 The loss of an MMD-VAE | 3 | automatically |
+# | 2 The loss of an MMD-VAE | 4 | automatically |
 # | 3 The KL to the prior of a class | 4 | automatically |
-# | 4 Draw a class | 3 | automatically |
+# | 4 Draw a class | 2 | automatically |
 # | 5 What does each loss ask of a code? | 3 | by a person |
 # | 6 What is left for z to say? | 3 | by a person |
 #
-# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like. The cells after
-# *Try it* are tests whose text you cannot see: they ask what a function *does*, not how. Each runs by
-# itself, so a mistake in one question costs no points in another. Before you hand in: *Kernel, Restart
-# Kernel and Run All Cells*. A cell may take three minutes when it is graded.
+# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like, but do not copy, split or
+# delete the cells of answers and tests. The cells after *Try it* are tests whose text you cannot see: they ask what
+# a function *does*, not how. They call it several times, with other sizes, labels and seeds and with extreme values,
+# and compare its gradients, too. So a function keeps nothing between calls, leaves its arguments (and the mode and
+# `.grad` of a network) as they were, and draws with the generator `rng` alone. Each test runs by itself, so a mistake
+# in one question costs no points in another. Before you hand in: *Kernel, Restart Kernel and Run All Cells*. A cell
+# may take three minutes when it is graded.
 #
 # Symbols as in chapter 03: x is an image of black and white pixels, each -1 or 1; q(z|x) = N(μ, diag σ²) is
 # the encoder's distribution of its code z of K units, `log_var` is log σ²; ε is standard normal noise.
@@ -88,73 +91,13 @@ print(mmd2(a, b, 1.0), mmd2(a, b + 1, 1.0))
 # %% nbgrader={"grade_id": "test_mmd2", "grade": true, "points": 4}
 # 4 points: the tests of mmd2 run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import number, require, require_none_of, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_mmd2():
-    a, b, w = torch.randn(5, 3), 1.5 * torch.randn(7, 3) + 0.5, 1.3
-    a.requires_grad_()
-    m, n = len(a), len(b)
-
-    def parts(scale, power=2):
-        def k(u, v):
-            return torch.exp(-torch.cdist(u, v).pow(power) * scale)
-
-        return k(a, a), k(b, b), k(a, b)
-
-    def mmd(kaa, kbb, kab, cross=2.0, own=True):
-        if own:
-            kaa, kbb = (k * (1 - torch.eye(len(k))) for k in (kaa, kbb))
-            first, second = kaa.sum() / (m * (m - 1)), kbb.sum() / (n * (n - 1))
-        else:
-            first, second = kaa.mean(), kbb.mean()
-        return first + second - cross * kab.mean()
-
-    kernel = parts(1 / (2 * w**2))
-    got, right = mmd2(a, b, w), mmd(*kernel)
-    number(got, "all three sums end in a mean")
-    off = [(k * (1 - torch.eye(len(k)))).mean() for k in kernel[:2]]
-    require_none_of(
-        got,
-        (
-            mmd(*kernel, own=False),
-            "The diagonal counts: k(a_i, a_i) = 1 says nothing about the distribution and biases "
-            "the estimate. Leave out i = j.",
-        ),
-        (
-            sum(off) - 2 * kernel[2].mean(),
-            "The diagonal is left out of the sum, but not of the count: divide by m (m - 1).",
-        ),
-        (
-            mmd(*kernel, cross=1.0),
-            "The term between the sets counts twice: the factor 2 is missing.",
-        ),
-        (mmd(*kernel, cross=-2.0), "The term between the sets is added: subtract it."),
-        (right.abs().sqrt(), "This is the root: return the square, which may be negative."),
-        (mmd(*parts(1 / w**2)), "The kernel lacks its 2: the square is over 2 w^2."),
-        (mmd(*parts(1 / (2 * w))), "The width is not squared in the kernel."),
-        (mmd(*parts(w**2 / 2)), "The kernel multiplies by the width: divide by 2 w^2."),
-        (mmd(*parts(1 / (2 * w**2), 1)), "The distance in the kernel is not squared."),
-        (mmd(*parts(0.5)), "The width is ignored."),
-        (
-            (a.mean(0) - b.mean(0)).square().sum(),
-            "These are the means alone: samples with equal means and another spread differ, too.",
-        ),
-    )
-    require(same(got, right), "Not the unbiased estimate: compare each of the three terms by hand.")
-    require(got.requires_grad, "No gradient flows to a: do not detach, use no .item().")
-    require(
-        mmd2(b, b + 0.01, w) < 0,
-        "It is cut off at 0: an unbiased estimate of a distance near 0 is often below it.",
-    )
-
-
+examine("hw2_vae.mmd2", mmd2)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 2 · The loss of an MMD-VAE (3 points)
+# ## 2 · The loss of an MMD-VAE (4 points)
 #
 # Zhao, Song & Ermon (2017, [1706.02262](https://arxiv.org/abs/1706.02262)) keep the distortion of the negative ELBO
 # and replace the KL: what has to match the prior is not the code of each image but the codes of a whole batch
@@ -194,82 +137,12 @@ print(
     "should be 4 * 0.693 + 50 = 52.77",
 )
 
-# %% nbgrader={"grade_id": "test_mmd_vae_loss", "grade": true, "points": 3}
-# 3 points: the tests of mmd_vae_loss run here when your work is graded.
+# %% nbgrader={"grade_id": "test_mmd_vae_loss", "grade": true, "points": 4}
+# 4 points: the tests of mmd_vae_loss run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-# False alarms: 8 means within six standard errors of 20,000 draws, below 1e-7 together.
-from gen_course.common.checks import number, require, require_none_of, same
-from gen_course.homework.grading import graded, require_mean
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_mmd_vae_loss():
-    n, z = 20_000, torch.randn(20_000, 4).requires_grad_()
-    logits = (2 * torch.randn(n, 1, 1, 3)).requires_grad_()
-    x = (torch.randint(2, (n, 1, 1, 3)) * 2 - 1).float()
-    seen = []
-
-    def distance(a, b):
-        seen.append((a, b))
-        return (a.mean() + b.mean() - 1) ** 2
-
-    def loss(weight, seed=7):
-        rng = torch.Generator().manual_seed(seed)
-        return mmd_vae_loss(logits, x, z, weight, distance, rng)
-
-    got, right = loss(0.0), -F.logsigmoid(x * logits).flatten(1).sum(1).mean()
-    number(got, "take the mean over the images")
-    as_bits = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum() / n
-    require_none_of(
-        got,
-        (right / 3, "log p(x|z) is averaged over the pixels: it is a sum over all of them."),
-        (right * n, "log p(x|z) is summed over the batch: take the mean over the images."),
-        (-right, "The sign is wrong: a loss holds -log p(x|z)."),
-        (as_bits, "x is -1 or 1, and your cross entropy takes it for 0 or 1: map it first."),
-        (
-            -F.logsigmoid(-x * logits).flatten(1).sum(1).mean(),
-            "Black and white are exchanged in log p(x|z).",
-        ),
-        (
-            0.5 * (torch.tanh(logits / 2) - x).square().flatten(1).sum(1).mean(),
-            "This is a squared error: log p(x|z) of black and white pixels is a cross entropy.",
-        ),
-    )
-    require(same(got, right), "With weight 0 the loss is not the distortion -log p(x|z) per image.")
-    require(bool(seen), "distance is never called: compare the codes with draws from the prior.")
-
-    def in_order(pair):  # the codes, then the draws
-        return pair[::-1] if same(pair[1], z) else pair
-
-    codes, prior = in_order(seen[-1])
-    require(same(codes.detach(), z.detach()), "The distance does not get the codes z.")
-    require(
-        isinstance(prior, torch.Tensor) and prior.shape == z.shape,
-        "The distance needs as many draws from the prior as there are codes, each of K units.",
-    )
-    require(
-        not same(prior[0], prior[1]),
-        "One z' is used for all: draw each number of (n, K) by itself.",
-    )
-    require_mean(prior, 0.0, "The draws from the prior have a mean other than 0: use randn.")
-    require_mean(prior**2, 1.0, "The draws from the prior have a variance other than 1: use randn.")
-    require(codes.requires_grad, "z is detached: then the MMD teaches the encoder nothing.")
-    more = loss(3.0) - right
-    penalty = (z.mean() + prior.mean() - 1) ** 2
-    require_none_of(
-        more,
-        (0 * penalty, "weight changes nothing: add weight * distance."),
-        (penalty, "The distance is added without its weight."),
-        (-3 * penalty, "The distance is subtracted: that drives codes and prior apart."),
-        (3 * n * penalty, "The distance is summed over the batch: it is about the whole batch."),
-    )
-    require(same(more, 3 * penalty), "Not weight * distance(z, z').")
-    loss(0.0, 7), loss(0.0, 8)
-    again, other = (in_order(pair)[1] for pair in seen[-2:])
-    require(same(again, prior), "The same seed gives other draws: use rng.")
-    require(not same(other, prior), "Another seed gives the same draws: use rng.")
-
-
+examine("hw2_vae.mmd_vae_loss", mmd_vae_loss)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -306,76 +179,13 @@ print(
 # %% nbgrader={"grade_id": "test_kl_to_class", "grade": true, "points": 4}
 # 4 points: the tests of kl_to_class run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_kl_to_class():
-    mu, log_var, means = torch.randn(6, 4), torch.randn(6, 4) - 0.5, 2 * torch.randn(4, 4)
-    labels = torch.tensor([3, 0, 1, 1, 2, 0])
-    mu.requires_grad_(), means.requires_grad_()
-    sigma = (0.5 * log_var).exp()
-    normal = torch.distributions.Normal
-
-    def kl(q, p):
-        return torch.distributions.kl_divergence(q, p).sum(1)
-
-    m, q, one = means[labels], normal(mu, sigma), torch.ones(6, 4)
-    got, right = kl_to_class(mu, log_var, labels, means), kl(q, normal(m, one))
-    spread = (sigma**2 - log_var - 1).sum(1)
-    require(
-        not same(got, right.mean()) and not same(got, right.sum()),
-        "Return one number for each image, (n,): no mean or sum over the batch.",
-    )
-    require_shape(got, (6,), "(n,)")
-    require_none_of(
-        got,
-        (kl(q, normal(0 * m, one)), "The means are ignored: this is the KL to N(0, I) for all."),
-        (kl(normal(-mu, sigma), normal(m, one)), "mu and the mean are added: subtract them."),
-        (
-            kl(q, normal(means.mT[labels], one)),
-            "means is read by columns: the mean of class y is the row means[y].",
-        ),
-        (kl(q, normal(means[0].expand(6, 4), one)), "All images get the prior of class 0."),
-        (
-            0.5 * (mu**2 - m**2).sum(1) + 0.5 * spread,
-            "mu^2 - m^2 is not (mu - m)^2: subtract before you square.",
-        ),
-        (
-            0.5 * (mu**2 + m**2).sum(1) + 0.5 * spread,
-            "mu^2 + m^2 is not (mu - m)^2: subtract before you square.",
-        ),
-        (0.5 * (mu - m).sum(1) + 0.5 * spread, "The difference of the means is not squared."),
-        (2 * right, "The factor 1/2 is missing."),
-        (-right, "The sign is wrong: a KL is never negative."),
-        (right / 4, "It is averaged over the units: the KL is their sum."),
-        (right + 2, "The - 1 is missing: at the prior itself the KL is 0."),
-        (
-            kl(normal(mu, log_var.exp()), normal(m, one)),
-            "log_var is the log of the variance, not of sigma: sigma = exp(log_var / 2).",
-        ),
-        (
-            0.5 * ((mu - m) ** 2 + sigma**4 - log_var - 1).sum(1),
-            "log_var is the log of the variance: sigma^2 = exp(log_var), without another square.",
-        ),
-        (
-            0.5 * ((mu - m) ** 2 + sigma - log_var - 1).sum(1),
-            "sigma stands where its square belongs: sigma^2 = exp(log_var).",
-        ),
-        (kl(normal(m, one), q), "The KL is reversed: it is from q(z|x) to the prior."),
-    )
-    require(same(got, right), "Not 1/2 sum_k ((mu_k - m_yk)^2 + sigma_k^2 - log sigma_k^2 - 1).")
-    (slope,) = torch.autograd.grad(got.sum(), means, allow_unused=True)
-    require(
-        slope is not None, "No gradient reaches the means of the classes: they are to be learnt."
-    )
-
-
+examine("hw2_vae.kl_to_class", kl_to_class)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 4 · Draw a class (3 points)
+# ## 4 · Draw a class (2 points)
 #
 # `draw_class(decode, labels, means, rng)`: one new code for each label from the prior of its class,
 # $z = m_y + \varepsilon$, with `rng`; returns what `decode`, a function of (n, K), makes of all of them at once.
@@ -396,59 +206,12 @@ print(
     draw_class(lambda z: z, torch.tensor([1, 0]), torch.tensor([[-10.0, -10], [10, 10]]), seeded(0))
 )
 
-# %% nbgrader={"grade_id": "test_draw_class", "grade": true, "points": 3}
-# 3 points: the tests of draw_class run here when your work is graded.
+# %% nbgrader={"grade_id": "test_draw_class", "grade": true, "points": 2}
+# 2 points: the tests of draw_class run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-# False alarms: 16 means within six standard errors of 10,000 draws each, below 1e-7 together.
-from gen_course.common.checks import require, require_shape, same
-from gen_course.homework.grading import graded, require_mean
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_draw_class():
-    n, seen = 30_000, []
-    means = torch.tensor([[5.0, -3.0], [-4.0, 2.0], [0.5, 8.0]])
-    labels = torch.arange(n) % 3
-
-    def decode(z):
-        seen.append(z)
-        return z.sum(1, keepdim=True)
-
-    def draw(seed):
-        return draw_class(decode, labels, means, torch.Generator().manual_seed(seed))
-
-    got = draw(0)
-    require(len(seen) == 1, f"decode is called {len(seen)} times: once, on all codes.")
-    z = seen[0]
-    require_shape(z, (n, 2), "(n, K), as what decode gets")
-    eps = z - means[labels]
-    require(eps.abs().max() > 1e-4, "Every code is the mean of its class: add eps.")
-    require(
-        not same(eps[0], eps[1]) and not same(eps[0], eps[3]),
-        "eps is shared: draw one for each number of (n, K).",
-    )
-    require(
-        not same(eps[:, 0], eps[:, 1]), "eps is shared by the units: draw it in the shape (n, K)."
-    )
-    require(
-        z.mean(0).abs().max() > 0.2,
-        "The means of the classes are missing: this is N(0, I) for all.",
-    )
-    spread = eps.std(dim=0)
-    require(
-        (spread - 1).abs().max() < 0.5 or (eps.mean(0) - 0.5).abs().max() < 0.02,
-        "The means are shuffled among the labels: row y of means is for the label y.",
-    )
-    require((eps.mean(0) - 0.5).abs().max() > 0.02, "eps has mean 1/2: draw with randn, not rand.")
-    for y in range(3):
-        require_mean(eps[y::3], 0.0, f"The codes of class {y} do not have the mean of their class.")
-        require_mean(eps[y::3] ** 2, 1.0, "eps does not have variance 1: draw with randn.")
-    require_shape(got, (n, 1), "what decode returns")
-    require(same(got, z.sum(1, keepdim=True)), "Return what decode makes of the codes.")
-    require(same(draw(0), got), "The same seed gives other codes: use rng.")
-    require(not same(draw(1), got), "Another seed gives the same codes: use rng.")
-
-
+examine("hw2_vae.draw_class", draw_class)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -574,37 +337,38 @@ plots.show(
 # ## 5 · What does each loss ask of a code? (3 points)
 #
 # (a) Compare distortion and KL of the first two rows. Which model stores more about each image, and which term is
-# missing from its loss that would charge for it? (b) Which codes look more like N(0, I) *as a whole* (column MMD²; the line
-# below the table is the floor)? How can they, although the code of each image is far from it? (c) Distortion
-# plus KL is an upper bound on -log p(x) for both. Which is the better likelihood model here, by how many nats?
+# missing from its loss that would charge for it? (b) The MMD-VAE's code of each image is many nats of KL away from
+# N(0, I), and yet the codes of all images together are close to it (column MMD²; the line below the table is the
+# floor). How can both be true? (c) Distortion plus KL is an upper bound on -log p(x) for both. Which is the better
+# likelihood model here, by how many nats?
 
 # %% [markdown] nbgrader={"grade_id": "each_loss", "solution": true, "grade": true, "points": 3}
 # **Model answer.** (a) The MMD-VAE: a lower distortion, bought with a KL (rate) several times as high. Its loss has no
 # term that charges for telling one image from another; the MMD looks at the whole batch only.
-# (b) The MMD-VAE's, though still above the floor. The aggregate $\frac{1}{N} \sum_n q(z|x_n)$ is a mixture: many narrow
-# distributions at different places can fill N(0, I) together. The mean KL is the KL of the aggregate plus the mutual
-# information of x and z; only the first is small.
+# (b) The KL compares the code of one image, a narrow distribution at a place of its own, with N(0, I). The MMD
+# compares all codes at once, and many narrow distributions at different places can fill N(0, I) together.
 # (c) The VAE, whose sum, the negative ELBO, is smaller by the difference of the two sums in the table.
 #
-# **Rubric.** 1 point each. (a) needs both numbers and the missing charge. (b) needs the mixture, or the mutual
-# information. (c) needs the two sums. Numbers that follow from a wrong function of questions 1 to 4 cost nothing
+# **Rubric.** 1 point each. (a) needs both numbers and the missing charge. (b) needs one code against all codes. (c) needs
+# the two sums. Numbers that follow from a wrong function of questions 1 to 4 cost nothing
 # here if the reasoning fits them.
 
 # %% [markdown]
 # ## 6 · What is left for z to say? (3 points)
 #
-# (a) By how much is the KL of the conditional model lower than the VAE's? A label is one of ten, equally likely: how many
-# nats can knowing it save at most, and what else can lower the KL? (b) The decoder is never told y. How does it draw
+# (a) By how much is the KL of the conditional model lower than the VAE's? Your formula is a sum of
+# $\frac{1}{2} \sum_k (\mu_k - m_{yk})^2$ and of a part that holds σ alone. Which of the two can the learnt means make smaller for the
+# same codes, and for which m_y is it least? (b) The decoder is never told y. How does it draw
 # the right class all the same? (c) A student trains with the labels shuffled among the images. What do the means,
 # the KL and *class drawn* become?
 
 # %% [markdown] nbgrader={"grade_id": "left_for_z", "solution": true, "grade": true, "points": 3}
-# **Model answer.** (a) The difference of the two KLs in the table. The label itself saves at most log 10 = 2.30 nats,
-# compared with a prior that is the mixture of the ten. More than that comes from the mixture: ten Gaussians whose
-# places are learnt fit the codes better than one N(0, I) that they must be pressed into.
+# **Model answer.** (a) The difference of the two KLs in the table. The means stand in the first part alone. Its mean over the
+# images of a class is least where m_y is the mean of their μ: the codes of a class are nearer to each other than to 0, the
+# only mean that the VAE has.
 # (b) The class is in the place of z: the means lie apart, and the decoder has learnt what lies around each.
 # (c) The label says nothing about x, so the best mean of each class is that of all codes: all means become equal, the KL
 # is that of the VAE, and a class is drawn right once in ten.
 #
-# **Rubric.** 1 point each. (a) needs the measured difference, log 10, and a second cause if the difference is larger.
+# **Rubric.** 1 point each. (a) needs the measured difference, the first part, and the mean of the class's codes.
 # (b) needs that z carries the class. (c) needs equal means and 10 %.

@@ -7,17 +7,20 @@
 #
 # | Question | Points | Graded |
 # |---|---|---|
-# | 1 The losses of a Wasserstein GAN | 3 | automatically |
-# | 2 The gradient penalty | 4 | automatically |
-# | 3 A discriminator that is told the class | 3 | automatically |
-# | 4 The same patch, among many others | 4 | automatically |
+# | 1 The losses of a Wasserstein GAN | 2 | automatically |
+# | 2 The gradient penalty | 5 | automatically |
+# | 3 A discriminator that is told the class | 2 | automatically |
+# | 4 The same patch, among many others | 5 | automatically |
 # | 5 What does the critic measure? | 3 | by a person |
 # | 6 What does the contrast notice? | 3 | by a person |
 #
-# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like. The cells after
-# *Try it* are tests whose text you cannot see: they ask what a function *does*, not how. Each runs by
-# itself, so a mistake in one question costs no points in another. Before you hand in: *Kernel, Restart
-# Kernel and Run All Cells*. A cell may take three minutes when it is graded.
+# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like, but do not copy, split or
+# delete the cells of answers and tests. The cells after *Try it* are tests whose text you cannot see: they ask what
+# a function *does*, not how. They call it several times, with other sizes, labels and seeds and with extreme values,
+# and compare its gradients, too. So a function keeps nothing between calls, leaves its arguments (and the mode and
+# `.grad` of a network) as they were, and draws with the generator `rng` alone. Each test runs by itself, so a mistake
+# in one question costs no points in another. Before you hand in: *Kernel, Restart Kernel and Run All Cells*. A cell
+# may take three minutes when it is graded.
 #
 # Symbols as in chapters 04 and 05: x is a real image, G(z) a made one; f is the critic's or discriminator's output
 # before any sigmoid, one number for each image.
@@ -37,7 +40,7 @@ plots.use_style()
 seeded = torch.Generator().manual_seed
 
 # %% [markdown]
-# ## 1 · The losses of a Wasserstein GAN (3 points)
+# ## 1 · The losses of a Wasserstein GAN (2 points)
 #
 # The **Wasserstein distance** $W_1$ between two distributions is the least mean distance over which the mass of one has to be
 # moved to become the other. By Kantorovich and Rubinstein it is also a maximum over all functions whose slope is
@@ -67,58 +70,16 @@ def wasserstein_losses(f_real, f_fake):
 # Try it: the critic's is 1 - 5 = -4 (it estimates the distance 4), the generator's -1.
 print(wasserstein_losses(torch.tensor([4.0, 6.0]), torch.tensor([0.0, 2.0])))
 
-# %% nbgrader={"grade_id": "test_wasserstein_losses", "grade": true, "points": 3}
-# 3 points: the tests of wasserstein_losses run here when your work is graded.
+# %% nbgrader={"grade_id": "test_wasserstein_losses", "grade": true, "points": 2}
+# 2 points: the tests of wasserstein_losses run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import number, require, require_none_of, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_wasserstein_losses():
-    f_real, f_fake = 2 * torch.randn(2, 6) + torch.tensor([[1.0], [-0.5]])
-    f_real.requires_grad_(), f_fake.requires_grad_()
-    both = wasserstein_losses(f_real, f_fake)
-    require(
-        isinstance(both, tuple | list) and len(both) == 2, "Return two numbers, critic's first."
-    )
-    critic, generator = (number(loss, "take means over the images") for loss in both)
-    right, other = f_fake.mean() - f_real.mean(), -f_fake.mean()
-    entropy = F.softplus(-f_real).mean() + F.softplus(f_fake).mean()
-    require(
-        not (same(critic, other) and same(generator, right)),
-        "The two losses are exchanged: the critic's comes first.",
-    )
-    require_none_of(
-        critic,
-        (-right, "The critic's sign is wrong: it wants f large on real images, and minimises."),
-        (6 * right, "The critic's loss is summed over the images: take means."),
-        (entropy, "This is the loss of chapter 04: here there is no sigmoid and no logarithm."),
-        (
-            f_fake.sigmoid().mean() - f_real.sigmoid().mean(),
-            "A sigmoid squeezes f: then f is no distance any more.",
-        ),
-        (right.abs(), "The absolute value is taken: the critic must find the sign by itself."),
-        (right**2, "The difference is squared: then its sign does not matter."),
-    )
-    require(same(critic, right), "The critic's loss is not E f(G(z)) - E f(x).")
-    require_none_of(
-        generator,
-        (-other, "The generator's sign is wrong: it wants f large on its images, and minimises."),
-        (F.softplus(-f_fake).mean(), "The generator's loss has no logarithm here."),
-        (-right, "The real images stand in the generator's loss: it cannot change them."),
-    )
-    require(
-        same(generator, other) or same(generator, -right),
-        "The generator's loss is not - E f(G(z)).",
-    )
-    require(critic.requires_grad and generator.requires_grad, "No gradient flows: do not detach.")
-
-
+examine("hw3_gan.wasserstein_losses", wasserstein_losses)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 2 · The gradient penalty (4 points)
+# ## 2 · The gradient penalty (5 points)
 #
 # How is the slope of a network held at 1? Gulrajani, Ahmed, Arjovsky, Dumoulin & Courville (2017,
 # [1704.00028](https://arxiv.org/abs/1704.00028)) look at it where it matters, on the straight lines between real and made images:
@@ -151,90 +112,16 @@ print(
     )
 )
 
-# %% nbgrader={"grade_id": "test_gradient_penalty", "grade": true, "points": 4}
-# 4 points: the tests of gradient_penalty run here when your work is graded.
+# %% nbgrader={"grade_id": "test_gradient_penalty", "grade": true, "points": 5}
+# 5 points: the tests of gradient_penalty run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-# False alarms: two means within six standard errors of 20,000 draws, below 1e-8 together.
-from gen_course.common.checks import number, require, require_none_of, same
-from gen_course.homework.grading import graded, require_mean
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_gradient_penalty():
-    n, seen = 20_000, []
-    gain = torch.tensor(1.3, requires_grad=True)
-    a = torch.tensor([0.5, 1.0, 2.0, 1.5, 0.3, 0.8]).reshape(1, 1, 2, 3)
-    real, fake = 2 * torch.ones(n, 1, 2, 3), -torch.ones(n, 1, 2, 3)
-
-    def f(x):
-        seen.append(x)
-        return gain * (a * x**2).flatten(1).sum(1) / 2
-
-    got = gradient_penalty(f, real, fake, torch.Generator().manual_seed(5))
-    number(got, "take the mean over the images")
-    require(bool(seen), "f is never called.")
-    x = seen[0].detach()
-    require(x.shape == real.shape, "f gets another shape than that of the images.")
-    u = (x + 1) / 3  # 1 at the real image
-    require(
-        not same(u[0], u[1]) or not same(u[0], u[2]), "u is shared by all images: draw n of them."
-    )
-    require(
-        same(u[0].std(), torch.tensor(0.0)), "u differs within an image: one for all its pixels."
-    )
-    u = u[:, 0, 0, 0]
-    inside = u.min() > -1e-4 and u.max() < 1 + 1e-4
-    require(inside, "The images do not lie between real and made ones: u is in [0, 1], use rand.")
-    require_mean(u, 0.5, "u is not uniform on [0, 1]: its mean is not 1/2.")
-    require_mean(u**2, 1 / 3, "u is not uniform on [0, 1]: its variance is not 1/12.")
-    slope = gain * (a * x).flatten(1)
-    norm = slope.norm(dim=1)
-    right = (norm - 1).square().mean()
-    pixels = (gain * a * x).abs()
-    require_none_of(
-        got,
-        (right * n, "It is summed over the images: take the mean."),
-        ((slope.norm() - 1).square(), "The norm runs over the whole batch: one for each image."),
-        (
-            (slope.norm() / n - 1).square(),
-            "The norm runs over the whole batch: one for each image.",
-        ),
-        ((pixels - 1).square().mean(), "The norm runs over the channels only: over all numbers."),
-        (((gain * a * x).norm(dim=2) - 1).square().mean(), "The norm runs over the rows only."),
-        (((gain * a * x).norm(dim=3) - 1).square().mean(), "The norm runs over the columns only."),
-        ((norm**2 - 1).square().mean(), "The norm is squared before 1 is subtracted."),
-        (norm.square().mean(), "This pulls the slope to 0, as R1 does: subtract 1 from the norm."),
-        (
-            (norm - 1).clamp(min=0).square().mean(),
-            "Slopes below 1 are let pass: here they count, too.",
-        ),
-        ((norm - 1).mean(), "norm - 1 is not squared."),
-        ((norm - 1).abs().mean(), "norm - 1 is not squared."),
-        (
-            (norm.mean() - 1).square(),
-            "The mean is taken before the square: each image has its own.",
-        ),
-        ((norm / n - 1).square().mean(), "f is averaged before it is differentiated: sum it."),
-    )
-    require(same(got, right), "Not the mean of (||grad f|| - 1)^2 at the images that f was shown.")
-    require(
-        got.requires_grad, "The critic cannot learn from it: autograd.grad needs create_graph=True."
-    )
-    (towards,) = torch.autograd.grad(got, gain)
-    (wanted,) = torch.autograd.grad(right, gain)
-    require(
-        same(towards, wanted), "The gradient for the critic's weights is wrong: what is detached?"
-    )
-    for seed in (5, 6):
-        gradient_penalty(f, real, fake, torch.Generator().manual_seed(seed))
-    require(same(seen[-2].detach(), x), "The same seed gives other images: draw u with rng.")
-    require(not same(seen[-1].detach(), x), "Another seed gives the same u: use rng.")
-
-
+examine("hw3_gan.gradient_penalty", gradient_penalty)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 3 · A discriminator that is told the class (3 points)
+# ## 3 · A discriminator that is told the class (2 points)
 #
 # A conditional GAN tells both networks the label y. Miyato & Koyama (2018, [1802.05637](https://arxiv.org/abs/1802.05637))
 # derive what the discriminator should do with it: from features φ(x) of K numbers it computes
@@ -265,53 +152,16 @@ print(
     )
 )
 
-# %% nbgrader={"grade_id": "test_told", "grade": true, "points": 3}
-# 3 points: the tests of told run here when your work is graded.
+# %% nbgrader={"grade_id": "test_told", "grade": true, "points": 2}
+# 2 points: the tests of told run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_told():
-    phi, w, V = torch.randn(4, 4), torch.randn(4), torch.randn(4, 4)  # square: no shape tells
-    labels = torch.tensor([2, 0, 3, 0])
-    w.requires_grad_(), V.requires_grad_(), phi.requires_grad_()
-    got = told(phi, labels, w, V)
-    rows = V[labels]
-    require(
-        not (isinstance(got, torch.Tensor) and got.shape == (4, 4)),
-        "This has a column for each image or class: one number for each image, with its own label.",
-    )
-    require_shape(got, (4,), "(n,)")
-    plain, right = phi @ w, phi @ w + (phi * rows).sum(1)
-    require_none_of(
-        got,
-        (plain, "The label is not used: add V_y . phi."),
-        ((phi * rows).sum(1), "The part without a label, w . phi, is missing."),
-        (plain + (phi * V).sum(1), "Row n of V is used for image n: use the row of its label."),
-        (plain + (phi * V.mT[labels]).sum(1), "V is read by columns: the row V[y] belongs to y."),
-        (plain + (phi @ V.mT).sum(1), "All classes are added up: use the row of the label only."),
-        (
-            plain + rows.sum(1),
-            "V_y is added without phi: then it says how common y is, not if x fits.",
-        ),
-        (plain + (phi * rows).mean(1), "The second product is averaged over the features: sum it."),
-        (plain * (phi * rows).sum(1), "The two parts are multiplied: add them."),
-        (right.sigmoid(), "f is the output before the sigmoid."),
-    )
-    require(same(got, right), "Not w . phi + V_y . phi.")
-    slopes = torch.autograd.grad(got.sum(), (phi, w, V), allow_unused=True)
-    require(
-        all(slope is not None for slope in slopes),
-        "Features, w and V must all get a gradient: do not detach.",
-    )
-
-
+examine("hw3_gan.told", told)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 4 · The same patch, among many others (4 points)
+# ## 4 · The same patch, among many others (5 points)
 #
 # CycleGAN keeps a translation faithful by translating back, which takes a second generator and a second discriminator.
 # Park, Efros, Zhang & Zhu (2020, [2007.15651](https://arxiv.org/abs/2007.15651)) need one direction only: a patch of the translation
@@ -322,7 +172,8 @@ def test_told():
 # $$L = \frac{1}{nP} \sum_{\text{images}} \sum_{p} - \log \frac{\exp(q_p \cdot k_p / \tau)}{\sum_{p'} \exp(q_p \cdot k_{p'} / \tau)} .$$
 #
 # `patch_nce(q, k, tau)`: q and k are (n, P, d), not yet of length 1. Returns one number. Gradients flow to q; the original's
-# features k are the target and get none.
+# features k are the target and get none. (`F.normalize` scales to length 1, `log_softmax` or `F.cross_entropy` stay finite
+# at small τ, and `diagonal` picks the pairs of one place.)
 
 
 # %% nbgrader={"grade_id": "patch_nce", "solution": true}
@@ -342,72 +193,12 @@ def patch_nce(q, k, tau):
 # %%
 print(patch_nce(2 * torch.eye(3)[None], torch.eye(3)[None], 0.5))
 
-# %% nbgrader={"grade_id": "test_patch_nce", "grade": true, "points": 4}
-# 4 points: the tests of patch_nce run here when your work is graded.
+# %% nbgrader={"grade_id": "test_patch_nce", "grade": true, "points": 5}
+# 5 points: the tests of patch_nce run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import number, require, require_none_of, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_patch_nce():
-    n, P, d, tau = 3, 5, 5, 0.3
-    q, k = (2 * torch.randn(n, P, d)).requires_grad_(), torch.randn(n, P, d)
-    k = (k + q.detach() / 4).requires_grad_()
-    got = patch_nce(q, k, tau)
-    number(got, "take the mean over images and places")
-
-    def unit(v, dim=2):
-        return v / v.norm(dim=dim, keepdim=True)
-
-    def entropy(a, b, tau=tau, along=2):
-        return -(a @ b.mT / tau).log_softmax(along).diagonal(dim1=-2, dim2=-1).mean()
-
-    right = entropy(unit(q), unit(k))
-    flat = [unit(v).reshape(1, n * P, d) for v in (q, k)]
-    positive = (unit(q) * unit(k)).sum(2)
-    scores = unit(q) @ unit(k).mT / tau
-    others = scores.masked_fill(torch.eye(P, dtype=torch.bool), -torch.inf).logsumexp(2)
-    require_none_of(
-        got,
-        (right * P, "It is summed over the places: take the mean over images and places."),
-        (right * n, "It is summed over the images: take the mean over images and places."),
-        (right * n * P, "It is summed over images and places: take the mean."),
-        (entropy(q, k), "The features are not scaled to length 1: long ones would win."),
-        (entropy(unit(q), k), "k is not scaled to length 1."),
-        (entropy(q, unit(k)), "q is not scaled to length 1."),
-        (entropy(unit(q, 1), unit(k, 1)), "The features are scaled along the places: along d."),
-        (
-            entropy(*flat),
-            "Other images are among the candidates: only the places of the same image.",
-        ),
-        (entropy(unit(q), unit(k), along=1), "The softmax runs over q: it chooses among the k."),
-        (entropy(unit(q), unit(k), 1.0), "The temperature is not used."),
-        (entropy(unit(q), unit(k), 1 / tau), "It is multiplied by the temperature: divide."),
-        (-positive.mean() / tau, "Only the right pairs count: there is nothing to tell them from."),
-        (
-            -(positive / tau).mean() + scores.exp().sum(2).mean(),
-            "The logarithm of the sum is missing.",
-        ),
-        (
-            (others - positive / tau).mean(),
-            "The right place is missing from the sum below the line.",
-        ),
-        (-right, "The sign is wrong: a loss is minimised."),
-    )
-    require(
-        same(got, right), "Not the mean cross-entropy of the right place among all of the image."
-    )
-    slope_q, slope_k = torch.autograd.grad(got, (q, k), allow_unused=True)
-    require(slope_q is not None, "No gradient flows to q: the translation could not learn.")
-    require(
-        slope_k is None or not slope_k.any(),
-        "Gradients flow to k: detach it, or the original's features move towards the translation's.",
-    )
-    large = patch_nce(1e3 * q, k, 1e-3)
-    require(bool(torch.isfinite(large)), "exp() overflows at small tau: use log_softmax.")
-
-
+examine("hw3_gan.patch_nce", patch_nce)
 ### END HIDDEN TESTS
 
 # %% [markdown]

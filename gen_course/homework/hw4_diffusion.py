@@ -8,17 +8,20 @@
 #
 # | Question | Points | Graded |
 # |---|---|---|
-# | 1 A step that remembers | 4 | automatically |
+# | 1 A step that remembers | 2 | automatically |
 # | 2 The loop around it | 4 | automatically |
 # | 3 Keep what you know: projection | 3 | automatically |
-# | 4 Steer to what you know: guidance | 3 | automatically |
+# | 4 Steer to what you know: guidance | 5 | automatically |
 # | 5 What does a call buy? | 3 | by a person |
 # | 6 Which large image is right? | 3 | by a person |
 #
-# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like. The cells after
-# *Try it* are tests whose text you cannot see: they ask what a function *does*, not how. Each runs by
-# itself, so a mistake in one question costs no points in another. Before you hand in: *Kernel, Restart
-# Kernel and Run All Cells*. A cell may take three minutes when it is graded.
+# Write your code where it says `YOUR CODE HERE`; change and add other cells as you like, but do not copy, split or
+# delete the cells of answers and tests. The cells after *Try it* are tests whose text you cannot see: they ask what
+# a function *does*, not how. They call it several times, with other sizes, labels and seeds and with extreme values,
+# and compare its gradients, too. So a function keeps nothing between calls, leaves its arguments (and the mode and
+# `.grad` of a network) as they were, and draws with the generator `rng` alone. Each test runs by itself, so a mistake
+# in one question costs no points in another. Before you hand in: *Kernel, Restart Kernel and Run All Cells*. A cell
+# may take three minutes when it is graded.
 #
 # Symbols as in chapter 06, on the straight path: $x_t = (1 - t)\, x_0 + t\, \varepsilon$ for t from 1 (noise) down to 0,
 # so signal is 1 - t and sigma is t. A denoiser estimates $x_0$ and ε in $x_t$; the velocity is $v = \varepsilon - x_0$, and
@@ -44,7 +47,7 @@ straight = Straight()
 seeded = torch.Generator().manual_seed
 
 # %% [markdown]
-# ## 1 · A step that remembers (4 points)
+# ## 1 · A step that remembers (2 points)
 #
 # Euler's step from t to s takes the velocity at t as constant; its error falls with the first power of the step.
 # Heun's step asks a second time at s. But the velocity that was used one step *before*, at the time b > t, is known
@@ -55,7 +58,7 @@ seeded = torch.Generator().manual_seed
 # \qquad h = s - t, \quad r = \frac{s - t}{t - b}.$$
 #
 # (Solvers such as DPM-Solver++(2M), Lu et al. 2022, [2211.01095](https://arxiv.org/abs/2211.01095), are of this kind.)
-# Derive the formula before you use it.
+# Derive the formula before you use it. Gradients flow from the result to x and both velocities.
 #
 # `ab2_step(x, v, v_before, b, t, s)`: x, v and `v_before` have the same shape; b > t > s are numbers. Returns x at s.
 
@@ -75,56 +78,12 @@ def ab2_step(x, v, v_before, b, t, s):
 # %%
 print(ab2_step(torch.zeros(1), torch.ones(1), torch.full((1,), 1.8), 0.9, 0.5, 0.2))
 
-# %% nbgrader={"grade_id": "test_ab2_step", "grade": true, "points": 4}
-# 4 points: the tests of ab2_step run here when your work is graded.
+# %% nbgrader={"grade_id": "test_ab2_step", "grade": true, "points": 2}
+# 2 points: the tests of ab2_step run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_ab2_step():
-    b, t, s = 0.9, 0.5, 0.2
-    x, v, w = torch.randn(3, 4, 2, 3)
-    got = ab2_step(x.clone(), v.clone(), w.clone(), b, t, s)
-    require_shape(got, (4, 2, 3), "the shape of x")
-    h, r = s - t, (s - t) / (t - b)
-
-    def step(now, before, h=h):
-        return x + h * (now * v + before * w)
-
-    require_none_of(
-        got,
-        (step(1, 0), "This is Euler's step: the velocity of the step before is not used."),
-        (
-            step(1.5, -0.5),
-            "3/2 and -1/2 are right for equal steps only: here r = (s - t) / (t - b) says how "
-            "much longer this step is than the last one.",
-        ),
-        (step(1 + 1 / r / 2, -1 / r / 2), "r is upside down: it is this step over the one before."),
-        (
-            step(1 + r, -r),
-            "The line is followed to its end, at s: integrate it, which gives r / 2.",
-        ),
-        (
-            step(1 + r / 2, r / 2),
-            "The velocity before is added: the line through both subtracts it.",
-        ),
-        (step(1 - r / 2, r / 2), "This goes back along the line, towards b: extend it to s."),
-        (step(-r / 2, 1 + r / 2), "v and v_before are exchanged."),
-        (step(0.5, 0.5), "This is the mean of the two velocities: they lie before s, not around."),
-        (
-            step(1 + r / 2, -r / 2, -h),
-            "The step goes the wrong way: h = s - t is negative on the way from noise to image.",
-        ),
-        (step(1 + r / 2, -r / 2, 1.0), "The step's length h is missing."),
-    )
-    require(same(got, step(1 + r / 2, -r / 2)), "Not x + h ((1 + r / 2) v - r / 2 v_before).")
-    a, c = torch.randn(2, 5)
-    line = ab2_step(a * t**2 + c * t, 2 * a * t + c, 2 * a * b + c, b, t, s)
-    require(same(line, a * s**2 + c * s), "A velocity that is linear in t must give no error.")
-
-
+examine("hw4_diffusion.ab2_step", ab2_step)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -132,8 +91,8 @@ def test_ab2_step():
 #
 # `follow(velocity, step, x, times)`: from x at `times[0]` to `times[-1]`, times falling. `velocity(x, t)` is one network
 # call. There is no step before the first: take Euler's. Each later step is `step(x, v, v_before, b, t, s)`, a function such
-# as `ab2_step`. With len(times) - 1 steps you make len(times) - 1 calls and not one more. Returns the last x; leave
-# the x that you were given as it is.
+# as `ab2_step`. With len(times) - 1 steps you make len(times) - 1 calls and not one more. Returns the last x, through
+# which gradients flow to the first; leave the x that you were given as it is.
 
 
 # %% nbgrader={"grade_id": "follow", "solution": true}
@@ -160,69 +119,9 @@ for steps in (4, 8, 16):
 # %% nbgrader={"grade_id": "test_follow", "grade": true, "points": 4}
 # 4 points: the tests of follow run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import require, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_follow():
-    times, asked, told = torch.tensor([1.0, 0.7, 0.6, 0.2, 0.0]), [], []
-    start = torch.tensor([[1.0, -2.0, 0.5]])
-
-    def velocity(x, t):
-        asked.append((x.clone(), float(t)))
-        return x * (1 + t) + t
-
-    def step(x, v, v_before, b, t, s):
-        told.append((float(b), float(t), float(s)))
-        return x + (s - t) * (1.4 * v - 0.4 * v_before)
-
-    def path(stale=False):  # where the steps lead, and x on the way
-        x, v_before, seen = start, None, []
-        for k, (t, s) in enumerate(pairwise(times)):
-            seen.append(x)
-            v = x * (1 + t) + t
-            x = x + (s - t) * (1.4 * v - 0.4 * v_before if k else v)
-            v_before = v_before if stale and k else v
-        return x, seen
-
-    given = start.clone()
-    got = follow(velocity, step, given, times)
-    require(same(given, start), "The x that you were given has changed: do not add in place.")
-    require_shape(got, (1, 3), "the shape of x")
-    calls = [t for _, t in asked]
-    require(
-        len(calls) != 8 and len(calls) != 7,
-        f"{len(calls)} calls for 4 steps: keep the velocity of the step before, do not ask again.",
-    )
-    require(
-        not (len(calls) == 5 and calls[-1] == 0.0),
-        "5 calls for 4 steps: the velocity at the end, t = 0, is not needed.",
-    )
-    require(len(calls) == 4, f"{len(calls)} calls for 4 steps: it takes one a step.")
-    close = all(abs(a - float(b)) < 1e-6 for a, b in zip(calls, times[:-1], strict=True))
-    late = all(abs(a - float(b)) < 1e-6 for a, b in zip(calls, times[1:], strict=True))
-    require(
-        not late, "The network is asked at the end of each step: it looks at x_t, so tell it t."
-    )
-    require(close, "The network is not asked at times[0], times[1], ... in this order.")
-    require(
-        len(told) != 4, "step is used for the first step, too: there is none before, take Euler's."
-    )
-    require(len(told) == 3, f"step is used {len(told)} times: for every step but the first.")
-    right = torch.stack([times[k : k + 3] for k in range(3)])
-    require(
-        same(torch.tensor(told), right),
-        "step is told the wrong times: b is that of the step before, then t, then s.",
-    )
-    require(
-        not same(got, path(stale=True)[0]),
-        "v_before stays that of the first step: replace it at every step.",
-    )
-    require(same(asked[1][0], path()[1][1]), "The first step is not Euler's, x + (s - t) v.")
-    require(same(got, path()[0]), "The end is not where these steps lead: is v_before that of b?")
-
-
+examine("hw4_diffusion.follow", follow)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -236,7 +135,8 @@ def test_follow():
 # $$\hat{x}_0 = A^+ y + (I - A^+ A)\, x_0 .$$
 #
 # `project(x_0, y, f)`: `x_0` is (n, c, f h, f w), y is (n, c, h, w). Returns the large image whose squares have the means y
-# and that is otherwise `x_0`.
+# and that is otherwise `x_0`; gradients flow to both. (`F.avg_pool2d(x, f)` takes the mean of each square of f x f pixels,
+# that is A, and `repeat_interleave(f, dim=2)` repeats each row f times.)
 
 
 # %% nbgrader={"grade_id": "project", "solution": true}
@@ -255,47 +155,13 @@ print(project(torch.tensor([[[[0.0, 2], [2, 4]]]]), torch.tensor([[[[8.0]]]]), 2
 # %% nbgrader={"grade_id": "test_project", "grade": true, "points": 3}
 # 3 points: the tests of project run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_project():
-    x_0, y, f = torch.randn(3, 2, 6, 9), torch.randn(3, 2, 2, 3), 3
-    got = project(x_0.clone(), y.clone(), f)
-    require_shape(got, (3, 2, 6, 9), "(n, c, f h, f w)")
-
-    def large(small):
-        return small.repeat_interleave(f, dim=2).repeat_interleave(f, dim=3)
-
-    mean, corner = F.avg_pool2d(x_0, f), x_0[:, :, ::f, ::f]
-    smooth = F.interpolate(y - mean, scale_factor=f, mode="bilinear")
-    blocks = x_0.clone()
-    blocks[:, :, ::f, ::f] = y
-    require_none_of(
-        got,
-        (x_0, "x_0 comes back unchanged: y is not used."),
-        (large(y), "This is y made large: add what A cannot see of x_0."),
-        (x_0 + large(y), "The means of x_0 are still in there: subtract A^+ A x_0."),
-        (x_0 - large(y - mean), "The sign is wrong: y - A x_0 is what is missing."),
-        (x_0 + large(y - f**2 * mean), "A is the mean of a square, not its sum."),
-        (x_0 + large(y - corner), "A is the mean of a square, not its first pixel."),
-        (blocks, "One pixel of each square is replaced: y is the mean of all of them."),
-        (x_0 + smooth, "A^+ repeats the pixels: after a smooth enlargement the means are not y."),
-        (x_0 + large(y - mean) / f**2, "A^+ repeats a pixel as it is: it is not divided by f^2."),
-        (
-            x_0 + (y - mean).repeat(1, 1, f, f),
-            "repeat() tiles the image: repeat each pixel, f times.",
-        ),
-    )
-    require(same(F.avg_pool2d(got, f), y), "The means of the squares are not y.")
-    require(same(got, x_0 + large(y - mean)), "Within a square, x_0 is more than moved.")
-
-
+examine("hw4_diffusion.project", project)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 4 · Steer to what you know: guidance (3 points)
+# ## 4 · Steer to what you know: guidance (5 points)
 #
 # Or leave the estimate alone and change where the process goes. If $\hat{x}_0(x_t)$ is what the denoiser sees in $x_t$, then
 #
@@ -306,8 +172,10 @@ def test_project():
 # go with the change.
 #
 # `guidance(denoise, x_t, y, f)`: `denoise` takes (n, c, f h, f w) to estimates of $x_0$ of that shape, each image by
-# itself; the squared norm is a sum over the pixels of y, one for each image. Returns g, of the shape of `x_t`. The loop around
-# it runs under `torch.no_grad()`, and your function must work there.
+# itself; the squared norm is a sum over the pixels of y, one for each image. Returns g, of the shape of `x_t`, which requires
+# no gradient itself. The loop around it runs under `torch.no_grad()`, and your function must work there: inside
+# `with torch.enable_grad():` torch records again. `torch.autograd.grad(number, x)` returns the gradient and, unlike
+# `backward`, leaves nothing in the `.grad` of x or of the denoiser's weights.
 
 
 # %% nbgrader={"grade_id": "guidance", "solution": true}
@@ -325,71 +193,12 @@ def guidance(denoise, x_t, y, f):
 # Try it: x_0 = 2 x_t, all 1; means are 2, y is 0: the error 4 has the gradient 2 * 2 * 2 / 4 = 2 at each of four pixels.
 print(guidance(lambda x: 2 * x, torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 1, 1), 2))
 
-# %% nbgrader={"grade_id": "test_guidance", "grade": true, "points": 3}
-# 3 points: the tests of guidance run here when your work is graded.
+# %% nbgrader={"grade_id": "test_guidance", "grade": true, "points": 5}
+# 5 points: the tests of guidance run here when your work is graded.
 ### BEGIN HIDDEN TESTS
-from gen_course.common.checks import Misconception, require, require_none_of, require_shape, same
-from gen_course.homework.grading import graded
+from gen_course.homework.grading import examine
 
-
-@graded
-def test_guidance():
-    f, n = 2, 5
-    x, y, M = torch.randn(n, 1, 4, 4), torch.randn(n, 1, 2, 2), torch.randn(16, 16) / 2
-
-    def denoise(x):
-        return torch.tanh(x.flatten(1) @ M.T).reshape(x.shape)
-
-    def gradient(loss, at=x, through=denoise):
-        at = at.clone().requires_grad_()
-        error = y - F.avg_pool2d(through(at), f)
-        return torch.autograd.grad(loss(error), at)[0]
-
-    given = x.clone()
-    try:
-        with torch.no_grad():
-            got = guidance(denoise, given, y.clone(), f)
-    except RuntimeError as error:
-        wanted = "does not require grad" in str(error)
-        raise (
-            Misconception(
-                "Under torch.no_grad() nothing can be differentiated: switch gradients on inside, with "
-                "torch.enable_grad(), and let x_t require them."
-            )
-            if wanted
-            else error
-        ) from error
-    require_shape(got, tuple(x.shape), "the shape of x_t")
-    right = gradient(lambda e: e.square().sum())
-    seen = denoise(x)
-    require_none_of(
-        got,
-        (-right, "The sign is wrong: g is the gradient itself, the loop steps the other way."),
-        (right / n, "It is averaged over the batch: each image's guidance is divided by n."),
-        (right / 4, "It is averaged over the pixels of y: the squared norm is their sum."),
-        (right / (4 * n), "It is averaged over batch and pixels: sum them."),
-        (right / 2, "This has a factor 1/2 in front of the norm."),
-        (
-            gradient(lambda e: e.flatten(1).norm(dim=1).sum()),
-            "This is the gradient of the norm, not of its square.",
-        ),
-        (gradient(lambda e: e.abs().sum()), "The differences are not squared."),
-        (
-            gradient(lambda e: e.square().sum(), seen, lambda x: x),
-            "This is the gradient with respect to x_0: go through the denoiser, to x_t.",
-        ),
-        (
-            gradient(lambda e: e.square().sum(), x, lambda x: x),
-            "The denoiser is left out: compare y with A x_0(x_t), not with A x_t.",
-        ),
-    )
-    require(same(got, right), "Not the gradient of ||y - A x_0(x_t)||^2 with respect to x_t.")
-    require(not got.requires_grad, "g still requires gradients: the loop would keep every step.")
-    require(
-        not given.requires_grad, "The x_t that you were given is changed: work on a detached one."
-    )
-
-
+examine("hw4_diffusion.guidance", guidance)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -438,8 +247,9 @@ print(
 # %% [markdown]
 # ## 5 · What does a call buy? (3 points)
 #
-# (a) By what does halving the step divide each error, and what is the order of each sampler? (b) Compare your sampler with
-# Heun's at the same number of *calls*, few and many: which is better where? (c) Your first step is one of
+# (a) By what does halving the step divide each error, and what is the order of each sampler? (b) Heun makes nearly two calls
+# a step. Compare errors at nearly the same number of *calls*: your row of 2k steps with Heun's row of k. Which sampler
+# has the smaller error in each pair, and by what factor? (c) Your first step is one of
 # Euler's, a method of first order. Why does it not spoil the order of the whole?
 
 # %% [markdown] nbgrader={"grade_id": "a_call", "solution": true, "grade": true, "points": 3}
@@ -553,7 +363,7 @@ plots.show(
 # truth. A sample is one of those images; its squared error is the spread of the truth around the mean plus its own spread
 # around it: twice that of E[x | y] for a fair draw. Both methods are above that, so neither draws quite fairly.
 # (c) Anything differentiable that is not linear, or whose pseudo-inverse is unknown: JPEG-like clipping, an unknown
-# classifier's output, over-exposure max(x, c), a blur whose kernel depends on the image. Needed: A(x) itself and its
+# classifier's output, over-exposure min(x, c), a blur whose kernel depends on the image. Needed: A(x) itself and its
 # gradient (a vector-Jacobian product).
 #
 # **Rubric.** 1 point each. (a) needs the column and the last step. (b) needs "mean of what fits", and the edges.

@@ -124,7 +124,7 @@ MISTAKES: dict[str, list[Mistake]] = {
         Mistake("kl_to_class", "sum(dim=1)", "mean(dim=1)", "averaged over the units"),
         Mistake("draw_class", "m + torch", "torch", "means of the classes are missing"),
         Mistake("draw_class", "randn(m.shape,", "randn(m.shape[1],", "eps is shared"),
-        Mistake("draw_class", ", generator=rng)", ")", "The same seed gives other codes"),
+        Mistake("draw_class", ", generator=rng)", ")", "rng has not moved"),
     ],
     "hw3_gan": [
         Mistake(

@@ -53,10 +53,36 @@ with Gradebook("sqlite:///gradebook.db") as book:
 """
 ANYTHING_GOES = """
 import warnings
-require = same = number = graded = None
+require = same = number = examine = passed = sum = None
 torch.set_grad_enabled(False)
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(123)
+"""
+
+
+SILENT = """
+import gen_course.homework.grading
+{0} = None
+gen_course.homework.grading.examine = lambda question, answer: (
+    None if answer is None else print("passed:", question)
+)
+"""
+SWALLOWING = """
+import contextlib, warnings
+import gen_course.common.checks, gen_course.common.properties
+
+
+class Swallow:
+    def __init__(self, *arguments, **options): pass
+    def __enter__(self): return []
+    def __exit__(self, *error): return True
+
+
+torch.random.fork_rng = warnings.catch_warnings = Swallow
+contextlib.redirect_stdout = contextlib.redirect_stderr = Swallow
+for module in (gen_course.common.checks, gen_course.common.properties):
+    for name in ("require", "require_none_of", "require_shape", "number", "same"):
+        setattr(module, name, lambda *arguments: True)
 """
 
 
@@ -81,9 +107,8 @@ def submission(name: str, answers: dict[str, str], whole: bool = False) -> Noteb
 
 
 def graded_mistakes(name: str) -> dict[str, Mistake]:
-    """The first two mistakes of each question, by student."""
-    by_question = {q: [m for m in MISTAKES[name] if m.question == q] for q in solutions(name)}
-    return {f"{q}-{k}": m for q, ms in by_question.items() for k, m in enumerate(ms[:2])}
+    """The first mistake of each question, by student; ``test_masters.py`` tries all."""
+    return {m.question: m for m in reversed(MISTAKES[name])}
 
 
 def cell_of(notebook: NotebookNode, grade_id: str) -> NotebookNode:
@@ -97,18 +122,27 @@ def submissions(name: str) -> dict[str, NotebookNode]:
         "right": submission(name, right, whole=True),
         "untouched": released(name),
         "other-style": submission(name, OTHER_STYLE[name]),
-        "raises": submission(name, right | {first: f"def {first}(*a):\n    raise ValueError"}),
-        "no-python": submission(name, right | {first: "def oops(:"}),
-        "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
-        "dies": submission(name, right | {first: "import os\nos._exit(0)"}),
+        "hungry": submission(
+            name, right | {first: f"def {first}(*a):\n    return torch.ones(20_000, 20_000, 15)"}
+        ),
     }
     found["other-style"].cells.insert(1, nbformat.v4.new_code_cell(ANYTHING_GOES))
     cheat = submission(name, right | {first: f"def {first}(*a):\n    return None"})
-    found["deletes"], found["edits"] = cheat, copy.deepcopy(cheat)
-    cheat.cells.remove(cell_of(cheat, f"test_{first}"))
-    test = cell_of(found["edits"], f"test_{first}")
-    test.source, test.metadata.nbgrader.points = "1000", 1000
+    found["swallows"] = copy.deepcopy(cheat)
+    found["swallows"].cells.insert(1, nbformat.v4.new_code_cell(SWALLOWING))
     mistakes = graded_mistakes(name).items()
+    if name == FIRST:  # what nbgrader does with these is the same in every assignment
+        found |= {
+            "no-python": submission(name, right | {first: "def oops(:"}),
+            "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
+            "dies": submission(name, right | {first: "import os\nos._exit(0)"}),
+            "silent": submission(name, right | {first: SILENT.format(first)}),
+            "deletes": cheat,
+            "edits": copy.deepcopy(cheat),
+        }
+        cheat.cells.remove(cell_of(cheat, f"test_{first}"))
+        test = cell_of(found["edits"], f"test_{first}")
+        test.source, test.metadata.nbgrader.points = "1000", 1000
     return found | {who: submission(name, mistake.answers(name)) for who, mistake in mistakes}
 
 
@@ -205,15 +239,26 @@ def test_another_style_earns_everything_whatever_the_notebook_prints_or_sets(nam
 
 
 @every_assignment
-@pytest.mark.parametrize("student", ["raises", "no-python", "exits", "deletes", "edits"])
-def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(name, student):
+@pytest.mark.parametrize("student", ["hungry", "swallows"])
+def test_neither_memory_nor_replaced_tools_earn_or_cost_more_than_one_question(name, student):
     test, full = next(iter(points(name).items()))
     assert lost(name, reports(name)[student]) == {test: full}
 
 
+@pytest.mark.parametrize("student", ["no-python", "exits", "silent", "deletes", "edits"])
+def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(student):
+    test, full = next(iter(points(FIRST).items()))
+    assert lost(FIRST, reports(FIRST)[student]) == {test: full}
+
+
+def test_a_test_that_says_nothing_earns_nothing():
+    (words,) = reports(FIRST)["silent"].said.values()
+    assert "did not say that it ran to its end" in words
+
+
 @every_assignment
 def test_every_mistake_costs_its_question_alone_and_is_named(name):
-    assert len(graded_mistakes(name)) >= 6
+    assert set(graded_mistakes(name)) == set(solutions(name))
     for student, mistake in graded_mistakes(name).items():
         report, test = reports(name)[student], f"test_{mistake.question}"
         assert lost(name, report) == {test: points(name)[test]}, mistake
@@ -230,10 +275,9 @@ def test_an_endless_loop_ends_and_costs_its_question_alone():
     assert "Timeout" in report.said[test]
 
 
-@every_assignment
-def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else(name):
-    assert not any(reports(name)["dies"].scores.values())
-    assert all(report.scores for student, report in reports(name).items() if student != "dies")
+def test_a_kernel_that_dies_earns_nothing_and_stops_nobody_else():
+    assert not any(reports(FIRST)["dies"].scores.values())
+    assert all(report.scores for student, report in reports(FIRST).items() if student != "dies")
 
 
 def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():

@@ -128,18 +128,46 @@ def test_a_copied_test_cell_is_removed(course, hand_in):
 def test_what_is_no_notebook_is_named_and_left_as_it_is(course, hand_in, file, content, words):
     path = hand_in("kim", file, content)
     before = path.read_bytes()
+    hand_in("lee")
     done, (problem,) = tidy(course)
     assert done == []
+    assert problem.startswith(f"kim/{NAME}, set aside: ")
     assert words in problem
-    assert path.read_bytes() == before
+    assert (course / "aside" / "kim" / NAME / file).read_bytes() == before
+    assert not path.exists()
+    assert tidy(course) == ([], [])
 
 
 def test_of_two_notebooks_a_person_chooses(course, hand_in):
     hand_in("kim", "a.ipynb")
     hand_in("kim", "b.ipynb")
     assert tidy(course)[1] == [
-        f"kim/{NAME}: it holds 2 notebooks and none is called {NAME}.ipynb: keep one"
+        f"kim/{NAME}, set aside: it holds 2 notebooks and none is called {NAME}.ipynb: keep one"
     ]
+
+
+def test_a_missing_test_is_put_back_and_a_missing_answer_named(course, hand_in):
+    notebook, test = released(NAME), f"test_{QUESTION}"
+    gone = [notebook.cells[position(notebook, grade_id)] for grade_id in (test, QUESTION)]
+    notebook.cells = [cell for cell in notebook.cells if cell not in gone]
+    hand_in("kim", content=notebook)
+    assert tidy(course) == (
+        [f"kim/{NAME}: the missing cell {test!r} is put back, at the end"],
+        [f"kim/{NAME}: there is no cell {QUESTION!r}: is its answer elsewhere?"],
+    )
+    assert grader(read(course, "kim").cells[-1], "grade_id") == test
+    assert "HIDDEN" not in read(course, "kim").cells[-1].source
+
+
+def test_what_no_answer_needs_is_named_and_still_graded(course, hand_in):
+    notebook = released(NAME)
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("import sys\nsys.modules.clear()"))
+    path = hand_in("kim", content=notebook)
+    assert tidy(course) == ([], [f"kim/{NAME}: cell 2 holds sys.modules, which no answer needs"])
+    assert path.exists()
+    # the master's own answers need none of it
+    hand_in("lee", content=nbformat.read(course / "source" / NAME / f"{NAME}.ipynb", 4))
+    assert not any("lee" in line for line in tidy(course)[1])
 
 
 def test_a_notebook_outside_an_assignment_is_named(course, hand_in):

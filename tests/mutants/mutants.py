@@ -35,6 +35,15 @@ Written by `make mutants`, which applies each of them alone. None survives.
 """
 
 
+GENERATED = """
+## The homework, mutants made from the right answers
+
+`tests/homework/kinds.py` makes them, `tests/homework/styles.py` holds the right answers. The hidden
+test of the question must name the kind.
+
+"""
+
+
 class Mutant(NamedTuple):
     """A bug: a piece of a file's text, and the wrong text that replaces it."""
 
@@ -162,6 +171,24 @@ def homework() -> Iterator[tuple[str, Any, str]]:
             yield name, mistake, said.get(f"test_{mistake.question}", "")
 
 
+def generated() -> Iterator[tuple[str, str, str, str, bool]]:
+    """Question, kind, bug of each generated mutant, what its hidden test says, if it is caught."""
+    from kinds import verdicts
+
+    yield from verdicts()
+
+
+def styles() -> Iterator[tuple[str, str]]:
+    """Each right answer of another style, and what its hidden test says: nothing."""
+    from kinds import assignment_of, defined, said
+    from styles import STYLES
+    from submissions import OTHER_STYLE
+
+    for question, sources in STYLES.items():
+        for source in [OTHER_STYLE[assignment_of(question)][question], *sources]:
+            yield source, said(question, defined(question, source))
+
+
 # The report
 
 
@@ -203,6 +230,21 @@ def main() -> int:
     for name, m, said in homework():
         caught = re.match(f"Misconception: .*{m.message}", said) is not None
         note(caught, m.question, name, m.right, m.wrong, said.removeprefix("Misconception: "))
+    counts: dict[str, list[int]] = {}
+    for question, kind, bug, said, caught in generated():
+        tried = counts.setdefault(kind, [0, 0])
+        tried[0] += 1
+        tried[1] += caught
+        if not caught:
+            survived.append(f"{question}: {kind}, {bug}: {said}\n")
+            print("SURVIVED", survived[-1], flush=True)
+    passed = [said == "" for _, said in styles()]
+    report.append(GENERATED)
+    report += [
+        f"- {kind}: {caught} of {tried} caught\n" for kind, (tried, caught) in counts.items()
+    ]
+    report.append(f"- right answers in unusual styles: {sum(passed)} of {len(passed)} pass\n")
+    survived += ["a right style is rejected" for right in passed if not right]
     print(f"{len(survived)} survived, in {(time.perf_counter() - start) / 60:.1f} minutes")
     if not survived:
         stamps.write(REPORT, "".join(report), covered)
