@@ -27,7 +27,7 @@ SOURCES = {
 HELD_OUT = 1_000
 MAP, LIMIT, TOP = 300, 3.0, 22  # side of a map in pixels of the page; it shows [-LIMIT, LIMIT]^2
 FOOT = TOP + MAP  # where the notes under the panels begin
-FAINTEST, BRIGHTEST = -10.0, 3.0  # nats, on the map of log p
+FAINTEST, BRIGHTEST = -10.0, 3.0  # nats: the ends of every colour scale of log p
 LOWEST, HIGHEST = -10.0, 6.0  # nats at the ends of the histograms
 BAR = 7  # width in page pixels of a bar, which covers half a nat
 

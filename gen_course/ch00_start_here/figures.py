@@ -11,6 +11,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Ellipse, Rectangle
 from torch import Tensor
 
+from gen_course.ch00_start_here.explorers import BRIGHTEST, FAINTEST
 from gen_course.common import plots
 from gen_lib.data import DensityToy
 
@@ -18,7 +19,6 @@ LogDensity = Callable[[Float[Tensor, "n 2"]], Float[Tensor, "n"]]
 Components = tuple[Float[Tensor, "k"], Float[Tensor, "k 2"], Float[Tensor, "k 2 2"]]
 """The shares, means and covariances of a mixture."""
 
-FAINTEST, BRIGHTEST = -10.0, 3.0  # nats: the ends of every colour scale of log p
 
 
 def title(figure: Figure, text: str) -> None:

@@ -136,7 +136,7 @@ def latent_map(
     """Codes of two numbers coloured by class, beside the decoded images of a grid of codes."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
     plots.classes(axes[0], codes, labels, names)
-    axes[0].set(xlabel="z₁", ylabel="z₂", title="Codes of 4,000 test images")
+    axes[0].set(xlabel="z₁", ylabel="z₂", title=f"Codes of {len(codes):,} test images")
     side = round(len(decoded) ** 0.5)
     plots.draw_images(axes[1], decoded, side)
     axes[1].set(xlabel="z₁", ylabel="z₂", title="The decoder's image at each place")

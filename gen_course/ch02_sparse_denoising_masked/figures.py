@@ -172,12 +172,12 @@ def patches(
     places = (~mask).nonzero()[:, 0].tolist()
     others = attention.clone().fill_diagonal_(0)
     mine = int(others.max(dim=1).values.argmax())  # the patch that looks most at another one
-    _cut(axes[0], hide(x[None], mask[None])[0], "1. 49 patches, 39 hidden")
+    _cut(axes[0], hide(x[None], mask[None])[0], f"1. {len(mask)} patches, {int(mask.sum())} hidden")
     _look(axes[1], x, places, attention, mine)
     _tokens(axes[2], mask)
     filled = patchify(x[None], 4).clone()
     filled[0, mask] = patchify(y[None], 4)[0, mask]
-    _cut(axes[3], unpatchify(filled, (1, 28, 28))[0], "4. out: 39 guessed, 10 pasted in")
+    _cut(axes[3], unpatchify(filled, (1, 28, 28))[0], f"4. out: {int(mask.sum())} guessed, {int((~mask).sum())} pasted in")
     for ax in axes:
         ax.set(xticks=[], yticks=[], aspect="equal")
         ax.grid(visible=False)
@@ -221,7 +221,7 @@ def _look(
         frame.set(edgecolor=edge, linewidth=2.5 if k == mine else 1)
         ax.add_patch(frame)
     ax.set(xlim=(-0.1, 7.1), ylim=(7.1, -0.1))
-    ax.set_title("2. encoder: 10 visible, all to all", fontsize=9.5, fontweight="normal")
+    ax.set_title(f"2. encoder: {len(places)} visible, all to all", fontsize=9.5, fontweight="normal")
 
 
 def _tokens(ax: Axes, mask: Bool[Tensor, "49"]) -> None:

@@ -585,13 +585,14 @@ plots.show(
     figures.training(losses, rates, coin_flips, blind),
     f"Left: the negative ELBO of training batches falls from above the mean image's {blind:.0f} nats towards "
     f"{losses[-1]:.0f}, far above the floor of {coin_flips:.0f}. Right, on a logarithmic axis of steps: the KL is near 0 "
-    "in the first steps, shoots up, falls back and settles at about 18 nats.",
+    f"in the first steps, shoots up, falls back and ends near {sum(rates[-100:]) / 100:.0f} nats.",
 )
 assert coin_flips < sum(losses[-100:]) / 100 < blind
 
 # %% [markdown]
 # So most of the nats are coin flips that no model can save; models differ in what lies above the floor. On the right, q is
-# at first close to the prior and says nothing; in the end it says about 18 nats on each image.
+# at first close to the prior and says nothing about the image. Then the KL shoots up and falls back; in the end q says
+# about 18 nats on each image.
 #
 # Longer training comes as shipped weights, made by the commands in the folded table. The shipped VAE with 16 units (`vae`) had a *warm-up*: β rose
 # from 0 to 1 during the first fifth of its training.
