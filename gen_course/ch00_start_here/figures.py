@@ -20,7 +20,6 @@ Components = tuple[Float[Tensor, "k"], Float[Tensor, "k 2"], Float[Tensor, "k 2 
 """The shares, means and covariances of a mixture."""
 
 
-
 def title(figure: Figure, text: str) -> None:
     """Put a title above all panels, at the left."""
     figure.suptitle(text, x=0.01, ha="left", fontsize=10.5, fontweight="bold")

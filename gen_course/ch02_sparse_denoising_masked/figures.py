@@ -177,7 +177,11 @@ def patches(
     _tokens(axes[2], mask)
     filled = patchify(x[None], 4).clone()
     filled[0, mask] = patchify(y[None], 4)[0, mask]
-    _cut(axes[3], unpatchify(filled, (1, 28, 28))[0], f"4. out: {int(mask.sum())} guessed, {int((~mask).sum())} pasted in")
+    _cut(
+        axes[3],
+        unpatchify(filled, (1, 28, 28))[0],
+        f"4. out: {int(mask.sum())} guessed, {int((~mask).sum())} pasted in",
+    )
     for ax in axes:
         ax.set(xticks=[], yticks=[], aspect="equal")
         ax.grid(visible=False)
@@ -221,7 +225,9 @@ def _look(
         frame.set(edgecolor=edge, linewidth=2.5 if k == mine else 1)
         ax.add_patch(frame)
     ax.set(xlim=(-0.1, 7.1), ylim=(7.1, -0.1))
-    ax.set_title(f"2. encoder: {len(places)} visible, all to all", fontsize=9.5, fontweight="normal")
+    ax.set_title(
+        f"2. encoder: {len(places)} visible, all to all", fontsize=9.5, fontweight="normal"
+    )
 
 
 def _tokens(ax: Axes, mask: Bool[Tensor, "49"]) -> None:
