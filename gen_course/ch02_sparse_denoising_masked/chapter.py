@@ -702,8 +702,14 @@ active = {price: (z > 0).sum(dim=1).float().mean().item() for price, z in codes.
 touched = {price: f"{(z > 0).any(dim=1).sum():,}" for price, z in codes.items()}
 later = mse(in_batches(patient.reconstruct, x), x)
 bias = models[30.0].bias.detach().reshape(1, 28, 28)
-shadow, alone = (mse(one.expand_as(x), x) for one in (mean_image, bias))
-shadow_train, alone_train = (mse(one.expand_as(train.x), train.x) for one in (mean_image, bias))
+
+
+def error_of(one, x):  # in batches, since 60,000 images at once would take much memory
+    return in_batches(lambda part: (part - one).square().flatten(1).mean(dim=1), x).mean().item()
+
+
+shadow, shadow_train = error_of(mean_image, x), error_of(mean_image, train.x)
+alone, alone_train = error_of(bias, x), error_of(bias, train.x)
 off = mse(bias, mean_image)
 Table(
     {

@@ -571,7 +571,7 @@ claims.add(
 # %%
 p_white = (x + 1) / 2
 coin_flips = Bernoulli(p_white).entropy().flatten(1).sum(dim=1).mean().item()
-mean_image = ((train.x + 1) / 2).mean(dim=0).clamp(1e-4, 1 - 1e-4)
+mean_image = ((train.x.mean(dim=0) + 1) / 2).clamp(1e-4, 1 - 1e-4)
 blind = F.binary_cross_entropy(mean_image.expand_as(x), p_white, reduction="sum").item() / len(x)
 Table(
     {"mean image, no code": [f"{blind:.1f}"], "coin flips": [f"{coin_flips:.1f}"]},
@@ -724,11 +724,11 @@ Table(
 
 # %% jupyter={"source_hidden": true}
 # Table and check: unit by unit the VAE's codes follow the prior, and they are less correlated than the AE's.
-with torch.no_grad():
-    codes = {
-        "AE": ae.encode(x),
-        "VAE": vae.posterior(binarise(x, seeded(0))).draw(seeded(1)),
-    }
+seen, rng = binarise(x, seeded(0)), seeded(1)
+codes = {
+    "AE": in_batches(ae.encode, x),
+    "VAE": in_batches(lambda part: vae.posterior(part).draw(rng), seen),
+}
 means = {name: z.mean(dim=0).abs().max() for name, z in codes.items()}
 widths = {name: z.std(dim=0) for name, z in codes.items()}
 related = {name: torch.corrcoef(z.T).fill_diagonal_(0).abs().max() for name, z in codes.items()}
@@ -1368,7 +1368,7 @@ plots.show(
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the negative ELBO of the three models during training, beside the mean image's.
 p_white = (x + 1) / 2
-mean_image = ((train.x + 1) / 2).mean(dim=0).clamp(1e-4, 1 - 1e-4)
+mean_image = ((train.x.mean(dim=0) + 1) / 2).clamp(1e-4, 1 - 1e-4)
 level = F.binary_cross_entropy(mean_image.expand_as(x), p_white, reduction="sum").item() / len(x)
 plots.show(
     figures.collapse(losses, level),
