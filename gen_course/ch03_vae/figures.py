@@ -107,7 +107,8 @@ def guesses(x: Float[Tensor, "2"], of: Mapping[str, tuple[float, float]]) -> Fig
         left.plot(shown, Normal(m, s).log_prob(shown).exp(), line, color=plots.CODE)
         a, b, side = tops.get(name, (0.14, 2.72, "right"))
         left.annotate(f"q: {name} ({look})", (a, b), color=plots.CODE, ha=side)
-    left.set(xlabel="z", ylabel="density", ylim=(0, 3.1), title="Three guesses of one posterior")
+    left.set(xlabel="z", ylabel="density", xlim=(-1.8, 2.7), ylim=(0, 3.1))
+    left.set_title("Three guesses of one posterior")
     log_p = toy.evidence(x).log_p
     for row, (name, (m, s)) in enumerate(of.items()):
         terms = toy.bound(x, m, s)
@@ -117,7 +118,7 @@ def guesses(x: Float[Tensor, "2"], of: Mapping[str, tuple[float, float]]) -> Fig
         _stack(right, 2.6 * row + 1, parts)
         right.annotate(name, (-0.15, 2.6 * row + 0.5), ha="right", va="center")
     right.axvline(-log_p, color=plots.DATA, linewidth=1, zorder=0)
-    right.set(xlim=(-1.5, 8.6), ylim=(6.9, -0.8), yticks=[], xlabel="nats")
+    right.set(xlim=(-1.7, 9.9), ylim=(6.9, -0.8), yticks=[], xlabel="nats")
     right.set(xticks=range(0, 8, 2), title="Both bars of a guess are its −ELBO")
     right.grid(visible=False, axis="y")
     return figure
@@ -133,9 +134,7 @@ def _stack(ax: Axes, place: float, parts: Sequence[tuple[str, float, str]]) -> N
         ax.barh(place, length, 0.8, left=start, color=color)
         start += length
     words = " + ".join(f"{name} {length:.2f}" for name, length, _ in parts)
-    inside = start > 4.5
-    where = (0.1, place) if inside else (start + 0.1, place)
-    ax.annotate(words, where, va="center", fontsize=8, color="white" if inside else "black")
+    ax.annotate(words, (start + 0.1, place), va="center", fontsize=8)
 
 
 NODES = {  # of the graph of one training step: name -> place and half the width of its box
