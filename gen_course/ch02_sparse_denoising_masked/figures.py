@@ -1,5 +1,6 @@
 """Figures of chapter 02. Sparse, denoising and masked keep their colours in all of them."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -127,10 +128,16 @@ def efficiency(
     ax.loglog(*deep, "o-", color=plots.CODE)
     ax.text(2.6, 0.066, "deep AE\n(chapter 01)", color=plots.CODE, ha="center", va="top")
     ax.loglog(*zip(*sparse.values(), strict=True), "o-", color=SPARSE)
+    sides: dict[float, dict[str, Any]] = {  # away from the lines of the other models
+        3.0: {"xytext": (-4, 3), "ha": "right"},
+        0.3: {"xytext": (-3, -4), "ha": "right", "va": "top"},
+    }
     for price, place in sparse.items():
-        ax.annotate(f"λ = {price:g}", place, color=SPARSE, fontsize=9, **above)
-    ax.text(24, 0.036, "sparse", color=SPARSE, ha="center", va="top")
-    ax.set_xticks([1, *pca[0]], [f"{size}" for size in (1, *pca[0])])
+        side = above | sides.get(price, {})
+        ax.annotate(f"λ = {price:g}", place, color=SPARSE, fontsize=9, **side)
+    ax.text(17, 0.038, "sparse", color=SPARSE, ha="center", va="top")
+    ticks = [2**k for k in range(9)]
+    ax.set_xticks(ticks, [f"{size}" for size in ticks])
     ax.set_yticks([0.02, 0.04, 0.08, 0.16], ["0.02", "0.04", "0.08", "0.16"])
     ax.minorticks_off()
     ax.set(xlim=(0.9, 500), ylim=(0.01, 0.24))
@@ -218,13 +225,14 @@ def _look(
             ax.plot(*line, color=MASKED, lw=25 * float(attention[mine, k]), zorder=1)
     for k, place in enumerate(places):
         column, row = place % 7, place // 7
-        box = (column + 0.05, column + 0.95, row + 0.95, row + 0.05)
+        box = (column + 0.2, column + 0.8, row + 0.8, row + 0.2)
         ax.imshow(pieces[place], cmap="gray", vmin=-1, vmax=1, extent=box, zorder=2)
         edge = plots.MODEL if k == mine else MASKED
-        frame = Rectangle((column + 0.05, row + 0.05), 0.9, 0.9, fill=False, zorder=3)
+        frame = Rectangle((column + 0.2, row + 0.2), 0.6, 0.6, fill=False, zorder=3)
         frame.set(edgecolor=edge, linewidth=2.5 if k == mine else 1)
         ax.add_patch(frame)
     ax.set(xlim=(-0.1, 7.1), ylim=(7.1, -0.1))
+    ax.set_xlabel("width: attention of the framed one,\nmean over the heads", fontsize=8.5)
     ax.set_title(
         f"2. encoder: {len(places)} visible, all to all", fontsize=9.5, fontweight="normal"
     )
@@ -302,13 +310,28 @@ def two_points(sigma: float = 0.7) -> Figure:
     residual = torch.tanh(noised / sigma**2) - noised
     lower.plot(noised, residual, color=DENOISING)
     lower.axhline(0, color=plots.BASELINE, lw=0.8)
-    for place in (-1, 0, 1):
-        lower.axvline(place, color=plots.BASELINE, lw=0.8, ls=":")
+    peak = peak_of(sigma)
+    for place in (-peak, 0, peak):
+        lower.axvline(place, color=plots.BASELINE, lw=1, ls=":")
+    note = f"dotted: no change,\nat ±{peak:.2f} and at 0"
+    lower.text(-2.9, -2, note, color=plots.BASELINE, fontsize=9)
     lower.text(-1.6, 1.2, "move right", ha="center", color=DENOISING, weight="bold")
     lower.text(1.6, -1.8, "move left", ha="center", color=DENOISING, weight="bold")
     lower.set(xlabel=r"noised value $\tilde x$", ylabel=r"$y(\tilde x) - \tilde x$")
     lower.set(ylim=(-2.2, 2.2), xlim=(-3, 3))
     return figure
+
+
+def peak_of(sigma: float) -> float:
+    """The place right of 0 where the best denoiser of data at -1 and +1 changes nothing.
+
+    >>> round(peak_of(0.7), 2)
+    0.96
+    """
+    place = 1.0
+    for _ in range(200):
+        place = math.tanh(place / sigma**2)
+    return place
 
 
 def _two_bumps(noised: Float[Tensor, "n"], sigma: float) -> Float[Tensor, "n"]:
