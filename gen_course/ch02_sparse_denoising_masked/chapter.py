@@ -258,7 +258,7 @@ from gen_lib.data import load
 
 torch.manual_seed(0)
 images = load("fashion_mnist")
-pixels = images.train.x.flatten(1)  # (60000, 784)
+x_train = images.train.x.flatten(1)  # (60000, 784)
 price = 0.3
 up, down = nn.Linear(784, 1_000), nn.Linear(1_000, 784)
 # Start: unit k looks for the picture that it adds, z_k = relu(w_k^T x).
@@ -282,7 +282,7 @@ def sparse_loss_of(x):
 
 
 for _ in range(600):
-    loss = sparse_loss_of(pixels[torch.randint(len(pixels), (128,))])
+    loss = sparse_loss_of(x_train[torch.randint(len(x_train), (128,))])
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -737,12 +737,13 @@ later = mse(in_batches(patient.reconstruct, x), x)
 bias = models[30.0].bias.detach().reshape(1, 28, 28)
 
 
-def error_of(one, x):  # in batches, since 60,000 images at once would take much memory
-    return in_batches(lambda part: (part - one).square().flatten(1).mean(dim=1), x).mean().item()
+def error_of(one, split):  # a part at a time: 60,000 images at once would take much memory
+    parts = (split[k : k + 1_000].images for k in range(0, len(split), 1_000))
+    return torch.stack([(part - one).square().mean() for part in parts]).mean().item()
 
 
-shadow, shadow_train = error_of(mean_image, x), error_of(mean_image, train.x)
-alone, alone_train = error_of(bias, x), error_of(bias, train.x)
+shadow, shadow_train = error_of(mean_image, test), error_of(mean_image, train)
+alone, alone_train = error_of(bias, test), error_of(bias, train)
 off = mse(bias, mean_image)
 Table(
     {
