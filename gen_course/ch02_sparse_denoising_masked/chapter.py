@@ -191,7 +191,7 @@ from gen_lib.data import load
 
 torch.manual_seed(0)
 images = load("fashion_mnist")
-x_train, x_test = images.train.x, images.test.x  # (60000, 1, 28, 28), (10000, 1, 28, 28)
+train, x_test = images.train, images.test.x  # 60,000 images, (10000, 1, 28, 28)
 sigma = 0.5
 
 net = nn.Sequential(
@@ -212,7 +212,7 @@ def loss_of(net, x, eps):
 
 
 for _ in range(400):
-    batch = x_train[torch.randint(len(x_train), (64,))]
+    batch = train[torch.randint(len(train), (64,))].images  # (64, 1, 28, 28)
     loss = loss_of(net, batch, torch.randn_like(batch))  # new noise in every step
     optimiser.zero_grad()
     loss.backward()
@@ -258,7 +258,7 @@ from gen_lib.data import load
 
 torch.manual_seed(0)
 images = load("fashion_mnist")
-x_train = images.train.x.flatten(1)  # (60000, 784)
+train = images.train  # 60,000 images
 price = 0.3
 up, down = nn.Linear(784, 1_000), nn.Linear(1_000, 784)
 # Start: unit k looks for the picture that it adds, z_k = relu(w_k^T x).
@@ -282,7 +282,8 @@ def sparse_loss_of(x):
 
 
 for _ in range(600):
-    loss = sparse_loss_of(x_train[torch.randint(len(x_train), (128,))])
+    batch = train[torch.randint(len(train), (128,))].images  # (128, 1, 28, 28)
+    loss = sparse_loss_of(batch.flatten(1))
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -777,7 +778,11 @@ Table(
 # %% jupyter={"source_hidden": true}
 # Check: no unit is worth 30, and the excess error is the bias's distance from the mean image.
 farthest, farthest_train = (
-    (part - mean_image).flatten(1).norm(dim=1).max().item() for part in (x, train.x)
+    max(
+        (split[k : k + 1_000].images - mean_image).flatten(1).norm(dim=1).max().item()
+        for k in range(0, len(split), 1_000)
+    )
+    for split in (test, train)
 )
 worth = ((x - bias).flatten(1) @ models[30.0].dictionary.detach()).max().item()
 assert farthest < 30 < farthest_train < 31
