@@ -1,7 +1,7 @@
 """Checks for chapter 01: losses, principal components, angles, a linear probe, and samples."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -153,10 +153,8 @@ def check_pca(components: Callable) -> str:
 def _cloud(rng: Generator, n: int, d: int, k: int) -> Arguments:
     """Points whose directions have the standard deviations 3, 1.5, 0.75 ..., with a mean."""
     rotation = torch.linalg.qr(torch.randn(d, d, generator=rng)).Q
-    directions = torch.linalg.qr(torch.randn(n, d + 1, generator=rng) - 0.5).Q if n > d else None
-    assert directions is not None
-    centred = directions - directions.mean(dim=0)
-    centred = torch.linalg.qr(centred[:, :d]).Q * n**0.5
+    centred = torch.randn(n, d, generator=rng)
+    centred = torch.linalg.qr(centred - centred.mean(dim=0)).Q * n**0.5
     return {"x": centred * (3 * 0.5 ** torch.arange(float(d))) @ rotation.T + 2.0, "k": k}
 
 
