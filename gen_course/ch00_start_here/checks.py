@@ -19,6 +19,7 @@ from gen_course.common.properties import (
     lets_draw,
     repeatable,
     seeded,
+    watched,
 )
 from gen_lib.data import load_toy
 from gen_lib.data.toys import DensityToy, Mixture
@@ -30,6 +31,7 @@ TARGET = 0.85  # nats per held-out point, for the experiment
 @exercise
 def check_held_out_score(score: Callable) -> str:
     """score(train, test) fits a Gaussian to train; it returns the mean log p of test in nats."""
+    score = watched(score, "train", "test", random=True)
     right = {"function": score, "reference": _score, "form": MEAN}
     agrees(
         **right,
@@ -42,6 +44,7 @@ def check_held_out_score(score: Callable) -> str:
         **right,
         arguments=_with_a_far_point,
         sizes=[(30, 50, 3)],
+        extremes=[{name: 40 * x for name, x in _two_samples(seeded(1), 40, 20, 3).items()}],
         formula="A far point gives a wrong score: exp underflows to 0, or a constant is added to "
         "the density, or something is cut off. Compute log p without p.",
     )
@@ -49,8 +52,9 @@ def check_held_out_score(score: Callable) -> str:
 
 
 def _two_samples(rng: Generator, n: int, m: int, d: int) -> Arguments:
-    mixing = torch.randn(d, d, generator=rng).tril(-1) + torch.diag(1 + torch.arange(float(d)))
-    train, test = (torch.randn(k, d, generator=rng) @ mixing + 2.0 for k in (n, m))
+    low = 0.3 * torch.randn(d, d, generator=rng).tril(-1)
+    mixing = low + torch.diag(1 + 0.2 * torch.arange(float(d)))
+    train, test = (2 * (torch.rand(k, d, generator=rng) - 0.5) @ mixing + 1.0 for k in (n, m))
     return {"train": train, "test": test}
 
 
@@ -117,6 +121,7 @@ def _mistakes_of_formula(train: Tensor, test: Tensor) -> tuple[tuple[Tensor, str
 @exercise
 def check_sample_chain(sample: Callable) -> str:
     """sample(p_first, p_next, length, n, rng) draws n sequences of states, integers (n, length)."""
+    sample = watched(sample, "p_first", "p_next", "length", "n", "rng")
     _check_certain_chain(sample)
     three = torch.tensor([[0.1, 0.8, 0.1], [0.6, 0.2, 0.2], [0.3, 0.0, 0.7]])
     two = torch.tensor([[0.3, 0.7], [0.9, 0.1]])
@@ -229,6 +234,7 @@ def _check_certain_chain(sample: Callable) -> None:
 @exercise
 def check_choose_width(choose: Callable) -> str:
     """choose(train, held_out, widths) is the width with the best held-out log-likelihood."""
+    choose = watched(choose, "train", "held_out", "widths", random=True)
     widths = torch.tensor([0.02, 0.05, 0.1, 0.2, 0.35, 0.6, 1.0, 1.7, 3.0])
     mixed = torch.tensor([2.0, 0.15, 0.4, 5.0, 0.9, 0.03])
     cases = (
@@ -240,9 +246,11 @@ def check_choose_width(choose: Callable) -> str:
         (5, 50, 60, 2, 1.0, 150.0, widths),  # exp gives 0 at every width
         (6, 50, 200, 2, 0.2, 12.0, widths[:7]),
         (7, 9, 5, 1, 1.0, 1.0, widths[3:4]),
+        (8, 60, 60, 2, 0.1, 2.0, widths),
+        (9, 60, 60, 2, 40.0, 3.0, 10 * widths),
     )
     for_every(_check_width, ((choose, *case) for case in cases))
-    return "the width with the highest mean log-likelihood of the held-out points, eight times."
+    return "the width with the highest mean log-likelihood of the held-out points, ten times."
 
 
 def _check_width(
@@ -291,6 +299,7 @@ def _kernel_log_prob(x: Tensor, points: Tensor, width: float) -> Tensor:
 @exercise
 def check_kl_divergence(divergence: Callable) -> str:
     """divergence(p, q, n) estimates KL(p || q) from n samples; p, q have sample and log_prob."""
+    divergence = watched(divergence, "p", "q", "n")
     p = Mixture("p", torch.zeros(1, 2), sigma=2.0)
     q = Mixture("q", torch.tensor([[1.0, 0.0]]), sigma=1.0)
     right, reverse = _kl(p, q), _kl(q, p)

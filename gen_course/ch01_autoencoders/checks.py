@@ -23,7 +23,9 @@ from gen_course.common.properties import (
     for_every,
     learnt,
     lets_draw,
+    require_right,
     seeded,
+    watched,
 )
 from gen_lib.data import load
 from gen_lib.metrics import frechet_distance, nearest
@@ -40,6 +42,7 @@ SAMPLES = 1_000
 @exercise
 def check_reconstruction_loss(loss: Callable) -> str:
     """loss(y, x) is 1/2 ||y - x||^2, summed over the pixels, averaged over the batch."""
+    loss = watched(loss, "y", "x", random=True)
     y, x = two_batches()
     got = loss(y.requires_grad_(), x)
     require_one_number(got)
@@ -84,12 +87,13 @@ def require_E(got: Tensor, y: Tensor, x: Tensor) -> None:
         (0.5 * per_image.norm(dim=1).mean(), "the norm is not squared: drop the root."),
     ):
         require(not same(got, wrong), f"Not E(w) per image: {why}")
-    require(same(got, right), "Not E(w) per image: compare it by hand for two pixels.")
+    require_right(got, right, "Not E(w) per image: compare it by hand for two pixels.")
 
 
 @exercise
 def check_estimated_E(estimate: Callable) -> str:
     """estimate(y, x, N): the lecture's E(w) over N images, estimated from a minibatch."""
+    estimate = watched(estimate, "y", "x", "N", random=True)
     y, x = two_batches()
     got, n = estimate(y.requires_grad_(), x, 300), 300
     require_one_number(got)
@@ -105,7 +109,8 @@ def check_estimated_E(estimate: Callable) -> str:
         (per_pixel, "This is the mean squared error per pixel, as in tables: E is N D / 2 of it."),
         (n * per_pixel, "This is N times the mean squared error per pixel: D / 2 is missing."),
     )
-    require(same(got, n * per_image), "Not E(w): for N = B it must be 1/2 of the sum of squares.")
+    why = "Not E(w): for N = B it must be 1/2 of the sum of squares."
+    require_right(got, n * per_image, why)
     require(got.requires_grad, "No gradient flows from your estimate to y: do not detach it.")
     agrees(
         estimate,
@@ -123,7 +128,8 @@ def check_pca(components: Callable) -> str:
     rng = torch.Generator().manual_seed(0)
     scales = torch.tensor([3.0, 2.0, 1.0, 0.5, 0.1])
     rotation = torch.linalg.qr(torch.randn(5, 5, generator=rng)).Q
-    x = (torch.randn(2_000, 5, generator=rng) * scales) @ rotation.T + 4.0
+    x = 0.25 * ((torch.randn(2_000, 5, generator=rng) * scales) @ rotation.T + 4.0)
+    components = watched(lets_draw(components), "x", "k", random=True)
     w, right = components(x, 2), PCA.fit(x, 2).components
     require_shape(w, (2, 5), "one direction per row, (k, d)")
     w = w.to(x)
@@ -139,14 +145,20 @@ def check_pca(components: Callable) -> str:
         "These are the directions of smallest variance: eigh sorts upwards, take the last ones.",
     )
     require(same(w.T @ w, right.T @ right), "The rows do not span the directions of most variance.")
-    agrees(
-        lambda x, k: _projector(lets_draw(components)(x, k), x, k),
-        lambda x, k: _projector(PCA.fit(x, k).components, x, k),
-        _cloud,
-        [(2_000, 5, 2), (300, 6, 1), (80, 9, 3), (7, 5, 2)],
-        extremes=[{"x": size * _cloud(seeded(2), 90, 6, 2)["x"], "k": 2} for size in (1e-2, 1e3)],
-    )
-    _check_order(lets_draw(components))
+
+    def check(n: int, d: int, k: int, size: float) -> None:
+        agrees(
+            lambda x, k: _projector(components(x, k), x, k),
+            lambda x, k: _projector(PCA.fit(x, k).components, x, k),
+            lambda rng, n, d, k: {"x": size * _cloud(rng, n, d, k)["x"], "k": k},
+            [(n, d, k)],
+            formula=f"Not the plane of most variance of {n} points in {d} dimensions, k = {k}.",
+        )
+
+    sizes = ((2_000, 5, 2), (300, 6, 1), (80, 9, 3), (7, 5, 2), (2_500, 5, 2))
+    usual = [(*size, 0.25) for size in sizes]
+    for_every(check, [*usual, (90, 6, 2, 1e-2), (90, 6, 2, 1e3)])
+    _check_order(components)
     return "orthonormal rows that span the plane of largest variance."
 
 
@@ -179,6 +191,7 @@ def _check_order(components: Callable) -> None:
 @exercise
 def check_plane_angle(angle: Callable) -> str:
     """angle(a, b): the largest angle, in degrees, between the planes that the columns span."""
+    angle = watched(angle, "a", "b", random=True)
     plain, mixed = _angle_of(angle, 50.0, 20.0, mixed=False), _angle_of(angle, 50.0, 20.0)
     for wrong, why in (
         (math.radians(50), "The angle is in radians: give degrees."),
@@ -189,7 +202,9 @@ def check_plane_angle(angle: Callable) -> str:
         (40.0, "This is 90 degrees minus the angle: a cosine is taken for a sine."),
     ):
         require(abs(plain - wrong) > 0.05 * wrong, why)
-    require(abs(plain - 50) < 0.05, f"Two planes 50 and 20 degrees apart: you say {plain:.2f}.")
+    if not abs(plain - 50) < 0.05:
+        why = f"Two planes 50 and 20 degrees apart: you say {plain:.2f}."
+        require_right(plain, torch.tensor(50.0), why)
     require(
         abs(mixed - 50) < 0.05,
         "Other axes of the same planes give another angle: the columns of a and b need not be "
@@ -236,7 +251,8 @@ def _check_angle(angle: Callable, seed: int, d: int, k: int, mixed: bool) -> Non
     a, b = _planes(rng, degrees, d)
     if mixed:
         a, b = (
-            basis @ (2 * torch.eye(k) + 0.5 * torch.randn(k, k, generator=rng)) for basis in (a, b)
+            40 * basis @ (2 * torch.eye(k) + 0.5 * torch.randn(k, k, generator=rng))
+            for basis in (a, b)
         )
     got = number(call(angle, {"a": a, "b": b}), "the largest angle")
     right = degrees.max()
@@ -250,27 +266,27 @@ def _check_angle(angle: Callable, seed: int, d: int, k: int, mixed: bool) -> Non
 def check_ridge_probe(probe: Callable) -> str:
     """probe(h_train, labels, h_test, alpha) gives a score per class (n_test, classes)."""
     agrees(
-        probe,
+        watched(probe, "h_train", "labels", "h_test", "alpha", random=True),
         _ridge,
         _features,
         [(45, 6, 4, 4), (12, 20, 3, 9), (70, 3, 6, 1), (9, 1, 2, 5), (30, 4, 4, 4)],
         extremes=[{**_features(seeded(8), 40, 5, 3, 6), "alpha": alpha} for alpha in (1e4, 0.5)]
         + [_scaled(50.0), _scaled(0.02)],
         mistakes=_mistakes_of_probe,
-        form="(n_test, classes)",
+        form="(n_test, classes), with a column for each label up to the highest,",
         formula="The scores are not those of (H^T H + alpha I)^-1 H^T T.",
     )
     return "the closed form of ridge regression on one-hot targets, intercept not penalised."
 
 
 def _features(rng: Generator, n: int, d: int, classes: int, m: int) -> Arguments:
-    """Features of some classes, of which the second is missing if there are more than two."""
-    labels = torch.randint(classes, (n,), generator=rng)
-    if classes > 2:
+    """Features of some classes, of which the second may be missing."""
+    labels = torch.arange(n)[torch.randperm(n, generator=rng)] % classes
+    if classes > 2 and n != 45:
         labels = torch.where(labels == 1, 0, labels)
     labels[n // 2] = classes - 1  # the highest is always there
-    centres = 2 * torch.randn(classes, d, generator=rng) + 3.0
-    h_train = centres[labels] + torch.randn(n, d, generator=rng)
+    centres = 0.7 * torch.randn(classes, d, generator=rng) + 1.5
+    h_train = centres[labels] + 0.4 * torch.randn(n, d, generator=rng)
     h_test = centres[torch.arange(m) % classes] + 0.5
     alpha = 3 + 4 * float(torch.rand((), generator=rng))
     return {"h_train": h_train, "labels": labels, "h_test": h_test, "alpha": alpha}
@@ -302,6 +318,11 @@ def _mistakes_of_probe(
     ones, ones_test = (torch.cat([part, torch.ones(len(part), 1)], 1) for part in (h, h_test))
     own_mean = h_test - h_test.mean(dim=0) + h.mean(dim=0)
     return (
+        (_ridge(h, labels.flip(0), h_test, alpha), "The labels run backwards: row i has label i."),
+        (
+            _ridge(h, labels.sort().values, h_test, alpha),
+            "The labels are sorted and the rows are not: row i has the label i.",
+        ),
         (
             _ridge(h, labels, h_test, alpha, centre=False),
             "There is no intercept: subtract the mean of h_train, add the mean of the targets.",

@@ -26,8 +26,10 @@ from gen_course.common.properties import (
     lets_draw,
     repeatable,
     require_normal,
+    require_right,
     require_uniform_places,
     seeded,
+    watched,
 )
 from gen_lib.data import load
 from gen_lib.metrics import mse, psnr
@@ -38,6 +40,7 @@ from gen_lib.nets.vit import patchify
 @exercise
 def check_sparse_loss(loss: Callable) -> str:
     """loss(y, x, z, sparsity) is E(w) per image plus sparsity * sum_k |z_k|, mean over images."""
+    loss = watched(loss, "y", "x", "z", "sparsity", random=True)
     y, x = two_batches()
     z = torch.randn(5, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
     plain, got = loss(y, x, z, 0.0), loss(y, x, z, 2.0)
@@ -89,6 +92,7 @@ def check_denoising_loss(loss: Callable) -> str:
     x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     seen: list[Tensor] = []
     weight = torch.tensor(0.5, requires_grad=True)
+    loss = watched(loss, "model", "x", "sigma", "rng")
 
     def model(noised: Tensor) -> Tensor:
         seen.append(noised)
@@ -108,7 +112,7 @@ def check_denoising_loss(loss: Callable) -> str:
     require(same(seen[1], seen[0]), "The same seed gives other noise: hand rng to randn.")
     require(not same(seen[2], seen[0]), "Another seed gives the same noise: use rng.")
     require(same(seen[3], x), "With sigma = 0 the model must see x itself.")
-    shapes = ((40, 1, 8, 8), (1, 3, 2, 5), (9, 2, 3, 1))
+    shapes = ((40, 1, 8, 8), (1, 3, 2, 5), (9, 2, 3, 1), (50, 1, 2, 2))
     for_every(_check_denoising, ((loss, *shape, s) for s in (0.7, 30.0) for shape in shapes))
 
     def draw(rng: Generator) -> Tensor:
@@ -186,13 +190,15 @@ def _check_target(got: Tensor, y: Tensor, x: Tensor, noised: Tensor) -> None:
         (right / pixels, "It is averaged over the pixels; the norm is their sum."),
         (len(x) * right, "It is summed over the batch; take the mean over the images."),
     )
-    require(same(got, right), "Not ||y - x||^2, summed over the pixels, averaged over the images.")
+    why = "Not ||y - x||^2, summed over the pixels, averaged over the images."
+    require_right(got, right, why)
 
 
 @exercise
 def check_to_patches(cut: Callable) -> str:
     """cut(x, patch) gives square patches, row by row, channels first: (n, patches, values)."""
     x = torch.arange(2 * 3 * 4 * 6).float().reshape(2, 3, 4, 6)
+    cut = watched(cut, "x", "patch", random=True)
     got, right = cut(x, 2), patchify(x, 2)
     require_shape(got, (2, 6, 12), "(n, patches, c * patch * patch)")
     squares = right.reshape(2, 2, 3, 3, 2, 2)  # (n, row, column, channel, height, width)
@@ -204,7 +210,7 @@ def check_to_patches(cut: Callable) -> str:
         (squares.permute(0, 2, 1, 3, 5, 4), "Height and width are exchanged, outside and inside."),
     ):
         require(not same(got, wrong.reshape(2, 6, 12)), why)
-    require(same(got, right), "The values are not those of the squares, row by row.")
+    require_right(got, right, "The values are not those of the squares, row by row.")
     agrees(
         cut,
         patchify,
@@ -224,6 +230,8 @@ def _cut_up(rng: Generator, n: int, c: int, h: int, w: int, patch: int) -> Argum
 def check_random_mask(draw: Callable) -> str:
     """draw(n, patches, ratio, rng): mask (n, patches), True at round(ratio * patches) per row."""
 
+    draw = watched(draw, "n", "patches", "ratio", "rng")
+
     def mask(ratio: float, seed: int) -> Any:
         return draw(2_000, 49, ratio, torch.Generator().manual_seed(seed))
 
@@ -234,7 +242,7 @@ def check_random_mask(draw: Callable) -> str:
     require(torch.equal(got, mask(0.75, 0)), "The same seed gives another mask: use rng.")
     require(not torch.equal(got, mask(0.75, 1)), "Another seed gives the same mask: use rng.")
     require(mask(0.8, 0).sum() == 2_000 * 39, "round(0.8 * 49) = 39 patches must be hidden.")
-    cases = ((1_500, 49, 0.75), (1_200, 16, 0.6), (1_500, 30, 0.1), (1, 100, 0.5))
+    cases = ((2_000, 49, 0.75), (1_200, 16, 0.6), (1_500, 30, 0.1), (1, 100, 0.5))
     for_every(_check_masks, ((draw, *case) for case in cases))
     return "exactly round(ratio * patches) hidden in every image, places uniform, seeds repeat."
 
@@ -282,6 +290,7 @@ def check_masked_loss(loss: Callable) -> str:
     rng = torch.Generator().manual_seed(0)
     y, x = torch.randn(2, 6, 1, 8, 8, generator=rng)
     mask = torch.rand(6, 4, generator=rng).argsort(dim=1) < 3
+    loss = watched(loss, "y", "x", "mask", "patch", random=True)
     got = loss(y.requires_grad_(), x, mask, 4)
     require_one_number(got)
     squared = patchify((y - x).square(), 4)  # (n, patches, values)

@@ -52,28 +52,68 @@ def learnt(values: Tensor) -> Tensor:
 # One call, and what it leaves behind
 
 
-def call(function: Callable, arguments: Arguments) -> Any:
+def call(function: Callable, arguments: Arguments, random: bool = True) -> Any:
     """Return what a function makes of its arguments, in their order; raise if it changed anything.
 
     Tensors and the weights, gradients and modes of networks must be as before, a generator must
-    have moved, and torch's global random state and settings must not.
+    have moved, and torch's global random state and settings must not. Without ``random`` neither
+    generators nor the random state are looked at.
     """
     before = {name: _state(value) for name, value in arguments.items()}
+    state = torch.get_rng_state()
+    if random:
+        torch.default_generator.manual_seed(SEEDS[2])  # a state that no answer sets by itself
     around = _surroundings()
-    got = function(*arguments.values())
+    try:
+        got = function(*arguments.values())
+        found = _surroundings()
+    finally:
+        if random:
+            torch.set_rng_state(state)
     for name, value in arguments.items():
         now, was = _state(value), before[name]
         if isinstance(value, Generator):
             require(
-                not _equal(now, was), f"{name} has not moved: draw every number with this generator"
+                not random or not _equal(now, was),
+                f"{name} has not moved: draw every number with this generator",
             )
             continue
         for what, why in _WHAT_CHANGED.items():
             if what in was:
                 require(_equal(now[what], was[what]), why.format(name))
-    for what, (now, was) in _both(_surroundings(), around).items():
-        require(_equal(now, was), what)
+    for what, (now, was) in _both(found, around).items():
+        require(_equal(now, was) or (what == _RANDOM and not random), what)
     return got
+
+
+def watched(function: Callable, *names: str, random: bool = False) -> Callable:
+    """The function, of which every call is looked at as by ``call``, and keeps nothing.
+
+    ``names`` are those of its arguments. No result may share its memory with an earlier one.
+    """
+    kept: list[Tensor] = []
+
+    def watching(*values: Any) -> Any:
+        got = call(function, dict(zip(names, values, strict=True)), random)
+        given = [part for value in values for part in _parts(value)]
+        for part in _parts(got):
+            old = _shares(part, kept) and not _shares(part, given)
+            require(not old, "A result is that of an earlier call: keep nothing between calls.")
+            kept.append(part)
+        return got
+
+    return watching
+
+
+def _parts(value: Any) -> list[Tensor]:
+    if isinstance(value, tuple | list):
+        return [part for part in value if isinstance(part, Tensor)]
+    return [value] if isinstance(value, Tensor) else []
+
+
+def _shares(tensor: Tensor, others: list[Tensor]) -> bool:
+    at = tensor.untyped_storage().data_ptr()
+    return any(other.untyped_storage().data_ptr() == at != 0 for other in others)
 
 
 def lets_draw(function: Callable) -> Callable:
@@ -91,6 +131,10 @@ def lets_draw(function: Callable) -> Callable:
     return drawing
 
 
+_RANDOM = (
+    "torch's global random state has changed: draw with the generator that you are given, and seed "
+    "nothing."
+)
 _WHAT_CHANGED = {
     "values": "The argument {} has been changed in place: make a new tensor instead.",
     "gradients": "{} has got a .grad, which the next step would add to: use autograd.grad.",
@@ -122,8 +166,7 @@ def _tensors(tensors: list[Tensor]) -> dict[str, Any]:
 
 def _surroundings() -> dict[str, Any]:
     return {
-        "torch's global random state has changed: draw with the generator that you are given, "
-        "and seed nothing.": torch.get_rng_state(),
+        _RANDOM: torch.get_rng_state(),
         "torch.is_grad_enabled() has changed and is not restored.": torch.is_grad_enabled(),
         "torch's default dtype has changed.": torch.get_default_dtype(),
     }
@@ -196,7 +239,7 @@ def require_right(got: Any, expected: Tensor, why: str) -> None:
         got = torch.as_tensor(got)
         if got.shape == expected.shape and got.dtype != torch.bool:
             off = (got - expected).abs() > 1e-4 * expected.abs() + 1e-5
-            most = got.abs().max()
+            most = got.detach().abs().max()
             cut = (got[off].abs() == most) & (expected[off].abs() > most)
             by_chance = bool(off.all()) and most != most.round()
             require(by_chance or not cut.all(), f"The result is cut off at {float(most):.4g}.")

@@ -18,13 +18,13 @@ _ENDED = object()
 Test = Callable[[Callable], None]
 
 
-def examine(question: str, answer: Callable, test: Test | None = None) -> None:
+def examine(question: str, answer: Callable, test: Test | None = None, seal: str = "") -> None:
     """Test the answer to a question, ``"hw2_vae.mmd2"``, and say so if it has passed.
 
     The test is the function of that name in ``gen_course.homework.hidden``, or the one given. It
     starts with the same random state and settings whatever the notebook did, prints nothing (to
     nbgrader, words on stderr are a failure), and must run to its end: the grader believes only the
-    line ``passed: QUESTION`` (``gen_course.homework.believe``).
+    line ``passed: QUESTION SEAL`` with the number that it gave (``gen_course.homework.believe``).
     """
     assignment, _, name = question.partition(".")
     hidden = "gen_course.homework.hidden"
@@ -32,7 +32,7 @@ def examine(question: str, answer: Callable, test: Test | None = None) -> None:
     if _isolated(test, answer) is not _ENDED:
         raise RuntimeError("The test did not run to its end: something swallowed its verdict.")
     _require_sound_tools(_private("gen_course.common.checks"))
-    sys.stdout.write(f"passed: {question}\n")
+    sys.stdout.write(f"passed: {question} {seal}".rstrip() + "\n")
 
 
 @functools.cache

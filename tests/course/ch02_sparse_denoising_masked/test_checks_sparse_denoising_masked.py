@@ -1,5 +1,7 @@
 """Chapter 02's checks: right answers in any style pass, each classic mistake is named."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -243,9 +245,9 @@ def by_scatter(n, patches, ratio, rng):
 
 
 RIGHT_MASKS = {
-    "the library's": lambda n, patches, ratio, rng: MaskedAutoencoder(
-        mask_ratio=ratio, width=8, depth=1
-    ).random_mask(n, rng),
+    "the library's": lambda n, P, ratio, rng: MaskedAutoencoder.random_mask(
+        SimpleNamespace(patches=P, hidden=count_hidden(ratio, P)), n, rng
+    ),
     "ranks": ranked,
     "one argsort": lambda n, P, r, rng: (
         torch.rand(n, P, generator=rng).argsort(dim=1) < count_hidden(r, P)
