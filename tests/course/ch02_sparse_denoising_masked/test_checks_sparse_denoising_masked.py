@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from kinds import not_named
 from torch import nn
 from torch.nn import functional as F
 
@@ -433,3 +434,40 @@ def test_stronger_noise_is_given_wider_filters():
     weak, strong = tune(x + 0.25 * noise, x), tune(x + noise, x)
     assert weak.width < strong.width
     assert weak.size < strong.size
+
+
+# Wrong answers of every kind, made from right ones
+
+
+def sparse_loss(y, x, z, sparsity):
+    return RIGHT_SPARSE["sum then mean"](y, x, z, sparsity)
+
+
+def denoising_loss(model, x, sigma, rng):
+    return RIGHT_DENOISING["by hand"](model, x, sigma, rng)
+
+
+def to_patches(x, patch):
+    return patchify(x, patch)
+
+
+def draw_mask(n, patches, ratio, rng):
+    return ranked(n, patches, ratio, rng)
+
+
+def masked_loss(y, x, mask, patch):
+    return by_weights(y, x, mask, patch)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (check_sparse_loss, sparse_loss),
+        (check_denoising_loss, denoising_loss),
+        (check_to_patches, to_patches),
+        (check_random_mask, draw_mask),
+        (check_masked_loss, masked_loss),
+    ],
+)
+def test_a_wrong_answer_of_any_kind_is_named(check, answer):
+    assert not_named(check, answer.__name__, answer) == []
