@@ -17,6 +17,7 @@ from gen_course.common.checks import (
     same,
 )
 from gen_course.common.properties import (
+    ERRORS,
     Arguments,
     agrees,
     call,
@@ -63,10 +64,12 @@ def check_sparse_loss(loss: Callable) -> str:
         "No gradient flows from the penalty to z: do not detach it, and do not count active units.",
     )
     require(same(got - plain, 2 * penalty), "The penalty is not lambda times sum_k |z_k|.")
-    zero = {**_codes(seeded(3), 4, 1, 2, 2), "z": torch.zeros(4, 3)}
+    x = images(seeded(3), 4, 1, 2, 2)["x"]
+    zero = {"y": learnt(x), "x": x, "z": torch.zeros(4, 3), "sparsity": 1.0}
+    near = {**zero, "z": learnt(3e-4 * torch.randn(4, 3))}
     far = {**_codes(seeded(5), 3, 1, 3, 1), "z": learnt(500 * torch.randn(3, 6))}
     far["y"] = learnt(200 * far["x"].flip(0))
-    agrees(loss, _sparse_loss, _codes, SIZES, extremes=[zero, far])
+    agrees(loss, _sparse_loss, _codes, SIZES, extremes=[zero, near, far])
     still = learnt(torch.zeros(4, 3))
     (slope,) = torch.autograd.grad(loss(zero["y"], zero["x"], still, 1.0), still)
     require(
@@ -242,7 +245,7 @@ def check_random_mask(draw: Callable) -> str:
     require(torch.equal(got, mask(0.75, 0)), "The same seed gives another mask: use rng.")
     require(not torch.equal(got, mask(0.75, 1)), "Another seed gives the same mask: use rng.")
     require(mask(0.8, 0).sum() == 2_000 * 39, "round(0.8 * 49) = 39 patches must be hidden.")
-    cases = ((2_000, 49, 0.75), (2_100, 16, 0.6), (1_500, 30, 0.1), (1, 100, 0.5))
+    cases = ((2_000, 49, 0.75), (2_100, 16, 0.6), (1_500, 30, 0.1), (60, 100, 0.5))
     for_every(_check_masks, ((draw, *case) for case in cases))
     return "exactly round(ratio * patches) hidden in every image, places uniform, seeds repeat."
 
@@ -262,8 +265,16 @@ def _check_masks(draw: Callable, n: int, patches: int, ratio: float) -> None:
         return got
 
     got = repeatable(masks, "mask")
-    if n > 1:
-        require_uniform_places(got, hidden)
+    require_uniform_places(got, hidden)
+    if n < 100:  # so few that all pairs can be compared, also with masks that are turned round
+        places, share = got.float(), hidden / patches
+        error = hidden * (1 - share) / (patches - 1) ** 0.5
+        for others in (places, places.flip(1)):
+            overlap = (places @ others.mT - hidden * share).fill_diagonal_(0)
+            require(
+                (overlap.abs() < ERRORS * error).all(),
+                "The masks come in pairs, equal or opposite: draw each by itself.",
+            )
 
 
 def _check_hidden(mask: Tensor) -> None:

@@ -222,7 +222,7 @@ def check_negative_elbo(loss: Callable) -> str:
         _negative_elbo,
         _logits_and_codes,
         [(5, 4, 4, 7), (1, 3, 2, 2), (20, 1, 1, 1), (2, 5, 3, 12)],
-        extremes=[_surely_wrong(), _far_codes()],
+        extremes=[_surely_wrong(), _far_codes(), _near_codes()],
     )
     return "-log p(x|z) summed over pixels plus the KL summed over units, a mean over the batch."
 
@@ -244,6 +244,12 @@ def _far_codes() -> Arguments:
     given = _logits_and_codes(seeded(5), 2, 1, 1, 3)
     log_var = torch.tensor([[-25.0, 0.0, 8.0], [6.0, -9.0, -16.0]])
     return {**given, "mu": learnt(20 * given["mu"].detach()), "log_var": learnt(log_var)}
+
+
+def _near_codes() -> Arguments:
+    """Codes whose KL is nearly 0."""
+    given = _logits_and_codes(seeded(6), 3, 1, 1, 3)
+    return {**given, **{name: learnt(0.01 * given[name]) for name in ("mu", "log_var")}}
 
 
 def _negative_elbo(logits: Tensor, x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
@@ -330,8 +336,11 @@ def check_importance_weighted(bound: Callable) -> str:
         lambda *terms: (terms[0] + terms[1] - terms[2]).logsumexp(dim=0) - math.log(len(terms[0])),
         _weights,
         [(6, 4), (1, 3), (3, 3), (50, 1), (2, 9)],
-        extremes=[*(_weights(seeded(k), 5, 3, scale) for k, scale in enumerate((60.0, 900.0)))]
-        + [{"log_likelihood": terms[0] - 500, "log_prior": terms[1], "log_q": terms[2]}],
+        extremes=[
+            _weights(seeded(0), 5, 3, 60.0),
+            _weights(seeded(1), 5, 3, 900.0),
+            {"log_likelihood": terms[0] - 500, "log_prior": terms[1], "log_q": terms[2]},
+        ],
         form="(n,)",
     )
     return "log of the mean weight p(x|z) p(z) / q(z|x), safe for very small weights."

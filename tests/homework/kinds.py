@@ -506,7 +506,8 @@ KINDS = [
     Kind(
         "a wrong distribution with the right mean and variance",
         misshapen,
-        "not normal|not uniform|recur|together|opposite|shared|places|direction|not N|Gaussian|cut off",
+        "not normal|not uniform|recur|together|opposite|shared|places|direction|not N|"
+        "Gaussian|cut off",
     ),
     Kind("cut off against NaN", clamped, "extreme|cut off"),
 ]
