@@ -53,6 +53,10 @@ def check_reparameterise(draw: Callable) -> str:
     values, most = z.detach(), float(z.detach().abs().max())
     ends = (values.abs() == most).sum() >= 3 and len(values.unique()) > values.numel() / 2
     require(not ends, f"z is cut off at {most:.4g}.")
+    require(
+        len(noise.unique(dim=0)) > 0.9 * len(noise) or len(noise.unique()) < 10,
+        "The rows of eps recur: draw it in the shape of mu.",
+    )
     _check_spread(noise.std(dim=0))
     _check_gradients(z, mu, log_var, noise)
     again, other = (draw(mu, log_var, torch.Generator().manual_seed(s)) for s in (0, 1))
