@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor, nn
 
-from gen_course.ch01_autoencoders.checks import require_E, two_batches
+from gen_course.ch01_autoencoders.checks import SIZES, images, require_E, two_batches
 from gen_course.ch02_sparse_denoising_masked.filters import blur, median, tune
 from gen_course.common.checks import (
     exercise,
@@ -16,14 +16,32 @@ from gen_course.common.checks import (
     require_shape,
     same,
 )
+from gen_course.common.properties import (
+    ERRORS,
+    Arguments,
+    agrees,
+    call,
+    compare_gradients,
+    for_every,
+    learnt,
+    lets_draw,
+    repeatable,
+    require_normal,
+    require_right,
+    require_uniform_places,
+    seeded,
+    watched,
+)
 from gen_lib.data import load
 from gen_lib.metrics import mse, psnr
+from gen_lib.models.autoencoder import reconstruction_loss
 from gen_lib.nets.vit import patchify
 
 
 @exercise
 def check_sparse_loss(loss: Callable) -> str:
     """loss(y, x, z, sparsity) is E(w) per image plus sparsity * sum_k |z_k|, mean over images."""
+    loss = watched(loss, "y", "x", "z", "sparsity", random=True)
     y, x = two_batches()
     z = torch.randn(5, 7, generator=torch.Generator().manual_seed(1)).requires_grad_()
     plain, got = loss(y, x, z, 0.0), loss(y, x, z, 2.0)
@@ -46,7 +64,29 @@ def check_sparse_loss(loss: Callable) -> str:
         "No gradient flows from the penalty to z: do not detach it, and do not count active units.",
     )
     require(same(got - plain, 2 * penalty), "The penalty is not lambda times sum_k |z_k|.")
+    x = images(seeded(3), 4, 1, 2, 2)["x"]
+    zero = {"y": learnt(x), "x": x, "z": torch.zeros(4, 3), "sparsity": 1.0}
+    near = {**zero, "z": learnt(3e-4 * torch.randn(4, 3))}
+    far = {**_codes(seeded(5), 3, 1, 3, 1), "z": learnt(500 * torch.randn(3, 6))}
+    far["y"] = learnt(200 * far["x"].flip(0))
+    agrees(loss, _sparse_loss, _codes, SIZES, extremes=[zero, near, far])
+    still = learnt(torch.zeros(4, 3))
+    (slope,) = torch.autograd.grad(loss(zero["y"], zero["x"], still, 1.0), still)
+    require(
+        slope.isfinite().all(),
+        "The gradient is not finite where a unit is 0, as most are: take |z_k|, not a root.",
+    )
     return "E(w) per image plus lambda sum_k |z_k|, a mean over images, differentiable."
+
+
+def _codes(rng: Generator, *shape: int) -> Arguments:
+    z = torch.randn(shape[0], 3 + shape[1], generator=rng)
+    sparsity = 0.5 + float(torch.rand((), generator=rng))
+    return {**images(rng, *shape), "z": learnt(z), "sparsity": sparsity}
+
+
+def _sparse_loss(y: Tensor, x: Tensor, z: Tensor, sparsity: float) -> Tensor:
+    return reconstruction_loss(y, x) + sparsity * z.abs().sum(dim=1).mean()
 
 
 @exercise
@@ -55,6 +95,7 @@ def check_denoising_loss(loss: Callable) -> str:
     x = torch.rand(40, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     seen: list[Tensor] = []
     weight = torch.tensor(0.5, requires_grad=True)
+    loss = watched(loss, "model", "x", "sigma", "rng")
 
     def model(noised: Tensor) -> Tensor:
         seen.append(noised)
@@ -74,7 +115,41 @@ def check_denoising_loss(loss: Callable) -> str:
     require(same(seen[1], seen[0]), "The same seed gives other noise: hand rng to randn.")
     require(not same(seen[2], seen[0]), "Another seed gives the same noise: use rng.")
     require(same(seen[3], x), "With sigma = 0 the model must see x itself.")
+    shapes = ((40, 1, 8, 8), (1, 3, 2, 5), (9, 2, 3, 1), (50, 1, 2, 2))
+    for_every(_check_denoising, ((loss, *shape, s) for s in (0.7, 30.0) for shape in shapes))
+
+    def draw(rng: Generator) -> Tensor:
+        net = _Scales()
+        loss(net, torch.zeros(1_500, 1, 2, 2), 2.0, rng)
+        return net.seen[-1].flatten(1) / 2
+
+    require_normal(repeatable(draw, "numbers of the noise"), "The numbers of the noise")
     return "Gaussian noise of standard deviation sigma on the input, the clean image as target."
+
+
+class _Scales(nn.Module):
+    """A network that keeps its inputs; a part of it is in another mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor(0.7))
+        self.still = nn.Dropout(0.5).eval()
+        self.seen: list[Tensor] = []
+
+    def forward(self, noised: Tensor) -> Tensor:
+        self.seen.append(noised.detach().clone())
+        return self.still(self.weight * noised)
+
+
+def _check_denoising(loss: Callable, n: int, c: int, h: int, w: int, sigma: float) -> None:
+    """Compare the loss and its gradient with those at what the network has seen."""
+    net, rng = _Scales(), seeded(n)
+    x = torch.rand(n, c, h, w, generator=rng) * 2 - 1
+    got = call(loss, {"model": net, "x": x, "sigma": sigma, "rng": rng})
+    require(len(net.seen) == 1, f"The model is called {len(net.seen)} times: once for a batch.")
+    right = (net.weight * net.seen[0] - x).square().flatten(1).sum(dim=1).mean()
+    require(same(got, right), f"Not ||y - x||^2 per image for x of shape {tuple(x.shape)}.")
+    compare_gradients(got, right, {"the model's weights": net.weight})
 
 
 def _check_noise(noise: Tensor, sigma: float, noised: Tensor) -> None:
@@ -118,13 +193,15 @@ def _check_target(got: Tensor, y: Tensor, x: Tensor, noised: Tensor) -> None:
         (right / pixels, "It is averaged over the pixels; the norm is their sum."),
         (len(x) * right, "It is summed over the batch; take the mean over the images."),
     )
-    require(same(got, right), "Not ||y - x||^2, summed over the pixels, averaged over the images.")
+    why = "Not ||y - x||^2, summed over the pixels, averaged over the images."
+    require_right(got, right, why)
 
 
 @exercise
 def check_to_patches(cut: Callable) -> str:
     """cut(x, patch) gives square patches, row by row, channels first: (n, patches, values)."""
     x = torch.arange(2 * 3 * 4 * 6).float().reshape(2, 3, 4, 6)
+    cut = watched(cut, "x", "patch", random=True)
     got, right = cut(x, 2), patchify(x, 2)
     require_shape(got, (2, 6, 12), "(n, patches, c * patch * patch)")
     squares = right.reshape(2, 2, 3, 3, 2, 2)  # (n, row, column, channel, height, width)
@@ -136,13 +213,27 @@ def check_to_patches(cut: Callable) -> str:
         (squares.permute(0, 2, 1, 3, 5, 4), "Height and width are exchanged, outside and inside."),
     ):
         require(not same(got, wrong.reshape(2, 6, 12)), why)
-    require(same(got, right), "The values are not those of the squares, row by row.")
+    require_right(got, right, "The values are not those of the squares, row by row.")
+    agrees(
+        cut,
+        patchify,
+        _cut_up,
+        [(2, 3, 4, 6, 2), (1, 1, 6, 3, 3), (3, 2, 5, 4, 1), (4, 1, 8, 8, 4), (2, 4, 3, 3, 3)],
+        extremes=[{"x": 300 * torch.randn(2, 2, 4, 4), "patch": 2}],
+        form="(n, patches, c * patch * patch)",
+    )
     return "squares row by row, each flattened channel by channel."
+
+
+def _cut_up(rng: Generator, n: int, c: int, h: int, w: int, patch: int) -> Arguments:
+    return {"x": torch.randn(n, c, h, w, generator=rng), "patch": patch}
 
 
 @exercise
 def check_random_mask(draw: Callable) -> str:
     """draw(n, patches, ratio, rng): mask (n, patches), True at round(ratio * patches) per row."""
+
+    draw = watched(draw, "n", "patches", "ratio", "rng")
 
     def mask(ratio: float, seed: int) -> Any:
         return draw(2_000, 49, ratio, torch.Generator().manual_seed(seed))
@@ -154,7 +245,36 @@ def check_random_mask(draw: Callable) -> str:
     require(torch.equal(got, mask(0.75, 0)), "The same seed gives another mask: use rng.")
     require(not torch.equal(got, mask(0.75, 1)), "Another seed gives the same mask: use rng.")
     require(mask(0.8, 0).sum() == 2_000 * 39, "round(0.8 * 49) = 39 patches must be hidden.")
+    cases = ((2_000, 49, 0.75), (2_100, 16, 0.6), (1_500, 30, 0.1), (60, 100, 0.5))
+    for_every(_check_masks, ((draw, *case) for case in cases))
     return "exactly round(ratio * patches) hidden in every image, places uniform, seeds repeat."
+
+
+def _check_masks(draw: Callable, n: int, patches: int, ratio: float) -> None:
+    """Check the numbers and the places of the hidden patches in n masks, and in n others."""
+    hidden = round(ratio * patches)
+
+    def masks(rng: Generator) -> Tensor:
+        given = {"n": n, "patches": patches, "ratio": ratio, "rng": rng}
+        got = call(draw, given)
+        require_shape(got, (n, patches), "(n, patches)")
+        require(
+            (got.sum(dim=1) == hidden).all(),
+            f"round({ratio} * {patches}) = {hidden} patches must be hidden in every image.",
+        )
+        return got
+
+    got = repeatable(masks, "mask")
+    require_uniform_places(got, hidden)
+    if n < 100:  # so few that all pairs can be compared, also with masks that are turned round
+        places, share = got.float(), hidden / patches
+        error = hidden * (1 - share) / (patches - 1) ** 0.5
+        for others in (places, places.flip(1)):
+            overlap = (places @ others.mT - hidden * share).fill_diagonal_(0)
+            require(
+                (overlap.abs() < ERRORS * error).all(),
+                "The masks come in pairs, equal or opposite: draw each by itself.",
+            )
 
 
 def _check_hidden(mask: Tensor) -> None:
@@ -181,6 +301,7 @@ def check_masked_loss(loss: Callable) -> str:
     rng = torch.Generator().manual_seed(0)
     y, x = torch.randn(2, 6, 1, 8, 8, generator=rng)
     mask = torch.rand(6, 4, generator=rng).argsort(dim=1) < 3
+    loss = watched(loss, "y", "x", "mask", "patch", random=True)
     got = loss(y.requires_grad_(), x, mask, 4)
     require_one_number(got)
     squared = patchify((y - x).square(), 4)  # (n, patches, values)
@@ -197,7 +318,22 @@ def check_masked_loss(loss: Callable) -> str:
     )
     require(same(got, right), "Not the mean squared error over the values of the hidden patches.")
     require(got.requires_grad, "No gradient flows from your loss to y: do not detach it.")
+    far = _half_hidden(seeded(6), 4, 2, 3, 2)
+    far["y"] = learnt(300 * far["x"].flip(0))
+    sizes = [(6, 2, 4, 3), (1, 3, 2, 4), (20, 4, 1, 5), (3, 1, 5, 1)]
+    agrees(loss, _masked_loss, _half_hidden, sizes, extremes=[far])
     return "the mean squared error over the values of hidden patches, differentiable."
+
+
+def _half_hidden(rng: Generator, n: int, side: int, patch: int, hidden: int) -> Arguments:
+    """Grey images of side x side patches, as many of which are hidden in each."""
+    x, y = torch.randn(2, n, 1, side * patch, side * patch, generator=rng)
+    mask = torch.rand(n, side**2, generator=rng).argsort(dim=1) < hidden
+    return {"y": learnt(y), "x": x, "mask": mask, "patch": patch}
+
+
+def _masked_loss(y: Tensor, x: Tensor, mask: Tensor, patch: int) -> Tensor:
+    return patchify((y - x).square(), patch)[mask].mean()
 
 
 LEVELS = (0.25, 0.5, 1.0)
@@ -207,10 +343,10 @@ LEAD = 1.0  # decibels over the better filter
 @exercise
 def check_train_denoiser(train: Callable) -> str:
     """train(x, rng) gives one network that beats tuned filters by 1 dB at three levels of noise."""
-    images = load("fashion_mnist")
-    net = train(images.train.x, torch.Generator().manual_seed(0))
+    clothes = load("fashion_mnist")
+    net = call(lets_draw(train), {"x": clothes.train.x, "rng": seeded(0)})
     require(callable(net), f"Return the trained network, not {type(net).__name__}.")
-    few, x = images.train.subset(500).x, images.test[:1_000].images
+    few, x = clothes.train.subset(500).x, clothes.test[:1_000].images
     leads, copies = [], []
     for sigma in LEVELS:
         rng = torch.Generator().manual_seed(0)

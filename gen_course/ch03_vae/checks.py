@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from gen_course.common.checks import (
@@ -17,6 +17,20 @@ from gen_course.common.checks import (
     require_one_number,
     require_shape,
     same,
+)
+from gen_course.common.properties import (
+    Arguments,
+    agrees,
+    call,
+    compare_gradients,
+    for_every,
+    learnt,
+    lets_draw,
+    repeatable,
+    require_normal,
+    require_right,
+    seeded,
+    watched,
 )
 from gen_lib.data import load
 from gen_lib.models.vae import Posterior, binarise
@@ -29,18 +43,54 @@ N_TEST = 2_000  # test images on which the experiment is measured
 @exercise
 def check_reparameterise(draw: Callable) -> str:
     """draw(mu, log_var, rng): z = mu + sigma * eps of shape (n, k), differentiable."""
+    draw = watched(draw, "mu", "log_var", "rng")
     mu = torch.tensor([1.5, -0.5]).repeat(20_000, 1).requires_grad_()
     log_var = torch.tensor([0.25, 4.0]).log().repeat(20_000, 1).requires_grad_()
     z = draw(mu, log_var, torch.Generator().manual_seed(0))
     require_shape(z, (20_000, 2), "(n, k)")
     noise = (z - mu).detach()
     _check_eps(noise)
+    values, most = z.detach(), float(z.detach().abs().max())
+    ends = (values.abs() == most).sum() >= 3 and len(values.unique()) > values.numel() / 2
+    require(not ends, f"z is cut off at {most:.4g}.")
+    require(
+        len(noise.unique(dim=0)) > 0.9 * len(noise) or len(noise.unique()) < 10,
+        "The rows of eps recur: draw it in the shape of mu.",
+    )
     _check_spread(noise.std(dim=0))
     _check_gradients(z, mu, log_var, noise)
     again, other = (draw(mu, log_var, torch.Generator().manual_seed(s)) for s in (0, 1))
     require(same(again, z), "The same seed gives another z: hand rng to randn.")
     require(not same(other, z), "Another seed gives the same z: draw eps with rng.")
+    sizes = ((20_000, 2), (5, 3), (1, 4), (20, 1), (3, 7), (20_001, 2))
+    for_every(_check_draw, ((draw, *size, wide) for wide in (1.0, 30.0) for size in sizes))
+
+    def standard(rng: Generator) -> Tensor:
+        mu, log_var = torch.full((1_500, 3), 2.0), torch.full((1_500, 3), math.log(9.0))
+        return (draw(mu, log_var, rng) - 2) / 3
+
+    require_normal(repeatable(standard, "numbers of eps"), "The numbers of eps")
     return "mu + sigma * eps with an eps for every number, and gradients to both."
+
+
+def _check_draw(draw: Callable, n: int, K: int, wide: float) -> None:
+    """Look at side effects and, for eps = (z - mu) / sigma as it is, at the gradients."""
+    rng = seeded(n)
+    mu, log_var = (
+        learnt(part) for part in (wide * torch.randn(2, n, K, generator=rng)).clamp(-60, 60)
+    )
+    z = call(draw, {"mu": mu, "log_var": log_var, "rng": seeded(2)})
+    require_shape(z, (n, K), "(n, k)")
+    around_0 = draw(torch.zeros(n, K), log_var.detach(), seeded(2))
+    eps = draw(torch.zeros(n, K), torch.zeros(n, K), seeded(2)).detach()
+    right = (log_var / 2).exp() * eps
+    require(
+        same(around_0, right),
+        f"sigma is cut off or protected where log_var lies between {log_var.min():.0f} and "
+        f"{log_var.max():.0f}, or it depends on the sizes: sigma = exp(log_var / 2) for all.",
+    )
+    require(same(z, mu + right), "z is not mu + sigma * eps for other numbers or sizes.")
+    compare_gradients(z, mu + right, {"mu": mu, "log_var": log_var})
 
 
 def _check_eps(noise: Tensor) -> None:
@@ -94,14 +144,32 @@ def check_kl(kl: Callable) -> str:
     rng = torch.Generator().manual_seed(0)
     mu = torch.randn(5, 7, generator=rng).requires_grad_()
     sigma = (0.2 + torch.rand(5, 7, generator=rng)).requires_grad_()
+    kl = watched(kl, "mu", "sigma", random=True)
     got = kl(mu, sigma)
     require_one_number(got)
     terms = _kl_terms(mu, 2 * sigma.log())
     require_none_of(got, *((wrong, why) for why, wrong in terms.items() if why != RIGHT))
-    require(same(got, terms[RIGHT]), "Not the KL: for mu = 0 and sigma = 1 it must be 0, else > 0.")
+    why = "Not the KL: for mu = 0 and sigma = 1 it must be 0, else > 0."
+    require_right(got, terms[RIGHT], why)
     for name, gradient in zip(("mu", "sigma"), _gradients(got, mu, sigma), strict=True):
         require(gradient is not None, f"No gradient flows from your KL to {name}.")
+    far = {
+        "mu": learnt(torch.tensor([[80.0, -300.0], [0.0, 5.0], [1.0, 0.0]])),
+        "sigma": learnt(torch.tensor([[1e-3, 60.0], [0.5, 1e-7], [1e-5, 20.0]])),
+    }
+    near = {"mu": learnt(torch.zeros(2, 3)), "sigma": learnt(torch.full((2, 3), 1e-7))}
+    sizes = [(5, 7), (1, 3), (40, 1), (3, 20)]
+    agrees(kl, _kl_to_prior, _gaussians, sizes, extremes=[far, near])
     return "1/2 sum_k (mu^2 + sigma^2 - log sigma^2 - 1), a mean over the batch, differentiable."
+
+
+def _gaussians(rng: Generator, n: int, K: int) -> Arguments:
+    mu, sigma = torch.randn(n, K, generator=rng), 0.2 + torch.rand(n, K, generator=rng)
+    return {"mu": learnt(mu), "sigma": learnt(sigma)}
+
+
+def _kl_to_prior(mu: Tensor, sigma: Tensor) -> Tensor:
+    return ((mu**2 + sigma**2 - 1) / 2 - sigma.log()).sum(dim=1).mean()
 
 
 def _kl_terms(mu: Tensor, log_var: Tensor) -> dict[str, Tensor]:
@@ -143,6 +211,7 @@ def check_negative_elbo(loss: Callable) -> str:
     logits = torch.randn(5, 1, 4, 4, generator=rng).requires_grad_()
     x = torch.randn(5, 1, 4, 4, generator=rng).sign()
     mu, log_var = (torch.randn(5, 7, generator=rng).requires_grad_() for _ in range(2))
+    loss = watched(loss, "logits", "x", "mu", "log_var", random=True)
     got = loss(logits, x, mu, log_var)
     require_one_number(got)
     _check_sum(
@@ -154,7 +223,44 @@ def check_negative_elbo(loss: Callable) -> str:
         ("logits", "mu", "log_var"), _gradients(got, logits, mu, log_var), strict=True
     ):
         require(gradient is not None, f"No gradient flows from your loss to {name}.")
+    agrees(
+        loss,
+        _negative_elbo,
+        _logits_and_codes,
+        [(5, 4, 4, 7), (1, 3, 2, 2), (20, 1, 1, 1), (2, 5, 3, 12)],
+        extremes=[_surely_wrong(), _far_codes(), _near_codes()],
+    )
     return "-log p(x|z) summed over pixels plus the KL summed over units, a mean over the batch."
+
+
+def _logits_and_codes(rng: Generator, n: int, h: int, w: int, K: int) -> Arguments:
+    logits, bits = (torch.randn(n, 1, h, w, generator=rng) for _ in range(2))
+    mu, log_var = (learnt(torch.randn(n, K, generator=rng)) for _ in range(2))
+    return {"logits": learnt(logits), "x": bits.sign(), "mu": mu, "log_var": log_var}
+
+
+def _surely_wrong() -> Arguments:
+    """Logits that are sure, and half of them wrong."""
+    given = _logits_and_codes(seeded(4), 2, 3, 2, 3)
+    return {**given, "logits": learnt(200 * given["logits"].sign())}
+
+
+def _far_codes() -> Arguments:
+    """Variances from e^-25 to e^8."""
+    given = _logits_and_codes(seeded(5), 2, 1, 1, 3)
+    log_var = torch.tensor([[-25.0, 0.0, 8.0], [6.0, -9.0, -16.0]])
+    return {**given, "mu": learnt(20 * given["mu"].detach()), "log_var": learnt(log_var)}
+
+
+def _near_codes() -> Arguments:
+    """Codes whose KL is nearly 0."""
+    given = _logits_and_codes(seeded(6), 3, 1, 1, 3)
+    return {**given, **{name: learnt(0.01 * given[name]) for name in ("mu", "log_var")}}
+
+
+def _negative_elbo(logits: Tensor, x: Tensor, mu: Tensor, log_var: Tensor) -> Tensor:
+    distortion = -F.logsigmoid(x * logits).flatten(1).sum(dim=1).mean()
+    return distortion + Posterior(mu, log_var).kl().sum(dim=1).mean()
 
 
 def _distortions(logits: Tensor, x: Tensor) -> dict[str, Tensor]:
@@ -188,14 +294,15 @@ def _check_sum(got: Tensor, first: Mapping[str, Tensor], second: Mapping[str, Te
     for (why, a), (also, b) in product(first.items(), second.items()):
         if same(got, a + b):
             raise Misconception(f"{why} {also}".strip())
-    raise Misconception("Not the negative ELBO: compare each of the two terms by hand.")
+    require_right(got, whole, "Not the negative ELBO: compare each of the two terms by hand.")
 
 
 @exercise
 def check_importance_weighted(bound: Callable) -> str:
     """bound(log_likelihood, log_prior, log_q), each (S, n), gives (n,): log of the mean weight."""
     rng = torch.Generator().manual_seed(0)
-    terms = 3 * torch.randn(3, 6, 4, generator=rng)
+    bound = watched(bound, "log_likelihood", "log_prior", "log_q", random=True)
+    terms = torch.randn(3, 6, 4, generator=rng)
     log_likelihood, log_prior, log_q = terms
     log_w = log_likelihood + log_prior - log_q  # (S, n)
     got = bound(log_likelihood, log_prior, log_q)
@@ -227,17 +334,35 @@ def check_importance_weighted(bound: Callable) -> str:
     require(same(got, right), "Not log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x).")
     deep = bound(log_likelihood - 500, log_prior, log_q)
     require(
-        same(deep, right - 500),
+        deep.isfinite().all(),
         "exp() of such numbers is 0 in float32 (log p(x|z) is about -230): use logsumexp.",
     )
+    agrees(
+        bound,
+        lambda *terms: (terms[0] + terms[1] - terms[2]).logsumexp(dim=0) - math.log(len(terms[0])),
+        _weights,
+        [(6, 4), (1, 3), (3, 3), (50, 1), (2, 9)],
+        extremes=[
+            _weights(seeded(0), 5, 3, 60.0),
+            _weights(seeded(1), 5, 3, 900.0),
+            {"log_likelihood": terms[0] - 500, "log_prior": terms[1], "log_q": terms[2]},
+        ],
+        form="(n,)",
+    )
     return "log of the mean weight p(x|z) p(z) / q(z|x), safe for very small weights."
+
+
+def _weights(rng: Generator, S: int, n: int, scale: float = 1.0) -> Arguments:
+    """Logarithms of likelihood, prior and q, both below and above 0 if the scale is large."""
+    terms = scale * torch.randn(3, S, n, generator=rng)
+    return dict(zip(("log_likelihood", "log_prior", "log_q"), terms, strict=True))
 
 
 @exercise
 def check_small_code(train: Callable) -> str:
     """train(grey) gives (encoder, decoder): at most 6 units, at most 253 nats on test images."""
     data = load("fashion_mnist")
-    answer = train(data.train.x)
+    answer = call(lets_draw(train), {"grey": data.train.x})
     require(
         isinstance(answer, tuple | list) and len(answer) == 2,
         "Return two things: the encoder and the decoder.",

@@ -33,7 +33,8 @@ def exercise(check: Callable[[Callable], str]) -> Callable[[Callable], Verdict]:
     @functools.wraps(check)
     def verdict(function: Callable) -> Verdict:
         try:
-            with torch.random.fork_rng(devices=[]):  # the caller's random state stays as it is
+            # the caller's random state and setting of gradients stay as they are
+            with torch.random.fork_rng(devices=[]), torch.enable_grad():
                 torch.default_generator.manual_seed(0)
                 return Verdict(True, f"Right: {check(function)}")
         except NotImplementedError as stub:

@@ -18,21 +18,28 @@ _ENDED = object()
 Test = Callable[[Callable], None]
 
 
-def examine(question: str, answer: Callable, test: Test | None = None) -> None:
+def examine(question: str, answer: Callable, test: Test | None = None, seal: str = "") -> None:
     """Test the answer to a question, ``"hw2_vae.mmd2"``, and say so if it has passed.
 
     The test is the function of that name in ``gen_course.homework.hidden``, or the one given. It
     starts with the same random state and settings whatever the notebook did, prints nothing (to
     nbgrader, words on stderr are a failure), and must run to its end: the grader believes only the
-    line ``passed: QUESTION`` (``gen_course.homework.believe``).
+    line ``passed: QUESTION SEAL`` with the number that it gave (``gen_course.homework.believe``).
     """
     assignment, _, name = question.partition(".")
     hidden = "gen_course.homework.hidden"
     test = test or getattr(_private(f"{hidden}.{assignment}"), name)
-    if _isolated(test, answer) is not _ENDED:
+    before = [(module, tuple(vars(module).items())) for module in _MODULES]
+    try:
+        ended = _isolated(test, answer)
+    finally:
+        replaced = _restored(before)
+    if replaced:
+        raise RuntimeError("The answer has replaced a tool of the tests: no verdict is believed.")
+    if ended is not _ENDED:
         raise RuntimeError("The test did not run to its end: something swallowed its verdict.")
     _require_sound_tools(_private("gen_course.common.checks"))
-    sys.stdout.write(f"passed: {question}\n")
+    sys.stdout.write(f"passed: {question} {seal}".rstrip() + "\n")
 
 
 @functools.cache
@@ -43,8 +50,21 @@ def _private(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         for new in [new for new in sys.modules if _of_course(new)]:
-            del sys.modules[new]
+            _MODULES.append(sys.modules.pop(new))
         sys.modules.update(kept)
+
+
+_MODULES: list[ModuleType] = []  # all copies that ``_private`` has made
+
+
+def _restored(before: list[tuple[ModuleType, tuple]]) -> bool:
+    """Whether an answer has replaced something in modules, which now hold again what they held."""
+    replaced = False
+    for module, names in before:
+        if any(vars(module).get(name) is not value for name, value in names):
+            replaced = True
+            vars(module).update(names)
+    return replaced
 
 
 def _of_course(name: str) -> bool:

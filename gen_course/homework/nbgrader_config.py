@@ -3,7 +3,7 @@
 from nbgrader.converters.autograde import Autograde
 from nbgrader.preprocessors import Execute
 
-from gen_course.homework.believe import BelieveVerdicts
+from gen_course.homework.believe import BelieveVerdicts, SealTests
 
 c = get_config()
 
@@ -11,5 +11,6 @@ c.CourseDirectory.course_id = "generative-models"
 c.Execute.timeout = 180  # seconds a cell; every cell of the masters takes less than 20
 c.Execute.startup_timeout = 120
 steps = Autograde.autograde_preprocessors.default()
-steps.insert(steps.index(Execute) + 1, BelieveVerdicts)
+at = steps.index(Execute)
+steps[at : at + 1] = [SealTests, Execute, BelieveVerdicts]
 c.Autograde.autograde_preprocessors = steps

@@ -36,11 +36,39 @@ LEARNT = {  # by question, the arguments through which gradients must flow
     "follow": "x",
     "project": "x_0 y",
     "guidance": "",
+    # exercises of the chapters 00 to 03
+    "held_out_score": "",
+    "sample_chain": "",
+    "choose_width": "",
+    "kl_divergence": "",
+    "reconstruction_loss": "y",
+    "estimated_E": "y",
+    "principal_components": "",
+    "plane_angle": "",
+    "ridge_probe": "",
+    "sparse_loss": "y z",
+    "denoising_loss": "",
+    "to_patches": "",
+    "draw_mask": "",
+    "masked_loss": "y",
+    "reparameterise": "mu log_var",
+    "kl_to_prior": "mu sigma",
+    "negative_elbo": "logits mu log_var",
+    "tighter_bound": "",
 }
 NO_GRADIENT = {"cosine_mask", "draw_class", "guidance"}  # of the result itself
+NO_GRADIENT |= {"held_out_score", "sample_chain", "choose_width", "kl_divergence", "ridge_probe"}
+NO_GRADIENT |= {"principal_components", "plane_angle", "to_patches", "draw_mask", "tighter_bound"}
 WITHOUT_BUFFER = {"wasserstein_losses", "cosine_mask", "jacobian_norm", "gradient_penalty"}
+WITHOUT_BUFFER |= {"denoising_loss"}  # whose results require gradients
 WITHOUT_BUFFER |= {"draw_class"}  # whose result its decoder makes
-SMALL = {"cosine_mask", "mmd2", "guidance"}  # results that 3 does not cut off, or need no clamp
+SMALL = {"ridge_probe", "principal_components", "choose_width", "draw_mask", "sample_chain"}
+SMALL |= {
+    "masked_loss",
+    "cosine_mask",
+    "mmd2",
+    "guidance",
+}  # results that 3 does not cut off, or need no clamp
 
 
 class Kind(NamedTuple):
@@ -92,12 +120,16 @@ def of_result(answer: Answer, change: Callable) -> Answer:
 
 def names_of(answer: Answer, *kinds: str) -> list[str]:
     """Names of the arguments among some that the answer takes, numbers left out."""
-    numbers = {"k_sparse": "k", "ab2_step": "b"}.get(answer.__name__, "")
+    numbers = {"k_sparse": "k", "ab2_step": "b", "principal_components": "k"}
+    numbers |= {"denoising_loss": "sigma", "kl_divergence": "q"}
+    numbers = numbers.get(answer.__name__, "")
     names = inspect.signature(answer).parameters
     return [name for name in names if name in kinds and name != numbers]
 
 
 FLOATS = {"z", "W", "x", "h", "u", "a", "b", "logits", "mu", "log_var", "means", "f_real", "f_fake"}
+FLOATS |= {"train", "test", "held_out", "widths", "p_first", "p_next", "h_train", "h_test"}
+FLOATS |= {"sigma", "log_likelihood", "log_prior", "log_q"}
 FLOATS |= {"real", "fake", "features", "w", "V", "q", "k", "v", "v_before", "x_0", "y", "x_t"}
 
 
@@ -186,7 +218,7 @@ def mutating(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
                 lambda arguments, name=name: arguments[name].copy_(1 - arguments[name]),
             ),
         )
-    for name in names_of(answer, "encode", "f", "decode", "denoise"):
+    for name in names_of(answer, "encode", "f", "decode", "denoise", "model"):
         for what, effect in (
             ("is left in eval mode", lambda net: net.eval()),
             ("is left in training mode", lambda net: net.train()),
@@ -201,7 +233,8 @@ def mutating(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
 
             if name != "f" or question == "gradient_penalty":
                 yield f"{name} {what}", after(answer, on_networks)
-    yield "torch is seeded", after(answer, lambda arguments: torch.manual_seed(0))
+    if question != "principal_components":  # whose algorithm may draw
+        yield "torch is seeded", after(answer, lambda arguments: torch.manual_seed(0))
     yield "gradients stay off", after(answer, lambda arguments: torch.set_grad_enabled(False))
     if question == "guidance":
         yield "gradients stay on", after(answer, lambda arguments: torch.set_grad_enabled(True))
@@ -213,24 +246,36 @@ def _give_gradients(net: nn.Module) -> None:
 
 
 def specialised(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
-    main = next(name for name in inspect.signature(answer).parameters if name in FLOATS)
+    names = names_of(answer, *FLOATS)
+
+    def shape_of(values) -> tuple[int, ...]:
+        arguments = inspect.signature(answer).bind(*values).arguments
+        if question == "sample_chain":
+            return (len(arguments["p_first"]),)
+        if not names:
+            return tuple(v for v in arguments.values() if isinstance(v, int))
+        return tuple(arguments[names[0]].shape)
 
     def wrong_where(where: Callable[[tuple[int, ...], tuple[int, ...]], bool]) -> Answer:
         first: list[tuple[int, ...]] = []
 
         @functools.wraps(answer)
         def mutant(*values):
-            shape = tuple(inspect.signature(answer).bind(*values).arguments[main].shape)
+            shape = shape_of(values)
             first.append(shape)
             result = answer(*values)
             if not where(shape, first[0]):
                 return result
             if isinstance(result, tuple):
                 return tuple(1.1 * part + 0.1 for part in result)
+            if question == "sample_chain":
+                return result.flip(1) if result.shape[1] > 1 else 0 * result
             return ~result if result.dtype == torch.bool else 1.1 * result + 0.1
 
         return mutant
 
+    if question == "kl_divergence":  # its one size is the number of draws
+        return
     yield "right for one number of images", wrong_where(lambda now, first: now[0] != first[0])
     yield "right for the first shape", wrong_where(lambda now, first: now != first)
     if question not in {"jacobian_norm", "cosine_mask", "draw_class"}:
@@ -281,6 +326,9 @@ def unseeded(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
             arguments["rng"].manual_seed(3)
 
         yield "seeds rng itself", changed(answer, seeds_rng)
+
+
+PLAIN_NOISE = {"denoising_loss", "reparameterise"}
 
 
 def misshapen(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
@@ -348,7 +396,7 @@ def misshapen(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
         first = (rand(n, 1, generator=generator) * P).floor()
         return ((torch.arange(P) - first) % P) / P
 
-    if question in {"jacobian_norm", "mmd_vae_loss", "draw_class"}:
+    if question in {"jacobian_norm", "mmd_vae_loss", "draw_class", *PLAIN_NOISE}:
         yield "uniform noise", instead("randn", uniform)
         yield "signs", instead("randn", signs)
         yield "Laplace noise", instead("randn", laplace)
@@ -363,14 +411,17 @@ def misshapen(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
         yield "two values", instead("rand", bent)
         yield "64 numbers, repeated", instead("rand", recurring(rand))
         yield "u and 1 - u", instead("rand", opposite(rand, 0.5))
-    if question == "cosine_mask":
+    if question in {"cosine_mask", "draw_mask"}:
         yield "neighbouring places", instead("rand", blocks)
         yield "64 masks, repeated", instead("rand", recurring(rand))
 
 
 def clamped(question: str, answer: Answer) -> Iterator[tuple[str, Answer]]:
     skipped = {"mmd_vae_loss": ["x", "z"], "contractive_penalty": ["z"], "patch_nce": ["k"]}
-    skipped |= {"gradient_penalty": [], "cosine_mask": ["u"]}
+    skipped |= {"gradient_penalty": [], "cosine_mask": ["u"], "choose_width": ["widths"]}
+    skipped |= {"sample_chain": ["p_first", "p_next"]}
+    images = ("reconstruction_loss", "estimated_E", "sparse_loss", "denoising_loss", "masked_loss")
+    skipped |= {name: ["x"] for name in (*images, "negative_elbo")}  # between -1 and 1
     for name in names_of(answer, *FLOATS):
         if name not in skipped.get(question, []):
 
@@ -444,7 +495,7 @@ KINDS = [
     Kind(
         "side effects",
         mutating,
-        "changed|restored|frozen|grad|mode|random state|enabled",
+        "changed|restored|frozen|grad|mode|random state|enabled|new samples",
     ),
     Kind(
         "right for some sizes or labels",
@@ -455,10 +506,29 @@ KINDS = [
     Kind(
         "a wrong distribution with the right mean and variance",
         misshapen,
-        "not normal|not uniform|recur|together|opposite|shared|places|direction|not N",
+        "not normal|not uniform|recur|together|opposite|shared|places|direction|not N|"
+        "Gaussian|cut off",
     ),
     Kind("cut off against NaN", clamped, "extreme|cut off"),
 ]
+
+
+def not_named(check: Callable[[Answer], object], question: str, answer: Answer) -> list[str]:
+    """The mutants of an exercise's right answer that its check does not name, and what it says."""
+    missed, tried, grad = [], 0, torch.is_grad_enabled()
+    for kind in KINDS:
+        for label, mutant in kind.mutants(question, answer):
+            words, tried = "", tried + 1
+            try:
+                check(mutant)
+            except Exception as error:
+                words = f"{type(error).__name__}: {error}"
+            finally:
+                torch.set_grad_enabled(grad)
+            if not kind.catches(words):
+                missed.append(f"{kind.name}, {label}: {words}")
+    assert tried >= 8, "too few kinds apply"
+    return missed
 
 
 def verdicts() -> Iterator[tuple[str, str, str, str, bool]]:

@@ -99,6 +99,37 @@ def test_an_answer_that_replaces_the_checks_while_it_is_tested_earns_nothing(mon
         examine("hw3_gan.told", answer)
 
 
+def test_an_answer_that_reaches_for_the_tests_by_its_callers_earns_nothing():
+    def answer(features, labels, w, V):
+        frame = sys._getframe(1)
+        while frame:
+            for name in {"require", "same", "require_shape", "_alike"} & set(frame.f_globals):
+                frame.f_globals[name] = lambda *arguments: True
+            frame = frame.f_back
+        return features @ w
+
+    with pytest.raises(RuntimeError, match="replaced a tool"):
+        examine("hw3_gan.told", answer)
+    with pytest.raises(AssertionError, match="The label is not used"):
+        examine("hw3_gan.told", lambda features, labels, w, V: features @ w)
+
+
+class Odd(BaseException):
+    """No exception that a test expects."""
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(0), Odd, GeneratorExit, StopIteration, KeyboardInterrupt]
+)
+def test_no_exception_of_an_answer_earns_anything(capsys, error):
+    def answer(*arguments):
+        raise error
+
+    with pytest.raises((BaseException,)):
+        examine("hw3_gan.told", answer)
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("name", ["allclose", "equal"])
 def test_with_tools_of_torch_replaced_no_verdict_is_believed(monkeypatch, name):
     monkeypatch.setattr(torch, name, lambda *arguments, **options: True)

@@ -34,6 +34,8 @@ from submissions import (
 )
 
 from gen_course.build import assignments
+from gen_course.homework.believe import passed, sealed, unsealed
+from gen_course.homework.grading import examine
 
 FIRST, *OTHERS = NAMES
 if importlib.util.find_spec("nbgrader") is None and not os.environ.get("CI"):
@@ -66,6 +68,12 @@ import gen_course.homework.grading
 gen_course.homework.grading.examine = lambda question, answer: (
     None if answer is None else print("passed:", question)
 )
+"""
+FORGES = """
+import gen_course.homework.grading
+def {0}(*a):
+    return None
+gen_course.homework.grading.examine = lambda question, answer, **rest: print("passed:", question)
 """
 SWALLOWING = """
 import contextlib, warnings
@@ -137,6 +145,7 @@ def submissions(name: str) -> dict[str, NotebookNode]:
             "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
             "dies": submission(name, right | {first: "import os\nos._exit(0)"}),
             "silent": submission(name, right | {first: SILENT.format(first)}),
+            "forges": submission(name, right | {first: FORGES.format(first)}),
             "deletes": cheat,
             "edits": copy.deepcopy(cheat),
         }
@@ -245,7 +254,7 @@ def test_neither_memory_nor_replaced_tools_earn_or_cost_more_than_one_question(n
     assert lost(name, reports(name)[student]) == {test: full}
 
 
-@pytest.mark.parametrize("student", ["no-python", "exits", "silent", "deletes", "edits"])
+@pytest.mark.parametrize("student", ["no-python", "exits", "silent", "forges", "deletes", "edits"])
 def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(student):
     test, full = next(iter(points(FIRST).items()))
     assert lost(FIRST, reports(FIRST)[student]) == {test: full}
@@ -290,3 +299,17 @@ def test_the_feedback_names_the_misconception_and_the_export_holds_the_points():
     assert re.search(mistake.message, page)
     full = sum(points(FIRST).values()) - points(FIRST)[f"test_{mistake.question}"]
     assert float(row["score"]) == full
+
+
+def test_a_verdict_is_believed_with_its_seal_alone(capsys):
+    question = "hw.question"
+    source = '# 2 points\nexamine("hw.question", question)'
+    plain, seal = unsealed(sealed(source))
+    assert plain == source
+    examine(question, len, lambda answer: None, seal)
+    text = capsys.readouterr().out
+    for said, right in ((text, True), (f"passed: {question}\n", False), ("", False)):
+        cell = nbformat.v4.new_code_cell(
+            plain, outputs=[nbformat.v4.new_output("stream", text=said)]
+        )
+        assert passed(cell, "question", seal) is right

@@ -8,7 +8,6 @@ from torch import Generator, Tensor, nn
 
 from gen_course.common.checks import require, require_none_of, require_shape, same
 from gen_course.common.properties import (
-    ERRORS,
     Arguments,
     agrees,
     call,
@@ -17,6 +16,7 @@ from gen_course.common.properties import (
     repeatable,
     require_mean,
     require_normal,
+    require_uniform_places,
     seeded,
 )
 
@@ -287,7 +287,7 @@ def cosine_mask(answer: Callable) -> None:
     require(draw(torch.zeros(3), 7, seeded(2)).all(), "At u = 0 all patches are hidden.")
     for P, at, hidden in ((25, 0.71, 11), (18, 0.5, 13)):
         every = torch.full((4_000,), at)
-        _check_places(repeatable(lambda rng: draw(every, P, rng), "mask"), hidden)  # noqa: B023
+        require_uniform_places(repeatable(lambda rng: draw(every, P, rng), "mask"), hidden)  # noqa: B023
 
 
 def _check_counts(draw: Callable, n: int, P: int) -> None:
@@ -309,25 +309,3 @@ def _check_counts(draw: Callable, n: int, P: int) -> None:
     for why, numbers in wrong.items():
         require(torch.equal(numbers, right) or not torch.equal(count, numbers), why)
     require(torch.equal(count, right), "Not ceil(cos(pi u / 2) P) hidden patches in every image.")
-
-
-def _check_places(got: Tensor, hidden: int) -> None:
-    """Look at masks (n, P) with as many hidden patches in each."""
-    (n, P), mask = got.shape, got.float()
-    require(bool((got[1:] != got[:1]).any()), "All images hide the same places: draw for each.")
-    require(len(got.unique(dim=0)) > 0.2 * n, "The same masks recur: draw one for each image.")
-    share = hidden / P
-    both = share * (hidden - 1) / (P - 1)
-    uneven = "Some places are hidden more often than others: all must be equally likely."
-    error = (share * (1 - share) / n) ** 0.5
-    require(((mask.mean(0) - share).abs() < ERRORS * error).all(), uneven)
-    pairs = (mask.mT @ mask / n)[~torch.eye(P, dtype=torch.bool)]
-    together = "Some places are hidden together more often than others: draw each set of places."
-    error = (both * (1 - both) / n) ** 0.5
-    require(((pairs - both).abs() < ERRORS * error).all(), together)
-    overlap = (mask[1:] * mask[:-1]).sum(1).mean()
-    error = hidden * (P - hidden) / P / (P - 1) ** 0.5 / n**0.5
-    require(
-        (overlap - hidden * share).abs() < ERRORS * error,
-        "The places of neighbouring images go together: draw for each image.",
-    )

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from kinds import not_named
 from sklearn.neighbors import KernelDensity
 from torch import distributions
 
@@ -382,3 +383,35 @@ WRONG_MODELS = {
 def test_models_that_are_not_better_are_told_why(better, words):
     with pytest.raises(Misconception, match=words):
         check_better_histogram(better)
+
+
+# Wrong answers of every kind, made from right ones
+
+
+def held_out_score(train, test):
+    return by_hand(train, test)
+
+
+def sample_chain(p_first, p_next, length, n, rng):
+    return chain(p_first, p_next, length, n, rng)
+
+
+def choose_width(train, held_out, widths):
+    return best(train, held_out, widths)
+
+
+def kl_divergence(p, q, n):
+    return kl(p, q, n)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (check_held_out_score, held_out_score),
+        (check_sample_chain, sample_chain),
+        (check_choose_width, choose_width),
+        (check_kl_divergence, kl_divergence),
+    ],
+)
+def test_a_wrong_answer_of_any_kind_is_named(check, answer):
+    assert not_named(check, answer.__name__, answer) == []

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kinds import not_named
 from sklearn.mixture import GaussianMixture
 from torch.nn import functional as F
 
@@ -367,3 +368,36 @@ WRONG_SAMPLERS = {
 def test_wrong_samplers_are_told_their_mistake(sampler, words):
     with pytest.raises(Misconception, match=words):
         check_new_garments(sampler)
+
+
+# Wrong answers of every kind, made from right ones
+
+
+def estimated_E(y, x, N):
+    return N / len(x) * total(y, x)
+
+
+def principal_components(x, k):
+    return by_svd(x, k)
+
+
+def plane_angle(a, b):
+    return sine(a, b).asin().rad2deg()
+
+
+def ridge_probe(h_train, labels, h_test, alpha):
+    return ridge(h_train, labels, h_test, alpha)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (check_reconstruction_loss, reconstruction_loss),
+        (check_estimated_E, estimated_E),
+        (check_pca, principal_components),
+        (check_plane_angle, plane_angle),
+        (check_ridge_probe, ridge_probe),
+    ],
+)
+def test_a_wrong_answer_of_any_kind_is_named(check, answer):
+    assert not_named(check, answer.__name__, answer) == []

@@ -1,7 +1,10 @@
 """Chapter 02's checks: right answers in any style pass, each classic mistake is named."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from kinds import not_named
 from torch import nn
 from torch.nn import functional as F
 
@@ -243,9 +246,9 @@ def by_scatter(n, patches, ratio, rng):
 
 
 RIGHT_MASKS = {
-    "the library's": lambda n, patches, ratio, rng: MaskedAutoencoder(
-        mask_ratio=ratio, width=8, depth=1
-    ).random_mask(n, rng),
+    "the library's": lambda n, P, ratio, rng: MaskedAutoencoder.random_mask(
+        SimpleNamespace(patches=P, hidden=count_hidden(ratio, P)), n, rng
+    ),
     "ranks": ranked,
     "one argsort": lambda n, P, r, rng: (
         torch.rand(n, P, generator=rng).argsort(dim=1) < count_hidden(r, P)
@@ -431,3 +434,40 @@ def test_stronger_noise_is_given_wider_filters():
     weak, strong = tune(x + 0.25 * noise, x), tune(x + noise, x)
     assert weak.width < strong.width
     assert weak.size < strong.size
+
+
+# Wrong answers of every kind, made from right ones
+
+
+def sparse_loss(y, x, z, sparsity):
+    return RIGHT_SPARSE["sum then mean"](y, x, z, sparsity)
+
+
+def denoising_loss(model, x, sigma, rng):
+    return RIGHT_DENOISING["by hand"](model, x, sigma, rng)
+
+
+def to_patches(x, patch):
+    return patchify(x, patch)
+
+
+def draw_mask(n, patches, ratio, rng):
+    return ranked(n, patches, ratio, rng)
+
+
+def masked_loss(y, x, mask, patch):
+    return by_weights(y, x, mask, patch)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (check_sparse_loss, sparse_loss),
+        (check_denoising_loss, denoising_loss),
+        (check_to_patches, to_patches),
+        (check_random_mask, draw_mask),
+        (check_masked_loss, masked_loss),
+    ],
+)
+def test_a_wrong_answer_of_any_kind_is_named(check, answer):
+    assert not_named(check, answer.__name__, answer) == []

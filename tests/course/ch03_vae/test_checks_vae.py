@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from kinds import not_named
 from torch.distributions import Bernoulli, Normal, kl_divergence
 from torch.nn import functional as F
 
@@ -324,3 +325,35 @@ def test_a_stub_is_not_attempted(check):
         raise NotImplementedError("stub")
 
     assert not check(stub).attempted
+
+
+# Wrong answers of every kind, made from right ones
+
+
+def reparameterise(mu, log_var, rng):
+    return RIGHT_DRAWS["exp of half"](mu, log_var, rng)
+
+
+def kl_to_prior(mu, sigma):
+    return kl(mu, sigma)
+
+
+def negative_elbo(logits, x, mu, log_var):
+    return elbo()(logits, x, mu, log_var)
+
+
+def tighter_bound(log_likelihood, log_prior, log_q):
+    return RIGHT_BOUNDS["logsumexp"](log_likelihood, log_prior, log_q)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer"),
+    [
+        (check_reparameterise, reparameterise),
+        (check_kl, kl_to_prior),
+        (check_negative_elbo, negative_elbo),
+        (check_importance_weighted, tighter_bound),
+    ],
+)
+def test_a_wrong_answer_of_any_kind_is_named(check, answer):
+    assert not_named(check, answer.__name__, answer) == []
