@@ -32,17 +32,20 @@ TARGET = 0.85  # nats per held-out point, for the experiment
 def check_held_out_score(score: Callable) -> str:
     """score(train, test) fits a Gaussian to train; it returns the mean log p of test in nats."""
     score = watched(score, "train", "test", random=True)
-    right = {"function": score, "reference": _score, "form": MEAN}
     agrees(
-        **right,
-        arguments=_two_samples,
+        score,
+        _score,
+        _two_samples,
+        form=MEAN,
         sizes=[(30, 50, 3), (40, 7, 3), (25, 1, 2), (60, 90, 5)],
         mistakes=_mistakes_of_score,
         formula="The score must be the mean of log p(x) over test: compare each term by hand.",
     )
     agrees(
-        **right,
-        arguments=_with_a_far_point,
+        score,
+        _score,
+        _with_a_far_point,
+        form=MEAN,
         sizes=[(30, 50, 3)],
         extremes=[{name: 40 * x for name, x in _two_samples(seeded(1), 40, 20, 3).items()}],
         formula="A far point gives a wrong score: exp underflows to 0, or a constant is added to "
