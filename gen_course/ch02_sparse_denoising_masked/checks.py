@@ -346,7 +346,7 @@ def check_train_denoiser(train: Callable) -> str:
     """train(x, rng) gives one network that beats tuned filters by 1 dB at three levels of noise."""
     clothes = load("fashion_mnist")
     x = clothes.train.x
-    net = call(lets_draw(partial(train, x)), {"rng": seeded(0)})  # no copy of 60,000 images
+    net = call(lets_draw(partial(train, x, seeded(0))), {})  # no copy of 60,000 images
     require(callable(net), f"Return the trained network, not {type(net).__name__}.")
     few, x = clothes.train.subset(500).x, clothes.test[:1_000].images
     leads, copies = [], []

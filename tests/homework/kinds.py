@@ -527,7 +527,7 @@ def not_named(check: Callable[[Answer], object], question: str, answer: Answer) 
                 torch.set_grad_enabled(grad)
             if not kind.catches(words):
                 missed.append(f"{kind.name}, {label}: {words}")
-    assert tried >= 8, "too few kinds apply"
+    assert tried >= 5, f"only {tried} mutants apply"
     return missed
 
 
