@@ -370,6 +370,7 @@ def test_wrong_turns_are_told_their_mistake(case):
         check_discriminator_losses,
         check_exchange,
         check_generators_turn,
+        check_near_start,
     ],
 )
 def test_a_stub_is_not_attempted(check):
