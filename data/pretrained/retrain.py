@@ -36,6 +36,7 @@ RECIPES = {
 }
 RECIPES |= {
     "style-judge": "judge --data emoji --steps 700 --batch-size 64 --seed 0 --set background=1",
+    "cyclegan-half": "cyclegan --data seasons --steps 800 --seed 0 --set width_d=32",
     "cyclegan-seasons": "cyclegan --data seasons --steps 2200 --seed 0",
     "cyclegan-emoji": "cyclegan --data emoji --steps 8000 --seed 0 --set cycle=2 "
     "--set identity=0.5",

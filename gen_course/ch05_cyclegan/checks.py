@@ -6,9 +6,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gen_course.common.checks import Misconception, exercise, number, require, require_none_of, same
+from gen_course.ch05_cyclegan import toy
+from gen_course.common.checks import (
+    Misconception,
+    exercise,
+    number,
+    require,
+    require_none_of,
+    require_shape,
+    same,
+)
 from gen_course.common.properties import call, compare_gradients
 from gen_lib.models.cyclegan import adversarial_loss, discriminator_loss, distance
+
+MOST_GAP, MOST_CYCLE = 0.3, 0.1  # of the generators of numbers in the last exercise
 
 
 class _Networks:
@@ -109,7 +120,7 @@ def check_identity_loss(loss: Callable) -> str:
     of_g, of_f = distance(n.g(n.y), n.y), distance(n.f(n.x), n.x)
     wrong_g, wrong_f = distance(n.g(n.x), n.x), distance(n.f(n.y), n.y)
     why = (
-        "The identity is asked of the wrong domain: G must leave alone what is in B already, "
+        "The identity is asked of the wrong domain: G must leave alone what is in Y already, "
         "|G(y) - y|. |G(x) - x| would forbid it to translate."
     )
     require_none_of(
@@ -177,8 +188,8 @@ def _check_discriminator(
     """Check one loss; real and fake hold images of the discriminator's domain, then the other's."""
     right = discriminator_loss(d(real[0]), d(fake[0]))
     swapped = (
-        f"{name} looks at the wrong domain: D_X tells x from F(y), both of A, and D_Y tells y from "
-        "G(x), both of B."
+        f"{name} looks at the wrong domain: D_X tells x from F(y), both of X, and D_Y tells y from "
+        "G(x), both of Y."
     )
     require_none_of(
         got,
@@ -298,7 +309,7 @@ def _wrong_turns(n: _Networks) -> list[tuple[Tensor, str]]:
         (caught + 3 * cycle + 2 * identity, "G and F want the verdict 1: they are not D's side."),
         (adversarial + 3 * cycle, "The identity loss is missing."),
         (adversarial + 2 * identity, "The cycle loss is missing."),
-        (3 * cycle + 2 * identity, "The adversarial loss is missing: nothing asks for B's style."),
+        (3 * cycle + 2 * identity, "The adversarial loss is missing: nothing asks for Y's style."),
         (
             adversarial + 2 * cycle + 3 * identity,
             "The weights of cycle and identity are exchanged.",
@@ -322,3 +333,46 @@ def _check_step(moved: Tensor, wanted: Tensor) -> None:
             "G and F did not take one step down the gradient of the sum: is something detached? "
             "Gradients must pass through the discriminators to the generators."
         )
+
+
+@exercise
+def check_near_start(near_start: Callable) -> str:
+    """near_start(seed) gives (G, F) of numbers, trained from the identity to the shift."""
+    grid, found, maps = toy.GRID, [], []
+    for seed in (0, 1, 2):
+        answer = near_start(seed)
+        require(
+            isinstance(answer, tuple | list) and len(answer) == 2,
+            "Return two things: the trained generators G and F.",
+        )
+        g, f = answer
+        require(
+            all(isinstance(v, nn.Module) and any(True for _ in v.parameters()) for v in (g, f)),
+            "G and F must be trained networks, not formulas.",
+        )
+        require_shape(g(grid), tuple(grid.shape), "G maps (n, 1) to (n, 1)")
+        pair = toy.measure(toy.Numbers(g, f))
+        _check_shift(seed, pair)
+        found.append(pair)
+        maps.append(g(grid).detach())
+    require(
+        not torch.equal(maps[0], maps[1]),
+        "Two seeds gave the same G: pass the seed on to the training.",
+    )
+    gap, cycle = max(p.gap for p in found), max(p.cycle for p in found)
+    return f"three seeds, three shifts: gap {gap:.2f}, cycle {cycle:.3f} at most."
+
+
+def _check_shift(seed: int, pair: toy.Measured) -> None:
+    """Raise unless G makes Y, F undoes G, and G rises."""
+    measured = f"Seed {seed}: gap {pair.gap:.2f}, cycle {pair.cycle:.2f}, slope {pair.slope:.2f}."
+    require(
+        pair.cycle <= MOST_CYCLE,
+        f"F does not undo G. {measured} Without a cycle loss nothing asks for that.",
+    )
+    require(
+        pair.gap <= MOST_GAP,
+        f"G does not make Y. {measured} A heavy cycle loss holds G and F at the identity, where "
+        "the way back is perfect: lower its weight.",
+    )
+    require(pair.slope > 0, f"This is the mirror. {measured} Start G and F as the identity.")

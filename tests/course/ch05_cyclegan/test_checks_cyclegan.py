@@ -2,14 +2,17 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
+from gen_course.ch05_cyclegan import toy
 from gen_course.ch05_cyclegan.checks import (
     check_cycle_loss,
     check_discriminator_losses,
     check_exchange,
     check_generators_turn,
     check_identity_loss,
+    check_near_start,
 )
 from gen_course.common.checks import Misconception
 from gen_lib.models.cyclegan import ImagePool, adversarial_loss, discriminator_loss, distance
@@ -367,6 +370,7 @@ def test_wrong_turns_are_told_their_mistake(case):
         check_discriminator_losses,
         check_exchange,
         check_generators_turn,
+        check_near_start,
     ],
 )
 def test_a_stub_is_not_attempted(check):
@@ -374,3 +378,49 @@ def test_a_stub_is_not_attempted(check):
         raise NotImplementedError("stub")
 
     assert not check(stub).attempted
+
+
+# The experiment on numbers
+
+
+class Near(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = toy.network()
+        nn.init.zeros_(self.body[-1].weight)
+        nn.init.zeros_(self.body[-1].bias)
+
+    def forward(self, v):
+        return v + self.body(v)
+
+
+class Straight(nn.Module):
+    """The exact map sign * x + offset, with one weight to train."""
+
+    def __init__(self, sign, offset):
+        super().__init__()
+        self.sign, self.offset = sign, nn.Parameter(torch.tensor(float(offset)))
+
+    def forward(self, v):
+        return self.sign * v + self.offset
+
+
+def test_the_shift_from_the_identity_passes():
+    result = check_near_start(lambda seed: toy.train(seed, Near, weight=0.3))
+    assert "three shifts" in str(result)
+
+
+WRONG_STARTS = {
+    "one network": (lambda seed: Near(), "two things"),
+    "formulas": (lambda seed: (lambda v: v + 2, lambda v: v - 2), "not formulas"),
+    "stays": (lambda seed: (Near(), Near()), "lower its weight"),
+    "no way back": (lambda seed: (Straight(1, 2), Straight(1, 0)), "does not undo"),
+    "mirror": (lambda seed: (Straight(-1, 2), Straight(-1, 2)), "mirror"),
+    "one seed": (lambda seed: (Straight(1, 2), Straight(1, -2)), "pass the seed"),
+}
+
+
+@cases(WRONG_STARTS)
+def test_a_wrong_experiment_is_named(case):
+    answer, words = case
+    refused(check_near_start, answer, words)
