@@ -1,7 +1,7 @@
 """Checks for chapter 03: reparameterisation, KL, ELBO, importance weights, an experiment."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import product
 from typing import Any
@@ -313,25 +313,7 @@ def check_importance_weighted(bound: Callable) -> str:
     )
     require_shape(got, (4,), "(n,)")
     right = log_w.logsumexp(dim=0) - math.log(6)
-    require_none_of(
-        got,
-        (log_w.mean(dim=0), "This is the mean of the logs, the ELBO: take the log of the mean."),
-        (log_w.logsumexp(dim=0), "The weights are summed: their mean needs - log S."),
-        (log_w.amax(dim=0), "This is the largest weight: take the log of the mean of all."),
-        (
-            (log_likelihood + log_prior).logsumexp(dim=0) - math.log(6),
-            "q(z|x) is missing: codes were drawn from q, so each is weighted by p / q.",
-        ),
-        (
-            (log_likelihood + log_prior + log_q).logsumexp(dim=0) - math.log(6),
-            "q(z|x) is multiplied: codes were drawn from q, so each weight is divided by it.",
-        ),
-        (
-            (log_likelihood - log_q).logsumexp(dim=0) - math.log(6),
-            "The prior p(z) is missing from the weights.",
-        ),
-        (-right, "The sign is wrong: this is a bound on log p(x), not on -log p(x)."),
-    )
+    require_none_of(got, *_mistakes_of_weights(log_likelihood, log_prior, log_q))
     require(same(got, right), "Not log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x).")
     deep = bound(log_likelihood - 500, log_prior, log_q)
     require(
@@ -351,6 +333,32 @@ def check_importance_weighted(bound: Callable) -> str:
         form="(n,)",
     )
     return "log of the mean weight p(x|z) p(z) / q(z|x), safe for very small weights."
+
+
+def _mistakes_of_weights(
+    log_likelihood: Tensor, log_prior: Tensor, log_q: Tensor
+) -> Iterator[tuple[Tensor, str]]:
+    log_w = log_likelihood + log_prior - log_q  # (S, n)
+    log_S = math.log(len(log_w))
+    right = log_w.logsumexp(dim=0) - log_S
+    yield from (
+        (log_w.mean(dim=0), "This is the mean of the logs, the ELBO: take the log of the mean."),
+        (log_w.logsumexp(dim=0), "The weights are summed: their mean needs - log S."),
+        (log_w.amax(dim=0), "This is the largest weight: take the log of the mean of all."),
+        (
+            (log_likelihood + log_prior).logsumexp(dim=0) - log_S,
+            "q(z|x) is missing: codes were drawn from q, so each is weighted by p / q.",
+        ),
+        (
+            (log_likelihood + log_prior + log_q).logsumexp(dim=0) - log_S,
+            "q(z|x) is multiplied: codes were drawn from q, so each weight is divided by it.",
+        ),
+        (
+            (log_likelihood - log_q).logsumexp(dim=0) - log_S,
+            "The prior p(z) is missing from the weights.",
+        ),
+        (-right, "The sign is wrong: this is a bound on log p(x), not on -log p(x)."),
+    )
 
 
 def _weights(rng: Generator, S: int, n: int, scale: float = 1.0) -> Arguments:

@@ -1,6 +1,6 @@
 """Checks for chapter 07: effective classes, coverage, kernel distance, and undominated rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Generator, Tensor
@@ -54,13 +54,32 @@ def check_coverage(coverage: Callable) -> str:
     fake = 0.6 * torch.randn(40, 3, generator=rng) + 0.3
     k = 3
     got = number(coverage(fake.clone(), real.clone(), k), "a mean over the real points")
+    right = _covered(fake, real, k).float().mean()
+    require_none_of(got, *_mistakes_of_coverage(fake, real, k))
+    require(same(got, right), "Not the share of real points that have a fake within reach.")
+    collapsed = number(coverage(real[:1].repeat(40, 1), real, k), "a mean over the real points")
+    require(collapsed < 0.3, "Forty copies of one point cover no more than its neighbours.")
+    agrees(
+        coverage,
+        lambda fake, real, k: _covered(fake, real, k).float().mean(),
+        _two_samples,
+        [(40, 60, 3, 3), (50, 30, 1, 5), (10, 25, 6, 1)],
+        form="a mean over the real points",
+    )
+    return "each real point once, by the reach among real points."
+
+
+def _two_samples(rng: Generator, n: int, m: int, d: int, k: int) -> Arguments:
+    fake, real = torch.randn(n, d, generator=rng), torch.randn(m, d, generator=rng)
+    return {"fake": 0.7 * fake + 0.4, "real": real, "k": k}
+
+
+def _mistakes_of_coverage(fake: Tensor, real: Tensor, k: int) -> Iterator[tuple[Tensor, str]]:
     apart, within = torch.cdist(fake, real), torch.cdist(real, real)  # (40, 60), (60, 60)
     reach, short = (within.kthvalue(n, dim=1).values for n in (k + 1, k))
     of_fakes = torch.cdist(fake, fake).kthvalue(k + 1, dim=1).values
     inside = apart <= reach
-    right = inside.any(dim=0).float().mean()
-    require_none_of(
-        got,
+    yield from (
         (
             (apart <= short).any(dim=0).float().mean(),
             "A point is counted as its own neighbour: the k-th other one is the (k + 1)-th.",
@@ -78,22 +97,6 @@ def check_coverage(coverage: Callable) -> str:
         ),
         (inside.float().mean(), "This counts pairs: a real point is covered or it is not."),
     )
-    require(same(got, right), "Not the share of real points that have a fake within reach.")
-    collapsed = number(coverage(real[:1].repeat(40, 1), real, k), "a mean over the real points")
-    require(collapsed < 0.3, "Forty copies of one point cover no more than its neighbours.")
-    agrees(
-        coverage,
-        lambda fake, real, k: _covered(fake, real, k).float().mean(),
-        _two_samples,
-        [(40, 60, 3, 3), (50, 30, 1, 5), (10, 25, 6, 1)],
-        form="a mean over the real points",
-    )
-    return "each real point once, by the reach among real points."
-
-
-def _two_samples(rng: Generator, n: int, m: int, d: int, k: int) -> Arguments:
-    fake, real = torch.randn(n, d, generator=rng), torch.randn(m, d, generator=rng)
-    return {"fake": 0.7 * fake + 0.4, "real": real, "k": k}
 
 
 def _covered(fake: Tensor, real: Tensor, k: int) -> Tensor:
