@@ -158,13 +158,15 @@ def strip(film: Mapping[str, Scene], mixture: Mixture, title: str) -> Figure:
 def _draw(ax: Axes, now: Scene, mixture: Mixture, arrows: int = 60) -> None:
     """D's field, G's samples, and arrows where G's loss pulls some of them."""
     plots.field(ax, now.field, cmap=PINK, vmin=0, vmax=1)
-    ax.scatter(*now.samples.T.numpy(), 3, color=DARK)
+    ax.scatter(now.samples[:, 0], now.samples[:, 1], s=3, color=DARK)
     start, pull = now.samples[:arrows], now.pull[:arrows]
     pull = pull / pull.norm(dim=1).max().clamp(min=1e-9)
     ax.quiver(
         *start.T.numpy(), *pull.T.numpy(), angles="xy", scale_units="xy", scale=2, width=0.006
     )
-    ax.scatter(*mixture.means.T.numpy(), 90, facecolor="none", edgecolor=plots.DATA)
+    ax.scatter(
+        mixture.means[:, 0], mixture.means[:, 1], s=90, facecolor="none", edgecolor=plots.DATA
+    )
 
 
 def grid(images: Float[Tensor, "n c h w"], columns: int, title: str) -> Figure:
