@@ -1,4 +1,4 @@
-"""Checks for chapter 04: the objective, the losses, a step of the discriminator, modes, R1."""
+"""Checks for chapter 04: objective, losses, a step of D, modes, R1, and an experiment."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,9 +7,17 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
-from gen_course.common.checks import Misconception, exercise, number, require, require_none_of, same
+from gen_course.common.checks import (
+    Misconception,
+    exercise,
+    number,
+    require,
+    require_none_of,
+    require_shape,
+    same,
+)
 from gen_course.common.properties import Arguments, agrees, call, compare_gradients, learnt
-from gen_lib.data.toys import Mixture, modes
+from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, modes
 from gen_lib.models.gan import LOSSES, squared_slope, value
 
 
@@ -304,3 +312,35 @@ def check_squared_slope(penalty: Callable) -> str:
         require(same(got, right), f"It is right for some sizes, but not for {tuple(x.shape)}.")
         compare_gradients(got, right, {"D's weights": first.weight, "D's last": last.weight})
     return "the squared slope of f at the images, summed over pixels, averaged over the images."
+
+
+LEAST_NEAR = 0.93
+"""Share of the samples that exercise 5 wants near a mode."""
+
+
+@exercise
+def check_sharp_modes(train: Callable) -> str:
+    """train(data) gives G: all eight modes covered, at least LEAST_NEAR of the samples near one."""
+    generator = train(EIGHT_GAUSSIANS)
+    require(
+        callable(generator),
+        "Return the generator G itself, which maps latent vectors to points, not its samples.",
+    )
+    z = torch.randn(10_000, 2, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        x, again = generator(z), generator(z)
+    require_shape(x, (10_000, 2), "(n, 2)")
+    require(torch.equal(x, again), "G must give the same points for the same latent vectors.")
+    require(x.isfinite().all(), "Training diverged: not every point is finite. Lower the rates.")
+    found = modes(x, EIGHT_GAUSSIANS)
+    words = f"{found.covered} of 8 modes covered, {found.near:.1%} of the samples near one"
+    require(
+        found.covered == 8,
+        f"{words}. Modes are missing: train longer, or compare the learning rates of G and D.",
+    )
+    require(
+        found.near >= LEAST_NEAR,
+        f"{words}; {LEAST_NEAR:.0%} are wanted. All modes are there, but too many samples lie "
+        "between them. Does it help to lower both learning rates towards the end?",
+    )
+    return f"{words}."

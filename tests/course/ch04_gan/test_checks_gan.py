@@ -8,10 +8,12 @@ from gen_course.ch04_gan.checks import (
     check_covered_modes,
     check_discriminator_step,
     check_losses,
+    check_sharp_modes,
     check_squared_slope,
     check_value,
 )
 from gen_course.common.checks import Misconception
+from gen_lib.data.toys import EIGHT_GAUSSIANS
 from gen_lib.models.gan import LOSSES, squared_slope, value
 
 
@@ -293,3 +295,39 @@ def test_right_slopes_pass():
 @pytest.mark.parametrize(("answer", "words"), WRONG_SLOPES.values(), ids=WRONG_SLOPES)
 def test_wrong_slopes_are_told_their_mistake(answer, words):
     refused(check_squared_slope, answer, words)
+
+
+# The experiment in the plane
+
+
+def on_modes(number=8, spread=0.03, shift=0.0):
+    """A generator that puts each latent vector near one of the first modes, by its angle."""
+
+    def generator(z):
+        angle = torch.atan2(z[:, 1], z[:, 0]) / (2 * torch.pi) % 1
+        mode = (angle * number).long().clamp(max=number - 1)
+        return EIGHT_GAUSSIANS.means[mode] + spread * z + shift
+
+    return generator
+
+
+WRONG_GENERATORS = {
+    "samples": (lambda data: data.sample(10_000), "Return the generator G itself"),
+    "shape": (lambda data: lambda z: z[:, :, None, None], "of shape"),
+    "random": (lambda data: lambda z: data.sample(len(z)), "the same points"),
+    "diverged": (lambda data: lambda z: z * float("inf"), "diverged"),
+    "collapsed": (lambda data: on_modes(1), "1 of 8 modes covered.*Modes are missing"),
+    "one is missing": (lambda data: on_modes(7), "7 of 8 modes covered.*Modes are missing"),
+    "between": (lambda data: on_modes(spread=0.1), "too many samples lie between"),
+}
+
+
+@pytest.mark.parametrize(("train", "words"), WRONG_GENERATORS.values(), ids=WRONG_GENERATORS)
+def test_wrong_generators_are_told_their_mistake(train, words):
+    refused(check_sharp_modes, train, words)
+
+
+def test_a_generator_on_all_modes_passes():
+    verdict = check_sharp_modes(lambda data: on_modes())
+    assert verdict.attempted
+    assert "8 of 8" in verdict.message
