@@ -210,12 +210,12 @@ ends = {steps: walk(torch.tensor([1.2]), steps)[-1].item() for steps in (1, 2, 5
 Table({f"{k}": [f"{end:.3f}"] for k, end in ends.items()}, ["end"], "steps")
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Plot: the best guess at four times, and forty steps from many noises.
+# Plot: the best guess at three times, and forty steps from many noises.
 starts = torch.linspace(-2.4, 2.4, 24)
 plots.show(
-    figures.toy(best_guess, walk(starts, 40), (0.3, 0.5, 0.7, 0.9)),
-    "Left: the best guess against the noised number, a steep S from −1 to 1 at time 0.3 and a nearly flat line at "
-    "0.9. Right: 24 paths begin spread between −2.4 and 2.4 at time 1, draw together, and end at −1 or 1.",
+    figures.toy(best_guess, walk(starts, 40), (0.3, 0.5, 0.8)),
+    "Left: the best guess against the noised number, a steep S from −1 to 1 at time 0.3 and a gentle slope at "
+    "0.8. Right: 24 paths begin spread between −2.4 and 2.4 at time 1, draw together, and end at −1 or 1.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -1024,7 +1024,7 @@ assert again["ancestral"] > 0.1
 claims.add(
     "Both are probabilistic processes",
     "the way back need not be: with the same first noise and other fresh noise DDIM ends in the same images (pixels differ "
-    f"by up to {again['DDIM']:.0e}), the ancestral sampler in others (by up to {again['ancestral']:.1f})",
+    f"by up to {again['DDIM']:.1g}), the ancestral sampler in others (by up to {again['ancestral']:.1f})",
     "holds with a condition",
 )
 

@@ -24,9 +24,9 @@ def toy(
     """The best guess of x_0 in {-1, 1} at several times, and paths from noise to data."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.1), width_ratios=(4, 5))
     x = torch.linspace(-3, 3, 401)
-    for tau, strength in zip(shown, (1.0, 0.7, 0.5, 0.35), strict=True):
+    for tau, strength in zip(shown, (1.0, 0.7, 0.4), strict=True):
         left.plot(x, guess(x, tau), color=plots.MODEL, alpha=strength)
-    where = ((0.42, 1.06), (1.55, 0.72), (2.2, 0.32), (2.2, -0.16))
+    where = ((0.42, 1.06), (0.75, 0.68), (1.9, 0.33))
     for tau, place in zip(shown, where, strict=True):
         left.annotate(f"τ = {tau:g}", place, fontsize=9)
     left.set(xlabel="$x_\\tau$", ylabel="best guess of $x_0$", ylim=(-1.3, 1.3))
@@ -34,7 +34,7 @@ def toy(
     times = torch.linspace(1, 0, len(paths))
     right.plot(times, paths, color=plots.MODEL, linewidth=0.9)
     right.plot(times[-1].expand(2), [-1, 1], "o", color=plots.DATA)
-    right.annotate("data: −1 or 1", (0.12, 0.0), color=plots.DATA, ha="right")
+    right.annotate("data: −1 or 1", (0.03, 0.0), color=plots.DATA, ha="right", va="center")
     right.set(xlabel="time τ, from noise to data", ylabel="$x_\\tau$", xlim=(1.02, -0.02))
     right.set_title(f"{len(paths) - 1} small steps end at the data")
     return figure
