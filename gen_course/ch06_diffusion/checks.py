@@ -14,7 +14,7 @@ from gen_course.common.checks import (
     same,
 )
 from gen_course.common.properties import Arguments, agrees, require_normal
-from gen_lib.data import load_toy
+from gen_lib.data.toys import EIGHT_GAUSSIANS
 from gen_lib.samplers import DDIM, Heun, exact, last
 from gen_lib.schedules import Straight, Table, linear
 
@@ -451,7 +451,7 @@ def check_times(times: Callable) -> str:
         f"The last time is {t[-1]:.3g}: some noise is left unless the process ends at 0.",
     )
     require(bool((t[1:] < t[:-1]).all()), "Each time must be smaller than the one before.")
-    mixture, schedule = load_toy("eight_gaussians"), Straight()
+    mixture, schedule = EIGHT_GAUSSIANS, Straight()
     rng = torch.Generator().manual_seed(0)
     z = torch.randn(1_000, 2, 1, 1, generator=rng, dtype=torch.float64)
 

@@ -158,12 +158,13 @@ def calls(points: Points, floor: float) -> Figure:
     figure, ax = plt.subplots(figsize=(7, 3.2))
     colors = (plots.MODEL, plots.DATA, plots.CODE)
     for (name, several), color in zip(points.items(), colors, strict=True):
-        _, cost, value = zip(*several, strict=True)
-        ax.plot(cost, value, "o-", color=color, markersize=4, label=name)
+        _, seconds, distances = zip(*several, strict=True)
+        ax.plot(seconds, distances, "o-", color=color, markersize=4, label=name)
     for number, cost, value in points["ancestral"]:
         spot = (10, 4) if number < 20 else (0, -14)  # where no curve is
-        look = {"textcoords": "offset points", "ha": "center", "color": plots.CODE}
-        ax.annotate(f"{number:,}", (cost, value), spot, **look)
+        place, around = (cost, value), "offset points"
+        label = f"{number:,}"
+        ax.annotate(label, place, spot, textcoords=around, ha="center", color=plots.CODE)
     ax.axhline(floor, color=plots.BASELINE, linestyle="--")
     ax.annotate("real images", (cost, floor), color=plots.BASELINE, va="bottom", ha="right")
     highest = max(value for several in points.values() for *_, value in several)
