@@ -1461,7 +1461,7 @@ Table(rows, names, "10,000 samples")
 
 # %% [markdown]
 # That is the lecture's *high quality* (고품질 샘플 생성) **and** its *balance of diversity and quality* (다양성과 품질의
-# 균형) in numbers: precision is quality; recall and **mode coverage** (모드 커버리지, the share of real images with a sample nearby) are diversity. It is no race, though:
+# 균형) in numbers: precision is quality; recall and **mode coverage** (모드 커버리지) are diversity. (*Coverage* in the table is the share of real images with a sample nearby.) It is no race, though:
 # diffusion had over four times the GAN's minutes and almost twice its weights. Chapter [07](07_comparison.ipynb) gives all
 # families the same time.
 #
