@@ -38,7 +38,8 @@
 # | s | in code: the time that a sampler's step leads to, earlier than t or τ | number |
 # | z | noise that a sampler draws | as $x_0$ |
 # | η | share of fresh noise in DDIM, 0 to 1 | number |
-# | $m_k$, r, $\pi_k$ | in the plane: mean of cluster k, its standard deviation, its probability | (2,), numbers |
+# | M, $m_k$, r, $\pi_k$ | in the plane: number of clusters; mean of cluster k, its standard deviation, its probability | number; (2,), numbers |
+# | δ | length of a step on the straight path | number |
 # | y, w | class label; weight of guidance | numbers |
 
 # %% tags=["setup"] jupyter={"source_hidden": true}
@@ -177,8 +178,8 @@ claims.add(
 #
 # $$\hat u = \hat\epsilon - \hat x_0 = \frac{x_\tau - \hat x_0}{\tau}$$
 #
-# **Sampling** starts at noise and walks from τ = 1 to 0 against this mean velocity. A step of length h is
-# $x_{\tau - h} = x_\tau - h\, \hat u$. After every step the guess is made anew, with less noise in it.
+# **Sampling** starts at noise and walks from τ = 1 to 0 against this mean velocity. A step of length δ is
+# $x_{\tau - \delta} = x_\tau - \delta\, \hat u$. After every step the guess is made anew, with less noise in it.
 #
 # **Predict:** start at the noise 1.2. Where does **one** step from τ = 1 to 0 end: at −1, 0 or 1? And where do forty small steps end?
 #
@@ -351,7 +352,7 @@ claims.add(
 # ### One complete program
 #
 # Data, network, loss, loop and sampler, in a cell that runs in an empty notebook. Its U-Net is smaller than the one above: two convolutions where that has
-# residual blocks, and τ enters at the lowest resolution only. It takes one to two minutes.
+# residual blocks, and τ enters at the lowest resolution only. The loop makes 600 steps.
 
 # %% tags=["program"]
 import torch
@@ -694,7 +695,7 @@ claims.add(
 # |---|---|---|
 # | linear | $\beta_t = \beta_1 + (\beta_T - \beta_1) \frac{t - 1}{T - 1}$ | Ho et al. 2020 |
 # | cosine | $\bar\alpha_t = f(t) / f(0)$ with $f(t) = \cos^2\left(\frac{\pi}{2} \cdot \frac{t/T + 0.008}{1.008}\right)$, every $\beta_t \le 0.999$ | Nichol & Dhariwal 2021, [2102.09672](https://arxiv.org/abs/2102.09672) |
-# | sigmoid | $\beta_t = \beta_1 + (\beta_T - \beta_1) / (1 + e^{-h})$, h from −6 to 6 in equal steps | as in the library `diffusers` |
+# | sigmoid | $\beta_t = \beta_1 + (\beta_T - \beta_1) / \left(1 + e^{6 - 12 (t - 1)/(T - 1)}\right)$ | as in the library `diffusers` |
 # | straight | $\text{signal}_\tau = 1 - \tau$, $\sigma_\tau = \tau$, τ in [0, 1] | Liu et al. 2022 |
 #
 # They are compared by the **signal-to-noise ratio** $\mathrm{SNR}_t = \text{signal}_t^2 / \sigma_t^2$. For the three tables it is
