@@ -187,7 +187,7 @@ def share_of_gain(points: Points, number: int = 20) -> float:
     return (first - best[number]) / (first - least)
 
 
-def orders(errors: Mapping[str, Sequence[float]]) -> Mapping[str, list[str]]:
+def orders(steps: Sequence[int], errors: Mapping[str, Sequence[float]]) -> Mapping[str, list[str]]:
     """The rows of a table: errors, and by what factor each doubling of the steps divides them."""
     rows = {}
     for name, values in errors.items():
