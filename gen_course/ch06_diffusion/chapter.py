@@ -484,7 +484,7 @@ assert distance["and 24 seconds more"] < 1.1 * distance["600 steps of the librar
 
 # %% [markdown]
 # All samples here are far above the floor. The program and the library's network took the same number of steps, but these are not the same: the library's network is larger, its batch twice
-# as large, its weights averaged. One loss, one curve that falls: there is no opponent. At the full learning rate so short a run harms the network: leave out the line with `begun.lr` and see.
+# as large, its weights averaged. Compare a column: the same noise leads to a similar shape in networks that share no weights, since both learn the same velocity field. One loss, one curve that falls: there is no opponent. At the full learning rate so short a run harms the network: leave out the line with `begun.lr` and see.
 
 # %% [markdown]
 # ## Look
