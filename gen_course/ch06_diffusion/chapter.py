@@ -1,24 +1,58 @@
 # %% [markdown]
 # # 06 · Diffusion: can you learn to draw by learning to remove noise?
 #
-# **Question.** To drown an image in noise takes no skill. Can a network learn the way back so well that it
-# may start from noise alone - and what does each step of that way cost?
+# **Question.** Chapter 02 trained a network that removes noise of one level. Can a network that removes noise of *every*
+# level start from noise alone and end at an image? And what does each step of that way cost?
 #
-# **Afterwards you can** noise an image to any time in one line, derive the way back and its loss, train such
-# a network, sample from it in 5 to 1,000 network calls, steer it by a label, let it fill holes, and tell a
+# **Afterwards you can** train a diffusion model with forty lines of your own, derive its loss from a bound on the likelihood,
+# sample from it with 5 to 1,000 network calls, steer it by a label, let it fill holes, and recognise a
 # schedule that ends too early by its samples.
 #
-# **Know first:** the denoising autoencoder of chapter [02](02_sparse_denoising_masked.ipynb); the bound on
-# the likelihood of chapter [03](03_vae.ipynb).
+# **Minutes.** About 150 to read, about 110 for the exercises; the set-up cell says how long our machine took to run everything.
+# A good place to stop is the end of *Look*: by then you have trained a diffusion model and sampled from it.
+# **In a hurry?** Skip *The way back* and *In the plane*; the table in the *Summary* has their results.
+#
+# **Know first:** the denoising autoencoder of chapter [02](02_sparse_denoising_masked.ipynb) and Tweedie's formula at its end;
+# for *The way back*, the ELBO of chapter [03](03_vae.ipynb).
 
-# %% tags=["setup"]
+# %% [markdown]
+# The chapter has two descriptions of the same noise: the **straight path** with a time τ from 0 to 1, on which the networks are trained, and
+# the **table** of Ho et al. with steps t = 1 ... T, on which the theory is written.
+#
+# | Symbol | Meaning | Shape |
+# |---|---|---|
+# | $x_0$, $\epsilon$ | a clean image with pixels from −1 to 1; standard Gaussian noise | (n, 1, 28, 28); toy: one number |
+# | τ, $x_\tau$ | time on the straight path, from 0 to 1; the noised image $(1 - \tau)\, x_0 + \tau\, \epsilon$ | number; as $x_0$ |
+# | $u$, $u_\theta$ | the velocity $\epsilon - x_0$ and the network's estimate of it; θ are the network's weights | as $x_0$ |
+# | $\hat x_0$, $\hat\epsilon$ | the estimates of the image and of the noise that follow from $u_\theta$ | as $x_0$ |
+# | t, T, $x_t$ | step in a table, 1 to T, and the noised image there. (Widgets and sampler outputs write $x_t$ for both paths) | number; as $x_0$ |
+# | $\beta_t$, $\alpha_t$, $\bar\alpha_t$ | variance added in step t; $1 - \beta_t$; the product $\alpha_1 \cdots \alpha_t$. (β in chapter 03 is a weight) | numbers |
+# | $\text{signal}_t$, $\sigma_t$ | factors of image and noise: $x_t = \text{signal}_t\, x_0 + \sigma_t\, \epsilon$, on either path | numbers |
+# | $\mathrm{SNR}_t$ | signal-to-noise ratio $\text{signal}_t^2 / \sigma_t^2$ | number |
+# | ℓ | noise level $\sigma_t / \text{signal}_t$; the σ of chapter 02 | number |
+# | $q$, $p_\theta$, $p$ | the fixed forward process, the learnt reverse process; any other density | densities |
+# | $\tilde\mu_t$, $c_t$ | mean and standard deviation of $q(x_{t-1} \mid x_t, x_0)$ | as $x_0$; number |
+# | $\mu_\theta$, $\epsilon_\theta$ | the network's estimates of $\tilde\mu_t$ and of ε | as $x_0$ |
+# | $\lambda_t$ | weight of step t in the bound | number |
+# | a, b | a network may predict any mixture $a\, x_0 + b\, \epsilon$ | numbers |
+# | s | in code: the time that a sampler's step leads to, earlier than t or τ | number |
+# | z | noise that a sampler draws | as $x_0$ |
+# | η | share of fresh noise in DDIM, 0 to 1 | number |
+# | M, $m_k$, r, $\pi_k$ | in the plane: number of clusters; mean of cluster k, its standard deviation, its probability | number; (2,), numbers |
+# | δ | length of a step on the straight path | number |
+# | y, w | class label; weight of guidance | numbers |
+
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: imports, data and shipped models.
 import time
 from itertools import pairwise, product
 
-import matplotlib.pyplot as plt
 import torch
+from torch import nn
 from torch.distributions import Normal, kl_divergence
+from torch.nn.functional import silu
 
+from gen_course.ch06_diffusion import figures
 from gen_course.ch06_diffusion.checks import check_ddim_step
 from gen_course.ch06_diffusion.explorers import (
     FieldExplorer,
@@ -30,6 +64,7 @@ from gen_course.ch06_diffusion.explorers import (
 from gen_course.common import plots, timing
 from gen_course.common.quiz import Quiz
 from gen_course.common.studies import read_study
+from gen_course.common.tables import Claims, Table
 from gen_lib.data import load, load_toy
 from gen_lib.data.toys import Mixture
 from gen_lib.metrics import mse, nearest, psnr
@@ -47,10 +82,11 @@ from gen_lib.models.masked import masked_loss
 from gen_lib.nets.vit import unpatchify
 from gen_lib.samplers import DDIM, Ancestral, Heun, exact, posterior, straightened
 from gen_lib.schedules import SCHEDULES, Straight, linear
-from gen_lib.training import fit, training_steps
+from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, read_card
 
 plots.use_style()
+claims = Claims()
 seeded = torch.Generator().manual_seed
 images = load("fashion_mnist")
 train, test = images.train, images.test
@@ -61,216 +97,853 @@ sample_quality = SampleQuality(images)
 print(timing.stated("06_diffusion"))
 
 # %% [markdown]
+# The folded set-up cell loads `images` with its parts `train` and `test`; `shipped`, a trained diffusion model; `table`, the
+# schedule of Ho et al. with T = 1,000; `samplers`, three of them by name; and `sample_quality`, which computes the Fréchet distance of chapter 04: how far
+# samples are from real images as the course's frozen classifier (the **judge**) sees them. Less is better; its *floor* is the distance between two sets of real images.
+
+# %% [markdown]
 # ## Idea
 #
-# A **diffusion model** (확산 모델; Ho, Jain & Abbeel 2020, [2006.11239](https://arxiv.org/abs/2006.11239)) has
-# two processes. The **forward process** (점진적으로 가우시안 노이즈를 추가) q adds Gaussian noise step by step until
-# nothing is left of the image. It is fixed: nothing in it is learnt. The **reverse process** (역과정) $p_\theta$
-# goes back from noise to an image, step by step; this one is learnt. Each is a **probabilistic process** (확률적
-# 과정):
+# ### One network for every level of noise
 #
-# $$q(x_t|x_{t-1}) = \mathcal{N}\left(\sqrt{1-\beta_t}\,x_{t-1},\; \beta_t I\right), \qquad
-# p_\theta(x_{t-1}|x_t) = \mathcal{N}\left(\mu_\theta(x_t, t),\; c_t^2 I\right)$$
+# A **diffusion model** (확산 모델; Ho, Jain & Abbeel 2020, [2006.11239](https://arxiv.org/abs/2006.11239); the idea is
+# from Sohl-Dickstein et al. 2015) is a denoiser for all levels of noise. Mix an image with noise,
 #
-# A step forward shrinks the image a little and adds a little noise of variance $\beta_t$. Above: forward,
-# from left to right. Below: a reverse process of the network that this chapter ships, from right to left.
+# $$x_\tau = (1 - \tau)\, x_0 + \tau\, \epsilon, \qquad \epsilon \sim \mathcal{N}(0, I),$$
+#
+# with a **time** τ between 0 (image only) and 1 (noise only). A network gets $x_\tau$ and τ, and estimates the image by least squares. The next
+# cell shows such estimates. Each is a single call of the network that comes with the course.
+#
+# **Predict:** at τ = 1 the input is noise alone; nothing of the image is left. What does the network answer: noise, a grey surface, a sharp garment, or
+# something else?
+#
+# <details><summary>Answer</summary>
+#
+# The mean of all images, a grey mixture of garments, and the same one for each noise. A squared error is least at the mean of all that is possible, and
+# here every image is possible.
+#
+# </details>
+
+# %%
+x, eps = test.x[:500], torch.randn(500, 1, 28, 28, generator=seeded(0))
+
+
+def guess(x_tau, tau):  # the estimate of x_0 by one call of the network: (n, 1, 28, 28)
+    return in_batches(lambda part: shipped.estimate(part, torch.tensor(tau)).x_0, x_tau)
+
+
+seen = {tau: guess((1 - tau) * x + tau * eps, tau) for tau in (0.2, 0.5, 0.8)}
+nothing = guess(torch.randn(500, 1, 28, 28, generator=seeded(1)), 1.0)
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: images under strong noise, and what one call makes of them at four times.
+rows = {"noised, τ = 0.8": (0.2 * x + 0.8 * eps)[:9]}
+rows |= {f"estimate, τ = {tau}": seen[tau][:9] for tau in (0.8, 0.5, 0.2)}
+rows |= {"image": x[:9], "from noise, τ = 1": nothing[:9]}
+plots.show(
+    plots.image_rows(
+        rows, "Little to see gives a blur, nothing to see gives the mean of all images"
+    ),
+    "Six rows of nine. Images under strong noise; what the network sees in them is a blur at time 0.8, a clear "
+    "shape at 0.5, and all details at 0.2. From noise alone it sees the same grey mixture every time.",
+)
 
 # %% jupyter={"source_hidden": true}
-times = torch.linspace(0, 1, 9)
-x_0, eps = test.x[6:7].expand(9, 1, 28, 28), torch.randn(1, 1, 28, 28, generator=seeded(0))
-forward = Straight().noised(x_0, times, eps.expand(9, 1, 28, 28))
-way_back = recorded(shipped.states(4, seeded(1), calls=31))
-rows = {"q, to the right": forward, "p, to the left": way_back.x[:, 3].flip(0)[::2]}
-figure = plots.image_rows(rows, "Noise is added a little at a time; the way back is learnt", 0.8)
+# Check: from noise alone the answer is close to the mean image.
+mean_image = train.subset(10_000).x.mean(dim=0)
+off, usual = mse(nothing, mean_image.expand_as(nothing)), mse(x, mean_image.expand_as(x))
+assert off < 0.2 * usual
+claims.add(
+    "One call of the network gives the mean of what is possible",
+    f"from noise alone its answer has an MSE of {off:.4f} to the mean image; an image has {usual:.3f}",
+)
+
+# %% [markdown]
+# So at strong noise the network says what is common to all garments, at weak noise it repairs texture. **No single call
+# draws a sharp image. A chain of calls does**, because each call has to decide only a little. The rest of *Idea* shows how.
+#
+# ### A toy of one number
+#
+# Let the "image" be one number, −1 or 1, each with probability ½. Then the best guess is known. At $x_\tau$ the two candidates
+# have Gaussian likelihoods around $-(1 - \tau)$ and $1 - \tau$ of standard deviation τ, and Bayes' rule gives
+#
+# $$\mathbb{E}[x_0 \mid x_\tau] = \frac{e^{(1 - \tau) x_\tau / \tau^2} - e^{-(1 - \tau) x_\tau / \tau^2}}
+# {e^{(1 - \tau) x_\tau / \tau^2} + e^{-(1 - \tau) x_\tau / \tau^2}} = \tanh\frac{(1 - \tau)\, x_\tau}{\tau^2} .$$
+#
+# (The squares in the two exponents are equal and cancel; only the product of $x_\tau$ with the candidate is left.)
+#
+# For one pair of $x_0$ and ε, the point $x_\tau$ moves on a straight line; its **velocity** is the derivative by τ,
+# $u = \epsilon - x_0$. Given only $x_\tau$, many pairs are possible. The best guess of u is again their mean. Since
+# $\epsilon = (x_\tau - (1 - \tau)\, x_0)/\tau$, it follows from the guess of $x_0$:
+#
+# $$\hat u = \hat\epsilon - \hat x_0 = \frac{x_\tau - \hat x_0}{\tau}$$
+#
+# **Sampling** starts at noise and walks from τ = 1 to 0 against this mean velocity. A step of length δ is
+# $x_{\tau - \delta} = x_\tau - \delta\, \hat u$. After every step the guess is made anew, with less noise in it.
+#
+# **Predict:** start at the noise 1.2. Where does **one** step from τ = 1 to 0 end: at −1, 0 or 1? And where do forty small steps end?
+#
+# <details><summary>Answer</summary>
+#
+# One step ends at 0, the mean of the data, which is no data point. Forty steps end at 1. Two steps already come close: after the first, the guess is no longer 0.
+#
+# </details>
+
+
+# %%
+def best_guess(x, tau):  # E[x_0 | x_tau]
+    return torch.tanh((1 - tau) * x / tau**2)
+
+
+def walk(x, steps):
+    path = [x]
+    times = torch.linspace(1, 0, steps + 1)
+    for tau, s in pairwise(times):  # s < tau
+        velocity = (path[-1] - best_guess(path[-1], tau)) / tau
+        path.append(path[-1] + (s - tau) * velocity)
+    return torch.stack(path)  # (steps + 1, n)
+
+
+ends = {steps: walk(torch.tensor([1.2]), steps)[-1].item() for steps in (1, 2, 5, 40)}
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: where walks of one to forty steps from the noise 1.2 end.
+Table({f"{k}": [f"{end:.3f}"] for k, end in ends.items()}, ["end"], "steps")
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: the best guess at three times, and forty steps from many noises.
+starts = torch.linspace(-2.4, 2.4, 24)
 plots.show(
-    figure,
-    "Two rows of nine images. Above, a garment drowns in noise from left to right. Below, read from right "
-    "to left, a garment comes out of noise.",
+    figures.toy(best_guess, walk(starts, 40), (0.3, 0.5, 0.8)),
+    "Left: the best guess against the noised number, a steep S from −1 to 1 at time 0.3 and a gentle slope at "
+    "0.8. Right: 24 paths begin spread between −2.4 and 2.4 at time 1, draw together, and end at −1 or 1.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: the guess is the posterior mean; half of many starts end at each number; and Tweedie's formula holds.
+x_tau, tau = torch.linspace(-2, 2, 41, dtype=torch.float64).requires_grad_(), 0.6
+both = torch.stack([Normal(k * (1 - tau), tau).log_prob(x_tau) for k in (-1, 1)])
+mean = (both.softmax(dim=0) * torch.tensor([[-1.0], [1.0]])).sum(dim=0)
+torch.testing.assert_close(best_guess(x_tau, tau), mean)
+(uphill,) = torch.autograd.grad(torch.logsumexp(both, dim=0).sum(), x_tau)  # of log p(x_tau)
+noise = (x_tau - (1 - tau) * best_guess(x_tau, tau)) / tau
+torch.testing.assert_close(-noise.detach() / tau, uphill)
+many = walk(torch.randn(10_000, generator=seeded(0)), 40)[-1]
+assert abs((many > 0).double().mean() - 0.5) < 0.02
+assert (many.abs() - 1).abs().quantile(0.9) < 0.05
+assert abs(ends[1]) < 1e-6
+assert ends[40] > 0.95
+claims.add(
+    "A chain of calls gives samples where one call gives their mean",
+    f"toy of −1 and 1, from the noise 1.2: one step ends at {abs(ends[1]):.0f}, two at {ends[2]:.2f}, forty at {ends[40]:.2f}",
+)
+
+# %% [markdown]
+# The walk is the bridge of chapter 02, walked. Its end was **Tweedie's formula**: a denoiser's residual
+# is $\ell^2$ times the slope of the log-density of the noised data, uphill. On the straight path the noise level is
+# $\ell = \tau / (1 - \tau)$, and the same statement reads
+#
+# $$\nabla \log p(x_\tau) = -\hat\epsilon / \tau .$$
+#
+# The estimated noise points downhill, so a step against it leads to where images are more likely. The folded check
+# computes both sides for the toy.
+#
+# **Why do the ends have the right distribution?** At every τ, the mean velocity moves the whole cloud of noised data exactly to the cloud of the next
+# time (Liu, Gong & Liu 2022, [2209.03003](https://arxiv.org/abs/2209.03003)). So a walk that begins in the cloud at τ = 1, which is $\mathcal{N}(0, I)$, is in
+# the cloud of data at τ = 0. In the toy half of 10,000 starts end at each number.
+#
+# ### The loss
+#
+# For images nobody knows the mean velocity. A network learns it:
+#
+# $$L(\theta) = \mathbb{E}_{x_0, \epsilon, \tau} \lVert u_\theta(x_\tau, \tau) - (\epsilon - x_0) \rVert^2,
+# \qquad \tau \text{ uniform in } [0, 1] .$$
+#
+# Each term is simple: draw an image, noise and a time; mix them; compare the answer with $\epsilon - x_0$. The target is random even when $x_\tau$ is
+# given. A squared error is least at the mean of its target, so the best network answers with the mean velocity, which is what sampling needs.
+
+# %% [markdown]
+# ## Build
+#
+# ### The network: a U-Net
+#
+# The network maps an image to an image. A small **U-Net** (Ronneberger, Fischer & Brox 2015,
+# [1505.04597](https://arxiv.org/abs/1505.04597)) computes features at half and at a quarter of the side and returns. At the low
+# resolution one pixel sees most of the garment: that decides the shape. The **bridge** passes the fine features on, so that the output keeps exact edges.
+# The number τ becomes a vector of cosines and sines, passes through a small network, and scales and shifts the features of every block. So one set of weights can act differently at each level of noise.
+
+# %% jupyter={"source_hidden": true}
+# Plot: the parts of the U-Net and the shapes of what they hold.
+plots.show(
+    figures.unet(),
+    "A diagram. x_tau, 1 by 28 by 28, becomes 48 maps of 14 by 14, then by stride 2 96 maps of 7 by 7, then again 48 maps of "
+    "14 by 14 and the velocity, 1 by 28 by 28. A green bridge leads from the first 14 by 14 maps to the last. "
+    "Dotted arrows bring the time to each of the three parts.",
+)
+
+# %% [markdown]
+# As code, with the layers of the shipped network. `silu(h)` is h · sigmoid(h), a smooth relu; `norm` gives groups of features mean 0 and variance 1.
+
+
+# %%
+def block(part, h, time):  # h: (n, c, side, side); time: (n, 96)
+    scale, shift = part.modulate(time)[:, :, None, None].chunk(2, dim=1)  # what tau sets
+    return h + part.conv2(silu(part.conv1(silu(part.norm(h) * (1 + scale) + shift))))
+
+
+def u_net(net, x, tau):
+    time, high = silu(net.embed(tau, None)), net.stem(x)  # (n, 96); (n, 48, 14, 14)
+    for part in net.down:
+        high = block(part, high, time)
+    low = net.shrink(high)  # (n, 96, 7, 7)
+    for part in net.bottom:
+        low = block(part, low, time)
+    h = net.join(torch.cat([high, net.grow(low)], dim=1))  # the bridge: high is used again
+    for part in net.up:
+        h = block(part, h, time)
+    return net.out(h)  # (n, 1, 28, 28)
+
+
+# %% [markdown]
+# ### The loss and the sampler
+#
+# Both fit into a few lines. `net(x, tau, labels)` is the network; labels come in a later section.
+
+
+# %%
+def velocity_loss(net, x_0, rng):
+    t = torch.rand(len(x_0), generator=rng)  # (n,), one time for each image
+    eps = torch.randn(x_0.shape, generator=rng)  # (n, 1, 28, 28)
+    tau = t.reshape(-1, 1, 1, 1)
+    u = net((1 - tau) * x_0 + tau * eps, t, None)  # (n, 1, 28, 28)
+    return (u - (eps - x_0)).square().mean()
+
+
+@torch.no_grad()
+def euler(net, x, steps):
+    times = torch.linspace(1, 0, steps + 1)
+    for tau, s in pairwise(times):
+        x = x + (s - tau) * net(x, tau.expand(len(x)), None)  # s < tau: against the velocity
+    return x
+
+
+# %% jupyter={"source_hidden": true}
+# Check: network, loss and sampler by hand are the library's.
+batch = train.batch(0, 128)
+with torch.no_grad():
+    t = torch.rand(128, generator=seeded(2))
+    by_hand = u_net(shipped.net, batch.images, t)
+    torch.testing.assert_close(by_hand, shipped.net(batch.images, t), rtol=1e-4, atol=1e-4)
+mine = velocity_loss(shipped.net, batch.images, seeded(0))
+theirs = shipped.loss(batch, seeded(0), progress=0.0).value
+torch.testing.assert_close(mine, theirs)
+z = torch.randn(4, 1, 28, 28, generator=seeded(1))
+*_, last = shipped.states(4, seeded(1), sampler=DDIM(shipped.schedule), calls=10)
+torch.testing.assert_close(euler(shipped.net, z, 10), last.x, rtol=1e-4, atol=1e-4)
+weights = sum(p.numel() for p in shipped.parameters())
+claims.add(
+    "Loss and sampler of the straight path are a few lines",
+    f"loss by hand {mine:.4f}, library {theirs:.4f}; ten steps by hand equal ten steps of DDIM; {weights:,} weights",
+)
+
+# %% [markdown]
+# ## Train
+#
+# ### One complete program
+#
+# Data, network, loss, loop and sampler, in a cell that runs in an empty notebook. Its U-Net is smaller than the one above: two convolutions where that has
+# residual blocks, and τ enters at the lowest resolution only. The loop makes 600 steps.
+
+# %% tags=["program"]
+import torch
+from torch import nn
+
+from gen_course.common import plots
+from gen_lib.data import load
+
+torch.manual_seed(0)
+x_train = load("fashion_mnist").train.x  # (60000, 1, 28, 28) in [-1, 1]
+
+
+def conv(a, b, stride=1):
+    return nn.Sequential(nn.Conv2d(a, b, 3, stride, 1), nn.GroupNorm(8, b), nn.SiLU())
+
+
+class SmallUNet(nn.Module):
+    def __init__(self, c=32):
+        super().__init__()
+        self.high = nn.Sequential(nn.PixelUnshuffle(2), conv(4, c), conv(c, c))
+        self.low = nn.Sequential(conv(c, 2 * c, stride=2), conv(2 * c, 2 * c))
+        self.time = nn.Sequential(nn.Linear(1, 64), nn.SiLU(), nn.Linear(64, 2 * c))
+        self.up = nn.Sequential(conv(2 * c, 4 * c), nn.PixelShuffle(2))
+        self.out = nn.Sequential(conv(2 * c, c), nn.Conv2d(c, 4, 3, 1, 1), nn.PixelShuffle(2))
+
+    def forward(self, x, tau):  # (n, 1, 28, 28), (n, 1, 1, 1) -> (n, 1, 28, 28)
+        high = self.high(x)  # (n, 32, 14, 14)
+        low = self.low(high) + self.time(tau.flatten(1))[:, :, None, None]  # (n, 64, 7, 7)
+        return self.out(torch.cat([high, self.up(low)], dim=1))
+
+
+def loss_of(net, x_0):
+    tau, eps = torch.rand(len(x_0), 1, 1, 1), torch.randn_like(x_0)
+    return (net((1 - tau) * x_0 + tau * eps, tau) - (eps - x_0)).square().mean()
+
+
+@torch.no_grad()
+def sample(net, x, steps):
+    for k in range(steps):
+        x = x - net(x, torch.full((len(x), 1, 1, 1), 1 - k / steps)) / steps
+    return x
+
+
+net, losses = SmallUNet(), []
+optimiser = torch.optim.Adam(net.parameters(), lr=2e-3)
+for _ in range(600):
+    loss = loss_of(net, x_train[torch.randint(len(x_train), (64,))])
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    losses.append(loss.item())
+new = sample(net, torch.randn(20, 1, 28, 28), 20)
+figure = plots.image_rows({"from noise": new[:10], "ten more": new[10:]}, "", 0.8)
+plots.show(figure, "Twenty samples of a short training: bright rough shapes of garments on black.")
+
+# %% jupyter={"source_hidden": true}
+# Check: this loss and sampler are the library's for the library's network; the loss has fallen.
+few = train.batch(0, 128)
+torch.manual_seed(0)
+mine = loss_of(lambda x, tau: shipped.net(x, tau.flatten()), few.images)
+torch.manual_seed(0)
+theirs = shipped.loss(few, torch.default_generator, progress=0.0).value
+torch.testing.assert_close(mine, theirs)
+z = torch.randn(4, 1, 28, 28, generator=seeded(1))
+*_, last = shipped.states(4, seeded(1), sampler=DDIM(shipped.schedule), calls=10)
+with torch.no_grad():
+    ten_steps = sample(lambda x, tau: shipped.net(x, tau.flatten()), z, 10)
+torch.testing.assert_close(ten_steps, last.x, rtol=1e-4, atol=1e-4)
+
+# %% [markdown]
+# Rough, but the whole method is there: the samples are made of noise, and no image was copied to make them.
+#
+# ### Longer training
+#
+# What helps is more steps and a better network. The library's `Diffusion` is the U-Net of *Build* with 32 instead of 48 maps, batches of 128, Adam with
+# half a cosine of learning rate, and **averaged weights**: what is kept is a mean over the last part of the run. A network after its first 600 such steps comes with the course. Now it
+# goes on for 24 seconds, at a tenth of the learning rate, since it is no longer far from a good place.
+
+# %%
+begun = load_pretrained("diffusion-half", Diffusion)
+before = begun.sample(200, seeded(3), calls=19)
+begun.lr = Diffusion.lr / 10
+history = fit(begun, train, minutes=0.4, seed=1)
+after = begun.sample(200, seeded(3), calls=19)
+z = torch.randn(200, 1, 28, 28, generator=seeded(3))
+by_program = sample(net, z, 19).clamp(-1, 1)
+
+# %% jupyter={"source_hidden": true}
+# Plot: the same ten noises in three networks.
+shown = {"program": by_program[:10], "600 steps": before[:10]}
+shown[f"and {history.steps} more"] = after[:10]
+plots.show(
+    plots.image_rows(shown, "The same ten noises in three networks", 0.8),
+    "Three rows of ten samples. The program's are bright, rough shapes. The other two rows look alike: rough shirts, trousers and "
+    "shoes, some of them torn.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Plot: both training losses.
+window = 60
+curves = {"program": plots.smooth(losses, window)}
+curves["after 600 steps"] = plots.smooth(history.terms["mse"], window)
+plots.show(
+    figures.losses(curves, min(window, history.steps)),
+    "The loss of the program falls steeply, then slowly; that of the network after its 600 steps is lower and "
+    "stays there.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Table: Fréchet distances of 200 samples of each.
+floor_200 = sample_quality.frechet_floor(200)
+distance = {
+    "program": sample_quality.frechet(by_program),
+    "600 steps of the library": sample_quality.frechet(before),
+    "and 24 seconds more": sample_quality.frechet(after),
+}
+card = read_card(pretrained_folder() / "diffusion-half.safetensors")
+rows = {name: [f"{value:.2f}"] for name, value in distance.items()}
+Table(rows | {"real images (floor)": [f"{floor_200:.2f}"]}, ["Fréchet distance, 200 samples"])
+
+# %% jupyter={"source_hidden": true}
+# Check: the loss falls; the network of 600 steps is ahead of the program and gets no worse.
+assert curves["program"][-1] < 0.6 * curves["program"][0]
+assert curves["after 600 steps"][-1] < curves["program"][-1]
+assert card["steps"] == 600
+assert begun.config == Diffusion().config
+assert distance["and 24 seconds more"] < 0.8 * distance["program"]
+assert distance["and 24 seconds more"] < 1.1 * distance["600 steps of the library"]
+
+# %% [markdown]
+# All samples here are far above the floor. The program and the library's network took the same number of steps, but these are not the same: the library's network is larger, its batch twice
+# as large, its weights averaged. Compare a column: the same noise leads to a similar shape in networks that share no weights, since both learn the same velocity field. One loss, one curve that falls: there is no opponent. At the full learning rate so short a run harms the network: leave out the line with `begun.lr` and see.
+
+# %% [markdown]
+# ## Look
+#
+# The shipped network is larger and was trained far longer:
+
+# %%
+card = read_card(pretrained_folder() / "diffusion.safetensors")
+sizes = [sum(w.numel() for w in model.parameters()) for model in (shipped, Diffusion())]
+begin = time.perf_counter()
+x_new = shipped.sample(64, seeded(0), calls=20)
+spent = time.perf_counter() - begin
+plots.show(
+    figures.grid(x_new, 16, "64 samples of the shipped network, none picked"),
+    "A grid of 64 sampled garments: shirts, trousers, dresses, shoes, boots, bags.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Table: size, minutes and command of the shipped network, and the seconds of these samples.
+assert sizes[0] > 2 * sizes[1]
+facts = {
+    "weights": [f"{sizes[0]:,}"],
+    "weights with width 32, as in Train": [f"{sizes[1]:,}"],
+    "minutes of training": [f"{card['minutes']}"],
+    "command": [card["command"]],
+    "seconds for 64 samples, 19 calls each": [f"{spent:.1f}"],
+}
+Table(facts, ["shipped network"])
+
+# %% [markdown]
+# `calls=20` is the largest number of network calls allowed. The default sampler, Heun's method (section *Samplers*), takes two calls a step and one in its last. Ten steps take
+# 19 calls.
+#
+# Each step holds the noisy image $x_\tau$ and the network's current estimate of the clean image:
+
+# %% jupyter={"source_hidden": true}
+# Plot: two reverse processes, the noisy image and the estimate at every second step.
+states = recorded(shipped.states(6, seeded(5), calls=39))
+chosen = range(0, len(states.t), 2)
+rows = {}
+for k in (0, 2):
+    rows |= {
+        f"noisy image {k + 1}": states.x[chosen, k],
+        f"estimate {k + 1}": states.x_0[chosen, k],
+    }
+plots.show(
+    plots.image_rows(rows, "First what kind of thing it is, then its outline, last its details"),
+    "Two processes from noise on the left to a garment on the right. In the noisy images the garment comes out "
+    "of the grain late; the estimate is a blurred shape from the first step on and sharpens.",
+)
+
+# %% [markdown]
+# ### The denoising autoencoder, at every noise level
+#
+# The denoising autoencoder of chapter 02 saw one noise, $x_0 + 0.5\, \epsilon$. Divide by 1.5, and that is the straight
+# path at τ = 1/3: **it is this chapter's network at one time.** Both get the same noised test images, $x_0 + \ell\, \epsilon$. (PSNR, in decibels: 3 more mean half the squared error.)
+
+# %%
+autoencoder = load_pretrained("denoising", DenoisingAutoencoder)
+x, eps = test.x[:500], torch.randn(500, 1, 28, 28, generator=seeded(0))
+quality = {}
+for level in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0):
+    tau, noised = torch.tensor(level / (1 + level)), x + level * eps
+    new = in_batches(lambda v, tau=tau: shipped.estimate((1 - tau) * v, tau).x_0, noised)
+    old = in_batches(autoencoder.reconstruct, noised)
+    quality[level] = [psnr(v, x) for v in (noised, old.clamp(-1, 1), new.clamp(-1, 1))]
+
+# %% jupyter={"source_hidden": true}
+# Table: PSNR at six noise levels.
+Table(
+    {
+        f"ℓ = {level:g}": [f"{level / (1 + level):.2f}", *(f"{value:.1f}" for value in row)]
+        for level, row in quality.items()
+    },
+    ["τ", "noised", "autoencoder", "diffusion"],
+    "PSNR in dB",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: level with each other at the autoencoder's own noise, diffusion ahead elsewhere.
+assert all(quality[level][2] > quality[level][1] + 1 for level in (0.1, 2.0, 4.0))
+assert abs(quality[0.5][2] - quality[0.5][1]) < 1.5
+claims.add(
+    "The network at one time is the denoising autoencoder",
+    f"diffusion against autoencoder at its own level 0.5: {quality[0.5][2]:.1f} and {quality[0.5][1]:.1f} dB; "
+    f"at level 2: {quality[2.0][2]:.1f} and {quality[2.0][1]:.1f} dB",
+)
+
+# %% [markdown]
+# At the noise that it was made for the autoencoder nearly keeps up. Away from it, the network that is told τ is ahead.
+#
+# ### Copies?
+
+# %% jupyter={"source_hidden": true}
+# Plot: samples above their nearest training images.
+pool = train.subset(30_000).x  # (30000, 1, 28, 28); half of all: memory
+near = nearest(torch.cat([x_new, test.x[:200]]), pool)
+fake, real = near.distance.split([64, 200])
+pairs = {"sample": x_new[:12], "nearest": pool[near.indices[:12]]}
+del pool
+plots.show(
+    plots.image_rows(pairs, "Alike, but no copies"),
+    "Twelve samples above their nearest training images: similar shapes, other details.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: no sample is a training image; distances are about those of test images.
+assert fake.min() > 1.0
+claims.add(
+    "The samples are no copies of training images",
+    f"median distance to the nearest of 30,000: samples {fake.median():.1f}, test images {real.median():.1f}; "
+    f"the smallest of the samples {fake.min():.1f}",
+)
+Table(
+    {
+        "samples": [f"{fake.median():.1f}", f"{fake.min():.1f}"],
+        "test images": [f"{real.median():.1f}", f"{real.min():.1f}"],
+    },
+    ["median", "smallest"],
+    "distance to the nearest",
 )
 
 # %% [markdown]
 # ## The way forward
 #
+# The first papers wrote diffusion in another way: as a long chain of small random steps. From here to *Samplers* this chapter derives that theory. It gives the
+# same network, and it says in which sense the loss is a likelihood.
+#
+# There are two processes, each a **probabilistic process** (확률적 과정). The **forward process** (점진적으로 가우시안 노이즈를
+# 추가) q adds Gaussian noise in T steps, until nothing is left of the image. Nothing in it is learnt. The **reverse process** (역과정)
+# $p_\theta$ goes back from noise to an image; this one is learnt.
+#
+# $$q(x_t|x_{t-1}) = \mathcal{N}\left(\sqrt{1-\beta_t}\,x_{t-1},\; \beta_t I\right), \qquad
+# p_\theta(x_{t-1}|x_t) = \mathcal{N}\left(\mu_\theta(x_t, t),\; c_t^2 I\right)$$
+#
+# A step forward shrinks the image a little and adds a little noise, of variance $\beta_t$. A step back draws around a mean $\mu_\theta$ that the network
+# computes; its variance $c_t^2$ is fixed, and *The way back* derives it.
+
+# %% jupyter={"source_hidden": true}
+# Plot: a garment drowned in noise, and a reverse process of the shipped network.
+times = torch.linspace(0, 1, 9)
+x_0, eps = test.x[6:7].expand(9, 1, 28, 28), torch.randn(1, 1, 28, 28, generator=seeded(0))
+forward = Straight().noised(x_0, times, eps.expand(9, 1, 28, 28))
+way_back = recorded(shipped.states(4, seeded(1), calls=31))
+rows = {"q, to the right →": forward, "p, to the left ←": way_back.x[:, 3].flip(0)[::2]}
+plots.show(
+    plots.image_rows(rows, "Noise is added a little at a time; the way back is learnt", 0.8),
+    "Two rows of nine images. Above, a garment drowns in noise from left to right. Below, read from right "
+    "to left, a garment comes out of noise.",
+)
+
+# %% [markdown]
 # ### Step by step, or all at once
 #
-# Write $\alpha_t = 1 - \beta_t$. One step is $x_t = \sqrt{\alpha_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon_t$. If
-# $x_{t-1}$ is $\sqrt{\bar\alpha_{t-1}}\, x_0$ plus Gaussian noise of variance $1 - \bar\alpha_{t-1}$, then $x_t$
-# is $\sqrt{\alpha_t \bar\alpha_{t-1}}\, x_0$ plus Gaussian noise of variance
-# $\alpha_t (1 - \bar\alpha_{t-1}) + \beta_t = 1 - \alpha_t \bar\alpha_{t-1}$. So all steps up to t are one:
+# Training must not run a thousand steps for each image, and it need not. One step is
+# $x_t = \sqrt{\alpha_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon_t$ with $\alpha_t = 1 - \beta_t$. Suppose that $x_{t-1}$ is
+# $\sqrt{\bar\alpha_{t-1}}\, x_0$ plus Gaussian noise of variance $1 - \bar\alpha_{t-1}$. Then $x_t$ is
+# $\sqrt{\alpha_t \bar\alpha_{t-1}}\, x_0$ plus Gaussian noise. Variances of independent noises add up:
+# $\alpha_t (1 - \bar\alpha_{t-1}) + \beta_t = \alpha_t - \alpha_t \bar\alpha_{t-1} + 1 - \alpha_t = 1 - \alpha_t \bar\alpha_{t-1}$. So all steps up to t are one:
 #
 # $$q(x_t|x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\, x_0,\; (1 - \bar\alpha_t) I\right),
-# \qquad \bar\alpha_t = \prod_{s=1}^{t} \alpha_s$$
+# \qquad \bar\alpha_t = \alpha_1 \alpha_2 \cdots \alpha_t$$
 #
-# Training may jump to any time at once. **Predict:** with the paper's schedule ($T = 1000$, $\beta_t$ from 0.0001
-# to 0.02), how much of the variance of $x_{300}$ is noise: a third, a half, or more?
+# That is a mixture of image and noise, as on the straight path, with the factors $\text{signal}_t = \sqrt{\bar\alpha_t}$ and
+# $\sigma_t = \sqrt{1 - \bar\alpha_t}$. The squares of the two add up to 1, so the variance stays about the same.
+#
+# **Predict:** with the paper's schedule ($T = 1000$, $\beta_t$ rising from 0.0001 to 0.02), how much of the variance of $x_{300}$
+# is noise: a third, a half, or more?
+#
+# <details><summary>Answer</summary>
+#
+# More: the noise has variance 0.60. With data of variance 1 that is 60 %. After 1,000 steps it is all noise.
+#
+# </details>
 
 # %%
-n, start = 50_000, 0.8
-x = torch.full((n,), start)
-rng = seeded(0)
-print(
-    f"{'t':>5} {'mean, stepwise':>15} {'closed form':>12} {'variance, stepwise':>19} {'closed form':>12}"
-)
+n, start = 50_000, 0.8  # 50,000 times the same one-pixel image
+x, rows, rng = torch.full((n,), start), {}, seeded(0)
 for t in range(1, 1001):
     beta_t = table.beta[t]
     x = (1 - beta_t).sqrt() * x + beta_t.sqrt() * torch.randn(n, generator=rng)
     if t in (10, 100, 300, 1000):
-        mean, variance = table.alpha_bar[t].sqrt() * start, 1 - table.alpha_bar[t]
-        print(f"{t:5} {x.mean():15.4f} {mean:12.4f} {x.var():19.4f} {variance:12.4f}")
-        assert abs(x.mean() - mean) < 5 * (variance / n).sqrt()
-        assert abs(x.var() - variance) < 5 * (2 / n) ** 0.5 * variance
+        bar_t = table.alpha_bar[t]
+        rows[t] = [x.mean(), bar_t.sqrt() * start, x.var(), 1 - bar_t]
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: mean and variance after many steps and by the closed form.
+names = ["mean, stepwise", "mean, one step", "variance, stepwise", "variance, one step"]
+Table({f"{t:,}": [f"{value:.4f}" for value in row] for t, row in rows.items()}, names, "t")
+
+# %% jupyter={"source_hidden": true}
+# Check: mean and variance agree within five standard errors.
+for mean, right, variance, right_variance in rows.values():
+    assert abs(mean - right) < 5 * (right_variance / n).sqrt()
+    assert abs(variance - right_variance) < 5 * (2 / n) ** 0.5 * right_variance
+claims.add(
+    "Gaussian noise is added gradually and destroys the data",
+    f"after 300 steps the variance of the noise is {rows[300][2]:.4f}, in one step by the closed form "
+    f"{rows[300][3]:.4f}; after 1,000 steps a mean of {rows[1000][1]:.4f} is left of {start}",
+)
 
 # %% [markdown]
 # ### Schedules
 #
-# All that a schedule decides is how fast the signal falls. Four of them:
+# A **schedule** decides how fast the signal falls. Four of them:
 #
-# - **linear** in $\beta_t$ (Ho et al. 2020), **cosine** in $\bar\alpha_t$ (Nichol & Dhariwal 2021,
-#   [2102.09672](https://arxiv.org/abs/2102.09672)), a **sigmoid** in $\beta_t$;
-# - the **straight path** $x_t = (1 - t)\, x_0 + t\, \epsilon$ for t in [0, 1] (Liu, Gong & Liu 2022,
-#   [2209.03003](https://arxiv.org/abs/2209.03003)), which this chapter's networks are trained on.
+# | Schedule | Formula | Source |
+# |---|---|---|
+# | linear | $\beta_t = \beta_1 + (\beta_T - \beta_1) \frac{t - 1}{T - 1}$ | Ho et al. 2020 |
+# | cosine | $\bar\alpha_t = f(t) / f(0)$ with $f(t) = \cos^2\left(\frac{\pi}{2} \cdot \frac{t/T + 0.008}{1.008}\right)$, every $\beta_t \le 0.999$ | Nichol & Dhariwal 2021, [2102.09672](https://arxiv.org/abs/2102.09672) |
+# | sigmoid | $\beta_t = \beta_1 + (\beta_T - \beta_1) / \left(1 + e^{6 - 12 (t - 1)/(T - 1)}\right)$ | as in the library `diffusers` |
+# | straight | $\text{signal}_\tau = 1 - \tau$, $\sigma_\tau = \tau$, τ in [0, 1] | Liu et al. 2022 |
 #
-# They can be compared by the **signal-to-noise ratio**: with $x_t = \text{signal}_t\, x_0 + \sigma_t\, \epsilon$ it
-# is $\mathrm{SNR}_t = \text{signal}_t^2 / \sigma_t^2$, which is $\bar\alpha_t / (1 - \bar\alpha_t)$ for the first
-# three.
+# They are compared by the **signal-to-noise ratio** $\mathrm{SNR}_t = \text{signal}_t^2 / \sigma_t^2$. For the three tables it is
+# $\bar\alpha_t / (1 - \bar\alpha_t)$, and the share of the power that is signal is $\mathrm{SNR}_t / (1 + \mathrm{SNR}_t)$.
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(9, 3))
 share, log_snr = {}, {}
 for name, make in SCHEDULES.items():
     schedule = make(1000)
-    t = schedule.times(200).flip(0)
-    share[name], log_snr[name] = schedule.log_snr(t).sigmoid(), schedule.log_snr(t)
-    print(
-        f"{name:>8}: at the end {share[name][-1]:.1e} of the power is signal, half at t/T = ",
-        end="",
-    )
-    print(f"{(share[name] > 0.5).double().mean():.2f}")
-    assert share[name][-1] < 1e-4
-for name, color in zip(
-    share, (plots.DATA, plots.MODEL, plots.CODE, plots.DISCRIMINATOR), strict=True
-):
-    axes[0].plot(torch.linspace(0, 1, 201), share[name], color=color, label=name)
-    axes[1].plot(torch.linspace(0, 1, 201), log_snr[name].clamp(-12, 12), color=color)
-axes[0].legend(frameon=False)
-axes[0].set(xlabel="t / T", title="The share of the power that is signal ...")
-axes[1].set(xlabel="t / T", title="... and the logarithm of SNR", ylim=(-12, 12))
+    t = schedule.times(200).flip(0)  # 201 times from 0 to the end
+    log_snr[name] = schedule.log_snr(t)
+    share[name] = log_snr[name].sigmoid()
+
+# %% jupyter={"source_hidden": true}
+# Plot: share of signal and log SNR of the four schedules.
 plots.show(
-    figure,
+    figures.schedules(share, log_snr),
     "Left: four curves fall from 1 to 0; the linear schedule's falls first, the cosine's and the straight "
     "path's in the middle. Right: the log SNR of all four falls from above 8 to below -8.",
 )
 
+# %% jupyter={"source_hidden": true}
+# Table and check: each schedule ends with almost no signal; the formulas above are the library's.
+beta_1, beta_T, steps = 1e-4, 0.02, torch.linspace(0, 1, 1_000, dtype=torch.float64)
+h, f = 12 * steps - 6, lambda t: torch.cos(torch.pi / 2 * (t / 1_000 + 0.008) / 1.008) ** 2
+t = torch.arange(1_000, dtype=torch.float64)  # the last beta of the cosine is cut off
+torch.testing.assert_close(linear().beta[1:], beta_1 + (beta_T - beta_1) * steps)
+by_sigmoid = beta_1 + (beta_T - beta_1) / (1 + torch.exp(-h))
+torch.testing.assert_close(SCHEDULES["sigmoid"](1_000).beta[1:], by_sigmoid)
+torch.testing.assert_close(SCHEDULES["cosine"](1_000).alpha_bar[:-1], f(t) / f(t[:1]))
+assert all(values[-1] < 1e-4 for values in share.values())
+halfway = {name: (values > 0.5).double().mean().item() for name, values in share.items()}
+Table(
+    {name: [f"{values[-1]:.1e}", f"{halfway[name]:.2f}"] for name, values in share.items()},
+    ["signal left at the end", "half the power is signal at t / T"],
+    "schedule",
+)
+
 # %% [markdown]
-# Each ends with next to no signal. That is not decoration: sampling starts from pure noise $\mathcal{N}(0, I)$, so
-# training must have ended there too. *Break it* shows what happens otherwise.
+# Each ends with next to no signal. This matters: sampling starts from pure noise $\mathcal{N}(0, I)$, so
+# training must have ended there, too. *Break it* shows what happens otherwise.
 #
-# **Two schedules at the same SNR see the same picture**, one of them scaled. Divided by
-# $\text{signal}_t + \sigma_t$, every $x_t$ is a point of the straight path, at the time
-# $\tau = \sigma_t / (\text{signal}_t + \sigma_t)$:
+# **Two schedules at the same SNR see the same picture**, one of them scaled. Divide $x_t$ by
+# $\text{signal}_t + \sigma_t$: the factors of image and noise then add up to 1, so the result is a point of the straight path, at the time
+# $\tau = \sigma_t / (\text{signal}_t + \sigma_t)$. This is the first half of why the two descriptions are one:
 
 # %%
 t = torch.tensor(300.0, dtype=torch.float64)
-scale, tau = straightened(table, t)
+scale, tau = straightened(table, t)  # signal_t + sigma_t, and the time on the straight path
 x_0, eps = test.x[:8].double(), torch.randn(8, 1, 28, 28, generator=seeded(0), dtype=torch.float64)
 off = (table.noised(x_0, t, eps) / scale - Straight().noised(x_0, tau, eps)).abs().max()
-print(f"linear at t = 300 is the straight path at {tau:.4f}, times {scale:.4f}; off by {off:.1e}")
 assert off < 1e-9
+Table({"t = 300": [f"{tau:.4f}", f"{scale:.4f}", f"{off:.0e}"]}, ["τ", "scale", "difference"])
 
 # %% [markdown]
-# ## Build
+# ## The way back
 #
 # ### The way back, if $x_0$ is known
 #
-# Bayes' rule: $q(x_{t-1}|x_t, x_0)$ is proportional to $q(x_t|x_{t-1})\, q(x_{t-1}|x_0)$, a product of two Gaussians
-# in $x_{t-1}$. Their precisions add up, $1/c_t^2 = \alpha_t/\beta_t + 1/(1 - \bar\alpha_{t-1})$, and the means are
-# weighted by them:
+# Where did $x_t$ come from? If $x_0$ is known, Bayes' rule answers exactly:
+#
+# $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\; q(x_{t-1}|x_0)$$
+#
+# (Given $x_{t-1}$, the step to $x_t$ does not look at $x_0$.) Both factors are Gaussian in $x_{t-1}$, so the product is, too. The
+# **precisions** (1 / variance) add up, $1/c_t^2 = \alpha_t/\beta_t + 1/(1 - \bar\alpha_{t-1})$: the step says where $x_{t-1}$ is up to a variance of $\beta_t / \alpha_t$, the image up to
+# $1 - \bar\alpha_{t-1}$. The mean is the mean of both statements, weighted by their precisions:
 #
 # $$q(x_{t-1}|x_t, x_0) = \mathcal{N}(\tilde\mu_t, c_t^2 I), \qquad
 # c_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t} \beta_t, \qquad
 # \tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\, \beta_t}{1 - \bar\alpha_t} x_0
 # + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t$$
 #
-# (eqs. 6 and 7 of the paper). Check it the slow way: multiply the two densities on a grid.
+# (eqs. 6 and 7 of Ho et al.) The check computes it a second way: multiply the two densities on a grid.
 
 # %%
 t, x_0, x_t = 60, 0.8, -0.3
 alpha_t, beta_t = table.alpha[t], table.beta[t]
-alpha_bar_t, alpha_bar_s = table.alpha_bar[t], table.alpha_bar[t - 1]
+bar_t, bar_s = table.alpha_bar[t], table.alpha_bar[t - 1]
 grid = torch.linspace(-3, 3, 60_001, dtype=torch.float64)  # x_{t-1}
-weight = Normal(alpha_t.sqrt() * grid, beta_t.sqrt()).log_prob(torch.tensor(x_t))
-weight = (
-    weight + Normal(alpha_bar_s.sqrt() * x_0, (1 - alpha_bar_s).sqrt()).log_prob(grid)
-).softmax(0)
+step = Normal(alpha_t.sqrt() * grid, beta_t.sqrt()).log_prob(torch.tensor(x_t))
+image = Normal(bar_s.sqrt() * x_0, (1 - bar_s).sqrt()).log_prob(grid)
+weight = (step + image).softmax(0)
 by_bayes = (weight * grid).sum()
 spread = (weight * (grid - by_bayes) ** 2).sum().sqrt()
 
-c_t = ((1 - alpha_bar_s) / (1 - alpha_bar_t) * beta_t).sqrt()
-mu_t = (alpha_bar_s.sqrt() * beta_t * x_0 + alpha_t.sqrt() * (1 - alpha_bar_s) * x_t) / (
-    1 - alpha_bar_t
-)
+c_t = ((1 - bar_s) / (1 - bar_t) * beta_t).sqrt()
+mu_t = (bar_s.sqrt() * beta_t * x_0 + alpha_t.sqrt() * (1 - bar_s) * x_t) / (1 - bar_t)
+
+# %% jupyter={"source_hidden": true}
+# Table and check: the Gaussian by Bayes' rule on a grid, by the formula, and by the library.
 moment = torch.tensor([t, t - 1], dtype=torch.float64)
 library = posterior(table, *torch.tensor([[x_t], [x_0]], dtype=torch.float64), *moment)
-for name, (mean, std) in {
-    "Bayes": (by_bayes, spread),
-    "formula": (mu_t, c_t),
-    "library": library,
-}.items():
-    print(f"{name:>8}: mean {float(mean):.6f}, standard deviation {float(std):.6f}")
+ways = {"Bayes": (by_bayes, spread), "formula": (mu_t, c_t), "library": library}
+found = {}
+for name, (mean, std) in ways.items():
     assert abs(float(mean) - mu_t) < 1e-5 > abs(float(std) - c_t)
+    found[name] = [f"{float(mean):.6f}", f"{float(std):.6f}"]
+claims.add(
+    "Reverse process p_θ(x_{t-1} | x_t) restores the data step by step",
+    f"with x_0 known a step is a Gaussian of mean {found['formula'][0]} and standard deviation {found['formula'][1]} by "
+    f"the formula, {found['Bayes'][0]} and {found['Bayes'][1]} by Bayes' rule on a grid",
+)
+Table(found, ["mean", "standard deviation"])
 
 # %% [markdown]
-# ### From a bound to a squared error
+# ### The bound, step by step
 #
-# $x_1 \dots x_T$ are latent variables, and q is an encoder that has nothing to learn. So the bound of chapter 03
-# holds. Sorted by steps (eq. 5 of the paper) it is
+# When sampling, $x_0$ is not known. $p_\theta$ has to step back without it. How good is it? As in chapter 03, by the likelihood that it gives to images, or a
+# bound on it. The latent variables are now all the noised images $x_1 \dots x_T$, and q is an encoder that has nothing to learn.
 #
-# $$-\log p_\theta(x_0) \le \mathbb{E}_q\Big[\mathrm{KL}(q(x_T|x_0) \Vert p(x_T))
-# + \sum_{t>1} \mathrm{KL}(q(x_{t-1}|x_t, x_0) \Vert p_\theta(x_{t-1}|x_t)) - \log p_\theta(x_0|x_1)\Big]$$
+# **1. The ELBO of chapter 03**, with $x_1 \dots x_T$ in place of z:
 #
-# The first term holds no weights; it is small if the schedule ends in noise. In the sum both sides are Gaussians
-# of the same variance $c_t^2$, so only the means count. A network that guesses $\epsilon$ also guesses
-# $x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \epsilon)/\sqrt{\bar\alpha_t}$. Put that into $\tilde\mu_t$:
+# $$-\log p_\theta(x_0) \le \mathbb{E}_q\left[\log \frac{q(x_1, \dots, x_T | x_0)}{p_\theta(x_0, x_1, \dots, x_T)}\right]$$
 #
-# $$\mathrm{KL} = \frac{\lVert \tilde\mu_t - \mu_\theta \rVert^2}{2 c_t^2} = w_t\, \lVert \epsilon - \epsilon_\theta \rVert^2,
-# \qquad w_t = \frac{\beta_t^2}{2 c_t^2\, \alpha_t (1 - \bar\alpha_t)}$$
+# **2. Both are chains**, so both are products of steps:
 #
-# Ho et al. leave out $w_t$. That is their **simple loss**, $L = \mathbb{E}\, \lVert \epsilon - \epsilon_\theta(x_t, t)
-# \rVert^2$ with t drawn uniformly. **Predict:** does leaving it out make early times (little noise) count more,
-# or late ones?
+# $$= \mathbb{E}_q\left[-\log p(x_T) + \sum_{t=1}^{T} \log \frac{q(x_t|x_{t-1})}{p_\theta(x_{t-1}|x_t)}\right]$$
+#
+# Here q steps forward and $p_\theta$ backward. They cannot be compared.
+#
+# **3. Turn q around** by Bayes' rule, for t > 1:
+#
+# $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\, \frac{q(x_t|x_0)}{q(x_{t-1}|x_0)}$$
+#
+# **4. The fractions cancel in a row.** Their product for t = 2 ... T is
+# $\frac{q(x_2|x_0)}{q(x_1|x_0)} \cdot \frac{q(x_3|x_0)}{q(x_2|x_0)} \cdots \frac{q(x_T|x_0)}{q(x_{T-1}|x_0)} = \frac{q(x_T|x_0)}{q(x_1|x_0)}$, and the
+# denominator cancels the step that was not turned, $q(x_1|x_0)$. What is left:
+#
+# $$= \mathbb{E}_q\left[\log \frac{q(x_T|x_0)}{p(x_T)} + \sum_{t=2}^{T} \log \frac{q(x_{t-1}|x_t, x_0)}{p_\theta(x_{t-1}|x_t)}
+# - \log p_\theta(x_0|x_1)\right]$$
+#
+# **5. A mean of log q/p over q is a KL divergence:**
+#
+# $$-\log p_\theta(x_0) \le \underbrace{\mathrm{KL}(q(x_T|x_0) \Vert p(x_T))}_{\text{ends in noise?}}
+# + \sum_{t=2}^{T} \mathbb{E}_q \underbrace{\mathrm{KL}(q(x_{t-1}|x_t, x_0) \Vert p_\theta(x_{t-1}|x_t))}_{\text{each step back}}
+# \; \underbrace{- \mathbb{E}_q \log p_\theta(x_0|x_1)}_{\text{the last step}}$$
+#
+# The first term has no weights; it is small if the schedule ends in noise. The second compares each step back with the step of one who knows $x_0$. The
+# third asks that the last step gives back the image. (Ho et al., eq. 5. The check below computes lines 2 and 4 for a random path: they are equal to rounding.)
+
+# %% jupyter={"source_hidden": true}
+# Check: lines 2 and 4 agree on a random path, for any reverse process.
+short = linear(20, 0.01, 0.3)
+beta, bar = short.beta, short.alpha_bar
+rng = seeded(0)
+path = [torch.tensor(0.7, dtype=torch.float64)]
+for t in range(1, 21):
+    fresh = torch.randn((), generator=rng, dtype=torch.float64)
+    path.append((1 - beta[t]).sqrt() * path[-1] + beta[t].sqrt() * fresh)
+line_2 = line_4 = -Normal(0.0, 1.0).log_prob(path[20])
+line_4 = line_4 + Normal(bar[20].sqrt() * path[0], (1 - bar[20]).sqrt()).log_prob(path[20])
+for t in range(1, 21):
+    back = Normal(torch.tanh(path[t]), 0.3 + 0.01 * t).log_prob(path[t - 1])  # any p_theta
+    step = Normal((1 - beta[t]).sqrt() * path[t - 1], beta[t].sqrt()).log_prob(path[t])
+    line_2, line_4 = line_2 + step - back, line_4 - back
+    if t > 1:
+        moment = torch.tensor([t, t - 1], dtype=torch.float64)
+        mean, std = posterior(short, path[t][None], path[0][None], *moment)
+        line_4 = line_4 + Normal(mean[0], std).log_prob(path[t - 1])
+torch.testing.assert_close(line_2, line_4)
+
+# %% [markdown]
+# ### From KL to a squared error
+#
+# Both sides of a step are Gaussians of the same variance $c_t^2$. Then only the means count: in
+# $\mathbb{E}_q[\log q - \log p_\theta]$ the constants cancel, and what is left is the distance of the means,
+#
+# $$\mathrm{KL} = \frac{\lVert \tilde\mu_t - \mu_\theta \rVert^2}{2 c_t^2} .$$
+#
+# The network is asked for the noise. An estimate $\epsilon_\theta$ is an estimate of the image,
+# $\hat x_0 = (x_t - \sqrt{1 - \bar\alpha_t}\, \epsilon_\theta)/\sqrt{\bar\alpha_t}$. Put it into the formula of $\tilde\mu_t$ and collect terms:
+#
+# $$\tilde\mu_t = \frac{1}{\sqrt{\alpha_t}} \left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \epsilon\right), \qquad
+# \mu_\theta = \frac{1}{\sqrt{\alpha_t}} \left(x_t - \frac{\beta_t}{\sqrt{1 - \bar\alpha_t}}\, \epsilon_\theta\right)$$
+#
+# The two differ in the noise only, so
+#
+# $$\mathrm{KL} = \lambda_t\, \lVert \epsilon - \epsilon_\theta \rVert^2,
+# \qquad \lambda_t = \frac{\beta_t^2}{2 c_t^2\, \alpha_t (1 - \bar\alpha_t)} .$$
+#
+# **The bound is a weighted squared error.** Ho et al. replace every $\lambda_t$ by 1. That is their **simple loss**,
+# $\mathbb{E}\, \lVert \epsilon - \epsilon_\theta(x_t, t) \rVert^2$ with t drawn uniformly.
+#
+# **Predict:** compared with the bound, which steps does the simple loss count more: the nearly clean ones (small t) or the noisy ones?
+# By what factor do $\lambda_2$ and $\lambda_{500}$ differ: 2, 10 or 100?
+#
+# <details><summary>Answer</summary>
+#
+# The noisy ones. $\lambda_2$ is about a hundred times $\lambda_{500}$: in the bound the nearly clean steps count most. The simple loss counts all steps alike.
+#
+# </details>
+
 
 # %%
-w = {}
-eps, guess = torch.randn(2, 784, generator=seeded(0), dtype=torch.float64)
-x_0 = test.x[0].double().flatten()
-for t in (2, 10, 100, 500, 1000):
+def weight_of(t):  # lambda_t
     alpha_t, beta_t = table.alpha[t], table.beta[t]
-    alpha_bar_t, alpha_bar_s = table.alpha_bar[t], table.alpha_bar[t - 1]
-    x_t = alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
-    seen = (x_t - (1 - alpha_bar_t).sqrt() * guess) / alpha_bar_t.sqrt()
+    bar_t, bar_s = table.alpha_bar[t], table.alpha_bar[t - 1]
+    c_squared = (1 - bar_s) / (1 - bar_t) * beta_t
+    return (beta_t**2 / (2 * c_squared * alpha_t * (1 - bar_t))).item()
+
+
+bound_weights = {t: weight_of(t) for t in (2, 10, 100, 500, 1000)}
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: KL by the library's Gaussians is lambda_t times the squared error; the first term is small.
+eps, other = torch.randn(2, 784, generator=seeded(0), dtype=torch.float64)
+x_0, rows = test.x[0].double().flatten(), {}
+for t, weight in bound_weights.items():
+    bar_t = table.alpha_bar[t]
+    x_t = bar_t.sqrt() * x_0 + (1 - bar_t).sqrt() * eps
+    taken = (x_t - (1 - bar_t).sqrt() * other) / bar_t.sqrt()  # the image, if other were the noise
     moment = torch.tensor([t, t - 1], dtype=torch.float64)
-    (right, c_t), (found, _) = (posterior(table, x_t, v, *moment) for v in (x_0, seen))
+    (right, c_t), (found, _) = (posterior(table, x_t, v, *moment) for v in (x_0, taken))
     divergence = kl_divergence(Normal(right, c_t), Normal(found, c_t)).sum()
-    w[t] = beta_t**2 / (2 * c_t**2 * alpha_t * (1 - alpha_bar_t))
-    print(f"t = {t:4}: KL {divergence:10.4f} = w_t times the squared error; w_t = {w[t]:.5f}")
-    assert abs(w[t] * (eps - guess).square().sum() / divergence - 1) < 1e-6
+    squared = (eps - other).square().sum()
+    assert abs(weight * squared / divergence - 1) < 1e-6
+    rows[f"{t:,}"] = [f"{divergence:.2f}", f"{weight * squared:.2f}", f"{weight:.5f}"]
 end = Normal(table.alpha_bar[-1].sqrt() * x_0, (1 - table.alpha_bar[-1]).sqrt())
-last = kl_divergence(end, Normal(0.0, 1.0)).sum()
-print(f"KL(q(x_T|x_0) || N(0, I)) of this image: {last:.4f} nats")
-assert w[2] > 30 * w[500]
-assert last < 0.1
+first_term = kl_divergence(end, Normal(0.0, 1.0)).sum()
+assert bound_weights[2] > 30 * bound_weights[500]
+assert first_term < 0.1
+claims.add(
+    "Forward process q(x_t | x_{t-1})",
+    f"it ends in noise: q(x_T|x_0) is {first_term:.4f} nats from N(0, I) for an image",
+)
+claims.add(
+    "The simple loss is the bound without its weights",
+    f"λ_2 is {bound_weights[2] / bound_weights[500]:.0f} times λ_500: in the bound the nearly clean steps count most",
+)
+Table(rows, ["KL in nats", "λ times squared error", "λ"], "t")
 
 # %% [markdown]
-# In the bound, the last few steps, where hardly any noise is left, weigh most: there the likelihood is won, and
-# nothing that you would see. The simple loss counts all times alike, and so works more on what the picture
-# shows.
+# Why leave the weights out? The likelihood rewards the finest grain of the pixels, which nobody sees. The simple loss spends more of the
+# training on the noisy steps, where the shape is decided. (Ho et al. report better samples with it; this chapter does not measure that.)
 #
-# ### What should the network say?
+# ### Why the two are one
 #
-# $\epsilon$ is one choice. Others are $x_0$; $v = \text{signal}_t\, \epsilon - \sigma_t\, x_0$ (Salimans & Ho 2022,
-# [2202.00512](https://arxiv.org/abs/2202.00512)); and on the straight path the **velocity** $\epsilon - x_0$, the
-# direction in which $x_t$ moves. Each is a mixture $a\, x_0 + b\, \epsilon$. Since $x_t$ is known, each is a linear
-# function of each other: **one network up to a linear map**. What differs is how much an error counts.
+# The program's network predicts the velocity on the straight path, the one of Ho et al. predicts ε on a table. Both are the same network up to arithmetic:
+#
+# 1. **Same input.** At the same SNR, $x_t$ is $x_\tau$ up to a scale (end of *The way forward*).
+# 2. **Same answer.** A target is a mixture $a\, x_0 + b\, \epsilon$: $x_0$ itself; ε; the velocity $\epsilon - x_0$; or
+#    $v = \text{signal}_t\, \epsilon - \sigma_t\, x_0$ (Salimans & Ho 2022, [2202.00512](https://arxiv.org/abs/2202.00512)).
+#    $x_t$ is a second mixture, and it is known. Two linear equations give $\hat x_0$ and $\hat\epsilon$ from any of these answers, so each answer is a linear
+#    function of each other.
+# 3. **Same loss up to weights.** What differs is how much an error at each time counts. For the velocity, for instance,
+#    $\hat u = (x_\tau - \hat x_0)/\tau$: an error in $\hat x_0$ counts $1/\tau^2$ times.
+#
+# The next cell answers at random, writes the same answer as each of the four targets, and compares the losses.
 
 # %%
 cosine = SCHEDULES["cosine"](1000)
@@ -282,58 +955,38 @@ mistake = (estimate.x_0 - x_0).square().mean(dim=(1, 2, 3))
 counts = {}
 for name, mixture in TARGETS.items():
     a, b = mixture(signal, sigma)
-    y = a * estimate.x_0 + b * estimate.eps  # the same answer in other words
-    again = solve(name, y, x_t, signal, sigma)
-    torch.testing.assert_close(again.x_0, estimate.x_0)
-    torch.testing.assert_close(again.eps, estimate.eps)
-    counts[name] = (y - a * x_0 - b * eps).square().mean(dim=(1, 2, 3)) / mistake
+    answer = a * estimate.x_0 + b * estimate.eps  # the same answer in other words
+    counts[name] = (answer - a * x_0 - b * eps).square().mean(dim=(1, 2, 3)) / mistake
+
+# %% jupyter={"source_hidden": true}
+# Table and check: how much an error in the image counts for each target, and its formula in the SNR.
 snr = cosine.snr(t)
 expected = {"x_0": 1 + 0 * snr, "eps": snr, "v": 1 + snr, "velocity": (1 + snr.sqrt()) ** 2}
-print("how much an error in x_0 counts, at SNR", *(f"{value:9.3f}" for value in snr))
-for name, values in counts.items():
-    torch.testing.assert_close(values, expected[name])
-    print(f"{name:>39}", *(f"{value:9.3f}" for value in values))
+for name, mixture in TARGETS.items():
+    a, b = mixture(signal, sigma)
+    again = solve(name, a * estimate.x_0 + b * estimate.eps, x_t, signal, sigma)
+    torch.testing.assert_close(again.x_0, estimate.x_0)
+    torch.testing.assert_close(again.eps, estimate.eps)
+    torch.testing.assert_close(counts[name], expected[name])
+formulas = {"x_0": "1", "eps": "SNR", "v": "1 + SNR", "velocity": "(1 + √SNR)²"}
+Table(
+    {name: [formulas[name], *(f"{value:.3f}" for value in row)] for name, row in counts.items()},
+    ["formula", *(f"SNR {value:.3f}" for value in snr)],
+    "target",
+)
 
 # %% [markdown]
-# ### The loss and the loop
+# At high noise (right) a loss on ε hardly asks for the image: an error in $\hat x_0$ counts next to nothing. The velocity always counts it at least once. Either way the best
+# network knows the same $\hat x_0$ at every time. A network trained on the straight path can therefore be used with any table: *Break it* does so.
+
+# %% [markdown]
+# ## Samplers
 #
-# On the straight path with the velocity as target, both fit into a few lines. `net(x_t, t, labels)` is a small
-# **U-Net** (Ronneberger, Fischer & Brox 2015, [1505.04597](https://arxiv.org/abs/1505.04597)): down to a quarter of
-# the side and up again, with bridges across. It is told the time as sines and cosines.
-
-
-# %%
-def velocity_loss(net, x_0, rng):
-    t = torch.rand(len(x_0), generator=rng)  # (N,), one time for each image
-    eps = torch.randn(x_0.shape, generator=rng)  # (N, 1, 28, 28)
-    tau = t.reshape(-1, 1, 1, 1)
-    y = net((1 - tau) * x_0 + tau * eps, t, None)  # (N, 1, 28, 28)
-    return (y - (eps - x_0)).square().mean()
-
-
-@torch.no_grad()
-def euler(net, x, steps):
-    times = torch.linspace(1, 0, steps + 1)
-    for t, s in pairwise(times):
-        x = x + (s - t) * net(x, t.expand(len(x)), None)  # s < t: against the velocity
-    return x
-
-
-batch = train.batch(0, 128)
-mine = velocity_loss(shipped.net, batch.images, seeded(0))
-theirs = shipped.loss(batch, seeded(0), progress=0.0).value
-torch.testing.assert_close(mine, theirs)
-z = torch.randn(4, 1, 28, 28, generator=seeded(1))
-*_, last = shipped.states(4, seeded(1), sampler=DDIM(shipped.schedule), calls=10)
-torch.testing.assert_close(euler(shipped.net, z, 10), last.x, rtol=1e-4, atol=1e-4)
-weights = sum(p.numel() for p in shipped.parameters())
-print(f"loss by hand {mine:.4f}, library {theirs:.4f}; ten steps by hand = ten steps of DDIM")
-print(f"the U-Net has {weights:,} weights")
-
-# %% [markdown]
-# **DDIM** (Song, Meng & Ermon 2020, [2010.02502](https://arxiv.org/abs/2010.02502)) on any schedule: estimate
-# $x_0$ and $\epsilon$, and noise $x_0$ again with that same $\epsilon$, only less. No fresh noise is drawn, so an
-# image is a function of its first noise. On the straight path this is Euler's method, as you have just seen.
+# A sampler is a way to use the estimates. All of them go from t to an earlier time s; the network is not trained again.
+#
+# **DDIM** (Song, Meng & Ermon 2020, [2010.02502](https://arxiv.org/abs/2010.02502)): estimate
+# $x_0$ and ε, and noise $\hat x_0$ again with that same $\hat\epsilon$, only less. No fresh noise is drawn, so an
+# image is a function of its first noise. On the straight path this is the `euler` of *Build*, as its check has shown.
 
 
 # %%
@@ -346,28 +999,61 @@ def ddim_step(x_t, eps, t, s, table):
 check_ddim_step(ddim_step)
 
 # %% [markdown]
-# The **ancestral** sampler (Ho et al.) draws from $q(x_{t-1}|x_t, x_0)$ with the estimate in place of $x_0$: fresh
-# noise at every step but the last. **Heun's method** looks at the velocity at both ends of a step and takes the
-# mean: two network calls a step, and an error of second order (Karras et al. 2022,
-# [2206.00364](https://arxiv.org/abs/2206.00364)).
+# - The **ancestral** sampler (Ho et al.) draws from $q(x_{t-1}|x_t, x_0)$ with the estimate in place of $x_0$: fresh
+#   noise at every step but the last.
+# - **DDIM with η** between 0 and 1 replaces a part of the estimated noise by fresh noise; η = 1 is the ancestral sampler.
+# - **Heun's method** makes an Euler step, looks at the velocity there, and repeats the step with the mean of both velocities: two network calls a step, and a
+#   smaller error (Karras et al. 2022, [2206.00364](https://arxiv.org/abs/2206.00364)).
+
+# %% jupyter={"source_hidden": true}
+# Check: DDIM draws no noise, the ancestral sampler does.
+runs = {
+    name: [
+        list(shipped.states(4, seeded(1), sampler=kind(shipped.schedule), calls=10))[-1].x
+        for _ in range(2)
+    ]
+    for name, kind in samplers.items()
+}
+z = torch.randn(4, 1, 28, 28, generator=seeded(1))
+again = {}
+for name in ("DDIM", "ancestral"):
+    sampler = samplers[name](shipped.schedule)
+    *_, last = sampler.states(shipped.denoiser(), z, sampler.times(10), seeded(99))
+    again[name] = (last.x - runs[name][0]).abs().max().item()
+assert again["DDIM"] < 1e-4
+assert again["ancestral"] > 0.1
+claims.add(
+    "Both are probabilistic processes",
+    "the way back need not be: with the same first noise and other fresh noise DDIM ends in the same images (pixels differ "
+    f"by up to {again['DDIM']:.1g}), the ancestral sampler in others (by up to {again['ancestral']:.1f})",
+    "holds with a condition",
+)
 
 # %% [markdown]
 # ## In the plane, where the truth is known
 #
-# For a mixture of Gaussians the best denoiser has a closed form. If $x_0$ is one of M Gaussians with means $m_k$
-# and standard deviation s, then given $x_t$ it came from the k-th with a probability $\pi_k$, and
+# For a mixture of Gaussians the best denoiser has a closed form, as in the toy. If $x_0$ is one of M Gaussians with means $m_k$
+# and standard deviation r, then given $x_t$ it came from the k-th with a probability $\pi_k$, and
 #
-# $$\mathbb{E}[x_0|x_t] = \sum_k \pi_k \Big(m_k + \frac{\text{signal}_t\, s^2}{\text{signal}_t^2 s^2 + \sigma_t^2}
+# $$\mathbb{E}[x_0|x_t] = \sum_k \pi_k \Big(m_k + \frac{\text{signal}_t\, r^2}{\text{signal}_t^2 r^2 + \sigma_t^2}
 # (x_t - \text{signal}_t\, m_k)\Big), \qquad
 # \pi_k \propto \exp\Big(-\frac{\lVert x_t - \text{signal}_t\, m_k \rVert^2}
-# {2 (\text{signal}_t^2 s^2 + \sigma_t^2)}\Big)$$
+# {2 (\text{signal}_t^2 r^2 + \sigma_t^2)}\Big)$$
 #
-# No network can have a lower squared error. The next cell trains a small one for some seconds; then compare the
-# two, on the left the exact field, on the right the learnt one:
+# $\pi_k$ says which cluster $x_t$ probably came from; the bracket is the best guess if it was that one: its mean, moved towards $x_t$. No network can have a lower squared error. The next cell trains a small network for some seconds and
+# shows the exact field on the left, the learnt one on the right:
 #
 # 1. Start at the noise (way back 0). Where do all lines point, and why is that the best guess there?
 # 2. Move the way back slowly. When is it decided which mode a particle goes to?
 # 3. Take 5 network calls. Which sampler leaves most particles between the modes?
+#
+# <details><summary>Answers</summary>
+#
+# 1. To the centre. At τ = 1 the particle says nothing about its data point, so the best guess is the mean of all data. The line $\hat x_0 - \hat\epsilon$ is then minus the particle's own place.
+# 2. Very early. With 20 steps of DDIM and the exact denoiser each of 3,000 particles ends at the mode that was nearest to its first noise: after a fifth of the way (τ = 0.8) the estimate of every particle already points to its final mode. The eight modes lie on a circle, so the direction of the noise decides.
+# 3. Heun's method: its 5 calls are only three steps. Of 3,000 particles with the exact denoiser 70 % end at a mode (within three standard deviations), with DDIM and the ancestral sampler 87 to 88 %. In the swiss roll below Heun's method is the best at 5 calls: few calls can favour either order.
+#
+# </details>
 
 # %% tags=["widget"]
 torch.manual_seed(0)
@@ -377,57 +1063,83 @@ fit(plane, gaussians, steps=2_000, batch_size=256, show_bar=False)
 FieldExplorer(plane)
 
 # %% [markdown]
-# How near is the learnt field to the exact one, over all times? The first column is the error that nobody can
-# avoid. **Predict:** where is that one largest, and what does the best denoiser say there?
+# How near is the learnt field to the exact one, over all times? The table has three squared errors: of the exact guess from $x_0$, which nobody can
+# avoid; of the learnt guess from $x_0$; and of the learnt guess from the exact one.
+#
+# **Predict:** where is the first one largest, and what does the best denoiser say there?
+#
+# <details><summary>Answer</summary>
+#
+# At τ = 1, where nothing can be seen. The best guess is the mean of the data, here the centre (0, 0), and the error is the mean squared distance of the data from
+# it, 4.0.
+#
+# </details>
+
 
 # %%
-best = exact(gaussians, plane.schedule)
-x_0 = gaussians.sample(5_000, seeded(1))[:, :, None, None]
-eps = torch.randn(x_0.shape, generator=seeded(2))
-
-
 def squared(difference):
     return difference.square().flatten(1).sum(dim=1).mean().item()
 
 
-print(f"{'t':>5} {'exact: error':>13} {'learnt: error':>14} {'learnt - exact':>15}")
+best = exact(gaussians, plane.schedule)
+x_0 = gaussians.sample(5_000, seeded(1))[:, :, None, None]
+eps, rows = torch.randn(x_0.shape, generator=seeded(2)), {}
 for t in torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9, 1.0]):
     x_t = plane.schedule.noised(x_0, t, eps)
     with torch.no_grad():
         right, learnt = best(x_t, t).x_0, plane.estimate(x_t, t).x_0
-    of_exact, of_learnt, apart = (
-        squared(right - x_0),
-        squared(learnt - x_0),
-        squared(learnt - right),
-    )
-    print(f"{t:5.1f} {of_exact:13.4f} {of_learnt:14.4f} {apart:15.4f}")
+    rows[f"{t:.1f}"] = squared(right - x_0), squared(learnt - x_0), squared(learnt - right)
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: squared errors of the exact and of the learnt guess.
+for of_exact, of_learnt, apart in rows.values():
     assert apart < 0.08
     assert of_learnt > of_exact - 0.02  # up to the luck of 5,000 points
-assert abs(of_exact - squared(x_0)) < 0.02  # at t = 1 the best guess is the mean, here 0
+assert abs(rows["1.0"][0] - squared(x_0)) < 0.02  # at tau = 1 the best guess is the mean, here 0
+assert rows["0.5"][2] < rows["0.5"][0]
+claims.add(
+    "The way back is learnt, and generates data from noise",
+    f"the learnt field differs from the exact one by {rows['0.5'][2]:.4f} (squared) at τ = 0.5, where an error of "
+    f"{rows['0.5'][0]:.2f} cannot be avoided",
+)
+names = ["exact − x_0", "learnt − x_0", "learnt − exact"]
+Table({tau: [f"{value:.4f}" for value in row] for tau, row in rows.items()}, names, "τ")
 
 # %% [markdown]
 # **A sampler has an error of its own**, even with the exact denoiser. Take a single Gaussian: the exact way back
-# leads from z to mean + s z. **Predict:** twice the number of steps; what is left of the error of DDIM, and of that
-# of Heun's method?
+# leads from z to mean + r z.
+#
+# **Predict:** twice the number of steps; what is left of the error of DDIM, and of that of Heun's method?
+#
+# <details><summary>Answer</summary>
+#
+# About a half with DDIM, about a quarter with Heun's method.
+#
+# </details>
 
 # %%
 one = Mixture("one", torch.tensor([[1.0, -1.0]]), 0.5)
 z = torch.randn(1_000, 2, generator=seeded(0), dtype=torch.float64)
-print(f"{'steps':>6}", *(f"{steps:>8}" for steps in (10, 20, 40, 80)))
+errors = {"DDIM": [], "Heun": []}
+for name, steps in product(errors, (10, 20, 40, 80)):
+    sampler = samplers[name](Straight())
+    *_, last = sampler.states(exact(one, Straight()), z, sampler.times(steps))
+    errors[name].append((last.x - (one.means + one.sigma * z)).norm(dim=1).mean().item())
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: the error falls by 2 for DDIM and by 4 for Heun at each doubling.
 for name, order in (("DDIM", 1), ("Heun", 2)):
-    errors = []
-    for steps in (10, 20, 40, 80):
-        sampler = samplers[name](Straight())
-        *_, last = sampler.states(exact(one, Straight()), z, sampler.times(steps))
-        errors.append((last.x - (one.means + one.sigma * z)).norm(dim=1).mean().item())
-    shrinks = [a / b for a, b in pairwise(errors)]
-    print(f"{name:>6}", *(f"{error:8.5f}" for error in errors), "  each", end=" ")
-    print(", ".join(f"1/{shrink:.2f}" for shrink in shrinks), "of the last")
-    assert all(0.8 < shrink / 2**order < 1.25 for shrink in shrinks)
+    falls = [a / b for a, b in pairwise(errors[name])]
+    assert all(0.8 < fall / 2**order < 1.25 for fall in falls)
+Table(
+    figures.orders((10, 20, 40, 80), errors),
+    ["10 steps", "20", "40", "80", "at each doubling"],
+    "mean error",
+)
 
 # %% [markdown]
 # The error falls with the number of steps to the power of the **order**, 1 and 2. A step of Heun's method costs two
-# calls, and is worth it as soon as there are more than a few.
+# calls; from ten steps on it is worth it in this example.
 #
 # A **swiss roll** has no such formula, but a network learns it all the same. The samplers' paths, for the same
 # three points of noise (open circles):
@@ -437,26 +1149,23 @@ torch.manual_seed(0)
 rolled = PlaneDiffusion()
 fit(rolled, roll, steps=2_000, batch_size=256)
 truth = roll.sample(2_000, seeded(0))
-figure, axes = plt.subplots(1, 3, figsize=(9, 3.4))
-for ax, (name, kind) in zip(axes, samplers.items(), strict=True):
+paths = {}
+for name, kind in samplers.items():
     states = recorded(rolled.states(3, seeded(7), sampler=kind(rolled.schedule), calls=40))
-    plots.points(ax, truth, size=1)
-    for path in states.x.flatten(2).permute(1, 0, 2):
-        ax.plot(*path.T, color=plots.MODEL, linewidth=1)
-        ax.plot(*path[0], "o", color="black", markersize=4, fillstyle="none")
-        ax.plot(*path[-1], "o", color="black", markersize=4)
-    ax.set_title(f"{name}: {len(states.t) - 1} steps")
-figure.suptitle("One sampler wanders, two follow the field", fontweight="bold")
+    paths[name] = states.x.flatten(2)  # (steps + 1, 3, 2)
+
+# %% jupyter={"source_hidden": true}
+# Plot: three paths of each sampler.
 plots.show(
-    figure,
+    figures.walks(truth, paths),
     "Three panels with the swiss roll in blue and three paths from open circles to black dots on "
     "it. The ancestral paths are jagged; those of DDIM and of Heun's method are the same smooth curves.",
 )
 
 # %% [markdown]
 # **How far from the truth?** The **energy distance** $2\,\mathbb{E}\lVert X - Y \rVert -
-# \mathbb{E}\lVert X - X' \rVert - \mathbb{E}\lVert Y - Y' \rVert$ is 0 only if X and Y have the same distribution (Székely & Rizzo 2013). Its floor
-# is that between two sets of true points.
+# \mathbb{E}\lVert X - X' \rVert - \mathbb{E}\lVert Y - Y' \rVert$ of samples X and true points Y ($X'$ and $Y'$ are independent copies) is 0 only if both have the same distribution (Székely & Rizzo 2013). Its floor
+# is the distance between two sets of true points.
 
 
 # %%
@@ -465,197 +1174,26 @@ def energy_distance(a, b):
     return (2 * torch.cdist(a, b).mean() - within_a - within_b).item()
 
 
-calls = (5, 10, 20, 40)
+calls, found = (5, 10, 20, 40), {}
 floor = [energy_distance(roll.sample(2_000, seeded(k)), truth) for k in range(1, 5)]
-print(f"1,000 times the energy distance; floor {1e3 * min(floor):.1f} to {1e3 * max(floor):.1f}")
-print(f"{'network calls':>14}", *(f"{k:7}" for k in calls))
-found = {}
-for name, kind in samplers.items():
-    for k in calls:
-        x = rolled.sample(2_000, seeded(8), sampler=kind(rolled.schedule), calls=k).flatten(1)
-        found[name, k] = energy_distance(x, truth)
-    print(f"{name:>14}", *(f"{1e3 * found[name, k]:7.1f}" for k in calls))
+for name, k in product(samplers, calls):
+    sampler = samplers[name](rolled.schedule)
+    x = rolled.sample(2_000, seeded(8), sampler=sampler, calls=k).flatten(1)
+    found[name, k] = energy_distance(x, truth)
+
+# %% jupyter={"source_hidden": true}
+# Table and check: at 5 calls Heun is ahead of DDIM, DDIM of the ancestral sampler; at 40 all are better.
 assert found["Heun", 5] < found["DDIM", 5] < found["ancestral", 5]
 assert max(found[name, 40] for name in samplers) < min(found[name, 5] for name in samplers)
-
-# %% [markdown]
-# ## Train
-#
-# Now images: the U-Net, batches of 128, Adam with half a cosine of learning rate, and **averaged weights**: what
-# is kept is a mean over the last part of the run. Two runs of half a minute each: one from scratch, one that goes on
-# with a network of the same size after its first 600 steps, which comes with the course. That network has found its way
-# already, so it goes on at a tenth of the learning rate. **Predict:** after half a minute from scratch, what will the
-# samples look like: noise, blobs, or garments?
-
-# %%
-minutes = 0.5
-torch.manual_seed(0)
-scratch, shown, losses, stops = Diffusion(), {}, [], [1 / 6, 1 / 2]
-for record in training_steps(scratch, train, minutes=minutes, seed=0):
-    losses.append(record.terms["mse"])
-    if stops and record.progress > stops[0]:
-        shown[f"step {record.step}"] = scratch.sample(10, seeded(3), calls=19)
-        stops.pop(0)
-
-begun = load_pretrained("diffusion-half", Diffusion)
-before = begun.sample(200, seeded(3), calls=19)
-begun.lr = Diffusion.lr / 10
-history = fit(begun, train, minutes=minutes, seed=1)
-after, blank = (model.sample(200, seeded(3), calls=19) for model in (begun, scratch))
-shown |= {f"step {len(losses)}": blank[:10], "step 600": before[:10]}
-shown[f"and {history.steps} more"] = after[:10]
-figure = plots.image_rows(shown, "The same ten noises, through more and more training")
-plots.show(
-    figure,
-    "Five rows of ten samples. The upper three are three moments of the run from scratch: bright places come out "
-    "of the grain, and how far they come depends on the machine. The lower two, after 600 steps and after some "
-    "more, look alike: rough shirts, trousers and shoes, some of them torn.",
+rows = {name: [f"{1e3 * found[name, k]:.1f}" for k in calls] for name in samplers}
+low, high = f"{1e3 * min(floor):.1f}".replace("-", "−"), f"{1e3 * max(floor):.1f}"
+rows["true points (floor)"] = [f"{low} to {high}"] * 4
+claims.add(
+    "With few calls the order of the sampler counts",
+    "energy distance × 1,000 at 5 calls in the plane: "
+    + ", ".join(f"{name} {1e3 * found[name, 5]:.1f}" for name in samplers),
 )
-
-# %%
-reached = {"from scratch": blank, "600 steps": before, "600 steps, and live": after}
-floor_200 = sample_quality.frechet_floor(200)
-distance = {name: sample_quality.frechet(x) for name, x in reached.items()}
-for name, value in distance.items():
-    print(f"{name:>23}: Fréchet distance {value:6.2f} (200 samples; floor {floor_200:.2f})")
-card = read_card(pretrained_folder() / "diffusion-half.safetensors")
-print(f"600 steps: {card['command']}   ({card['minutes']} minutes)")
-window = len(losses) // 6
-curves = {
-    "from scratch": plots.smooth(losses, window),
-    "from 600 steps": plots.smooth(history.terms["mse"], window),
-}
-figure, ax = plt.subplots(figsize=(7, 2.6))
-plots.curves(ax, curves, colors=(plots.BASELINE, plots.MODEL))
-ax.set(xlabel="step", ylabel=f"loss, running mean of {window}")
-ax.set_title("One loss, one curve that falls: no game, no opponent")
-plots.show(
-    figure,
-    "The loss from scratch falls steeply, then slowly; that of the network of 600 steps starts below it and stays "
-    "there.",
-)
-assert curves["from scratch"][-1] < 0.6 * curves["from scratch"][0]
-assert card["steps"] == 600
-assert begun.config == scratch.config
-assert curves["from 600 steps"][-1] < curves["from scratch"][-1]
-assert distance["600 steps, and live"] < 0.8 * distance["from scratch"]
-assert distance["600 steps, and live"] < 1.1 * distance["600 steps"]  # it does not get worse
-
-# %% [markdown]
-# Half a minute from scratch is not enough on any laptop; the label says how many steps yours made. The network of 600
-# steps is no worse after half a minute more at a tenth of the rate. At the full rate so short a run harms it: leave out
-# the line with `begun.lr` and see.
-
-# %% [markdown]
-# ## Look
-#
-# The shipped network is larger and was trained far longer, by this command:
-
-# %%
-card = read_card(pretrained_folder() / "diffusion.safetensors")
-print(f"{card['command']}   ({card['minutes']} minutes)")
-sizes = [sum(w.numel() for w in model.parameters()) for model in (shipped, Diffusion())]
-print(f"{sizes[0]:,} weights; the network trained above has {sizes[1]:,}")
-begin = time.perf_counter()
-x_new = shipped.sample(64, seeded(0), calls=20)
-assert sizes[0] > 2 * sizes[1]
-print(f"64 samples at 19 network calls each: {time.perf_counter() - begin:.1f} s")
-figure, ax = plt.subplots(figsize=(8, 2.6))
-plots.draw_images(ax, x_new, 16)
-ax.set_title("64 samples, none picked")
-plots.show(figure, "A grid of 64 sampled garments: shirts, trousers, dresses, shoes, boots, bags.")
-
-# %% [markdown]
-# On its way the process holds two pictures: $x_t$, and what the network takes for $x_0$ in it.
-
-# %%
-states = recorded(shipped.states(6, seeded(5), calls=39))
-chosen = range(0, len(states.t), 2)
-rows = {}
-for k in (0, 2):
-    rows |= {f"x_t, {k + 1}": states.x[chosen, k], f"x_0 seen, {k + 1}": states.x_0[chosen, k]}
-figure = plots.image_rows(
-    rows, "First what kind of thing it is, then its outline, last its details"
-)
-plots.show(
-    figure,
-    "Two processes from noise on the left to a garment on the right. In the rows of x_t the garment comes out "
-    "of the grain late; in the rows of the estimate it is a blurred shape from the first step on and sharpens.",
-)
-
-# %% [markdown]
-# ### The denoising autoencoder, at every noise level
-#
-# The denoising autoencoder of chapter 02 saw one noise, $x + 0.5\, \epsilon$. Divide by 1.5, and that is the straight
-# path at t = 1/3: **it is this chapter's network at one time.** Give both the same noised test images:
-
-# %%
-autoencoder = load_pretrained("denoising", DenoisingAutoencoder)
-x, eps = test.x[:500], torch.randn(500, 1, 28, 28, generator=seeded(0))
-print(f"{'sigma':>6} {'t':>5} {'noised':>7} {'autoencoder':>12} {'diffusion':>10}   (PSNR in dB)")
-seen, quality = {}, {}
-for level in (0.1, 0.25, 0.5, 1.0, 2.0, 4.0):
-    t = torch.tensor(level / (1 + level))
-    noised = x + level * eps
-    seen[level] = in_batches(lambda v, t=t: shipped.estimate((1 - t) * v, t).x_0, noised).clamp(
-        -1, 1
-    )
-    old = in_batches(autoencoder.reconstruct, noised).clamp(-1, 1)
-    quality[level] = psnr(old, x), psnr(seen[level], x)
-    print(
-        f"{level:6} {t:5.2f} {psnr(noised, x):7.1f} {quality[level][0]:12.1f} {quality[level][1]:10.1f}"
-    )
-assert all(quality[level][1] > quality[level][0] + 1 for level in (0.1, 2.0, 4.0))
-assert abs(quality[0.5][1] - quality[0.5][0]) < 1.5
-
-# %% [markdown]
-# At the noise that it was made for the autoencoder holds its own; away from it, the network that is told t wins.
-# **Predict:** at t = 1 its input is noise alone. What does it answer?
-
-# %%
-with torch.no_grad():
-    nothing = shipped.estimate(
-        torch.randn(500, 1, 28, 28, generator=seeded(1)), torch.tensor(1.0)
-    ).x_0
-mean_image = train.subset(10_000).x.mean(dim=0)
-rows = {
-    "x, sigma 4": (x + 4.0 * eps)[:9] / 5,
-    "x_0, sigma 4": seen[4.0][:9],
-    "sigma 1": seen[1.0][:9],
-}
-rows |= {"sigma 0.25": seen[0.25][:9], "x": x[:9], "noise alone": nothing[:9]}
-figure = plots.image_rows(
-    rows, "Little to see gives a blur, nothing to see gives the mean of all images"
-)
-plots.show(
-    figure,
-    "Six rows of nine. Images under strong noise; what the network sees in them is a blur at sigma 4, a clear "
-    "shape at sigma 1, and all details at 0.25. From noise alone it sees the same grey mixture every time.",
-)
-off, usual = mse(nothing, mean_image.expand_as(nothing)), mse(x, mean_image.expand_as(x))
-print(f"from noise alone: {off:.4f} from the mean image (an image: {usual:.3f})")
-assert off < 0.2 * usual
-
-# %% [markdown]
-# A squared error is least at the mean of all that is possible. So at high noise the network says what is common
-# to all garments, at low noise it repairs texture. No single call draws a sharp image; the chain of calls does,
-# since each step decides a little.
-#
-# ### Copies?
-
-# %%
-pool = train.subset(30_000).x  # (30000, 1, 28, 28); half of all: memory
-near = nearest(torch.cat([x_new, test.x[:200]]), pool)
-fake, real = near.distance.split([64, 200])
-pairs = {"sample": x_new[:12], "nearest": pool[near.indices[:12]]}
-del pool
-figure = plots.image_rows(pairs, "Alike, but no copies")
-plots.show(
-    figure, "Twelve samples above their nearest training images: similar shapes, other details."
-)
-print(f"median distance to the nearest of 30,000: samples {fake.median():.1f}, ", end="")
-print(f"test images {real.median():.1f}; smallest of the samples {fake.min():.1f}")
-assert fake.min() > 1.0
+Table(rows, [f"{k} calls" for k in calls], "energy distance × 1,000")
 
 # %% [markdown]
 # ## Explore
@@ -664,18 +1202,34 @@ assert fake.min() > 1.0
 #
 # 1. Linear, T = 1,000: from which t on can you no longer tell what it is? What is the log SNR there?
 # 2. Set T to 100 and leave $\beta_T$. What stands at the end? Which $\beta_T$ repairs it?
-# 3. Compare linear and cosine at t/T = 0.7. Which one wastes times in which nothing is left to see?
+# 3. Compare linear and cosine at t/T = 0.7. Which one spends time where nothing is left to see?
+#
+# <details><summary>Answers</summary>
+#
+# 1. At about t = 500: a boot is a faint bright patch, and the kind of garment can hardly be named. The log SNR there is −2.5: noise has about twelve times the power of the signal.
+# 2. 36 % of the power is still signal, so the image shows through. Of the values offered, only $\beta_T$ = 0.2 leaves almost nothing; 0.05 still leaves 8 %.
+# 3. The linear one: 0.7 % of the power is signal there, with the cosine 20 %. From here on the linear schedule has 300 steps with nothing to see.
+#
+# </details>
 
 # %% tags=["widget"]
 ScheduleExplorer()
 
 # %% [markdown]
-# **A reverse process.** The film strip above, to be moved.
+# **A reverse process.** The two rows of *Look*, to be moved. ($x_t$ in the widget is the $x_\tau$ of the text.)
 #
-# 1. In which third of the way does the kind of garment become clear in the lower picture?
-# 2. Same seed: do DDIM and Heun's method end in the same image? And with the ancestral sampler? Why?
-# 3. DDIM has a number $\eta$ between 0 (no fresh noise) and 1 (ancestral). What does $\eta = 0.5$ keep of the
+# 1. In which third of the way does the kind of garment become clear in the estimate?
+# 2. Same seed: do DDIM and Heun's method end in the same image? And the ancestral sampler? Why?
+# 3. DDIM has a number η between 0 (no fresh noise) and 1 (ancestral). What does η = 0.5 keep of the
 #    image?
+#
+# <details><summary>Answers</summary>
+#
+# 1. For most seeds in the first: the first frame is a blur, and after a third of the way one can name the kind of garment. Seed 3 is an exception: its estimate looks like trousers first and ends as a top.
+# 2. DDIM and Heun's method end in nearly the same image: both follow the same velocity field without fresh noise, so the first noise decides. The ancestral sampler ends in another garment, since it draws fresh noise at every step.
+# 3. Hardly anything: most seeds end in another kind of garment. Half of the fresh noise, forty times, is enough to leave the path.
+#
+# </details>
 
 # %% tags=["widget"]
 ways = {
@@ -693,68 +1247,101 @@ ReverseScrubber(films | {"DDIM, 5 calls": few})
 #
 # Tell the network the class y as well, and it samples that class. **Classifier-free guidance** (Ho & Salimans
 # 2022, [2207.12598](https://arxiv.org/abs/2207.12598)) goes further. In training, a tenth of the labels is hidden,
-# so that one network learns both estimates; in sampling, go away from the one without a label:
+# so that one network learns both estimates, with a label and without. In sampling, the difference of the two is exaggerated:
 #
 # $$\tilde\epsilon = (1 + w)\, \epsilon_\theta(x_t, t, y) - w\, \epsilon_\theta(x_t, t)$$
 #
-# Why: $-\epsilon / \sigma_t$ estimates the slope $\nabla \log p(x_t)$, so by Bayes' rule the difference of the two
-# estimates $\nabla \log p(y|x_t)$, what a classifier would say. The weight w exaggerates it. **Predict:** with a
-# large w, what becomes of quality, and what of diversity?
+# With w = 0 this is the estimate with the label. Why the difference? $-\epsilon / \sigma_t$ estimates the slope $\nabla \log p(x_t)$ (Tweedie's formula), so by Bayes' rule,
+# $\log p(x_t|y) - \log p(x_t) = \log p(y|x_t) + \text{const}$, the difference of the two
+# estimates $\nabla \log p(y|x_t)$: the direction in which a classifier would be surer of y. The **guidance weight** w adds it w more times.
+#
+# **Predict:** with a large w, what becomes of the share of samples that a classifier takes for their class, of precision (the share of samples that look real, chapter 04), and of recall (the share of
+# real images near which samples lie)?
+#
+# <details><summary>Answer</summary>
+#
+# The share taken for y rises to nearly 100 %. Precision rises at first and falls at large weights; at w = 8 it is lower than without guidance. Recall falls all the way.
+#
+# </details>
 
 # %%
 guide = load_pretrained("diffusion-labels", Diffusion)
-ten = torch.arange(10)
-rows = {
+ten = torch.arange(10)  # one sample of each class
+guided_samples = {
     f"w = {w}": guide.sample(10, seeded(2), calls=38, labels=ten, guidance=w).detach()
     for w in (0, 1, 4, 8)
 }
-figure = plots.image_rows(
-    rows, "One column, one class and one noise: plainer at first, then glaring and torn"
-)
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: ten classes at four guidance weights.
 plots.show(
-    figure,
+    plots.image_rows(
+        guided_samples, "Same noise, more guidance: plainer at first, then glaring and torn"
+    ),
     "Four rows of ten garments, one of each class. With growing weight shapes become plainer and the "
     "contrast stronger; at the largest weights a sandal and a dress break up.",
 )
 
-# %% [markdown]
-# A thousand samples for each weight (`gen_course/ch06_diffusion/studies/diffusion_guidance.py`):
-
-# %%
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: a thousand samples for each weight (gen_course/ch06_diffusion/studies/diffusion_guidance.py).
 study = [{k: float(row[k]) for k in list(row)[:-1]} for row in read_study("diffusion_guidance")]
-print(f"{'w':>4} {'taken for y':>12} {'Fréchet':>8} {'precision':>10} {'recall':>7}")
-for row in study:
-    print(
-        f"{row['weight']:4} {row['taken']:12.1%} {row['frechet']:8.2f} {row['precision']:10.2f} "
-        f"{row['recall']:7.2f}"
-    )
-by_weight = {row["weight"]: row for row in study}
-figure, ax = plt.subplots(figsize=(6.5, 2.8))
-lines = {"taken for y": "taken", "precision": "precision", "recall": "recall"}
-weights = [row["weight"] for row in study]
-plots.curves(ax, {name: [row[k] for row in study] for name, k in lines.items()}, x=weights)
-ax.set(xlabel="guidance weight w", ylim=(0, 1.05))
-ax.set_title("Guidance trades variety for obedience")
-plots.show(
-    figure,
-    "Against the guidance weight: the share of samples that the judge takes for their class rises, recall "
-    "falls.",
+Table(
+    {
+        f"w = {row['weight']:g}": [
+            f"{row['taken']:.1%}",
+            *(f"{row[k]:.2f}" for k in ("frechet", "precision", "recall")),
+        ]
+        for row in study
+    },
+    ["taken for y", "Fréchet", "precision", "recall"],
+    "1,000 samples",
 )
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: the share taken for y, precision and recall against the weight.
+lines = {"taken for y": "taken", "precision": "precision", "recall": "recall"}
+plots.show(
+    figures.guidance(
+        [row["weight"] for row in study],
+        {name: [row[k] for row in study] for name, k in lines.items()},
+    ),
+    "Against the guidance weight: the share of samples that the judge takes for their class rises, recall "
+    "falls, precision rises a little and falls.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: obedience rises, recall falls, precision and distance are best at small weights.
+by_weight = {row["weight"]: row for row in study}
 assert by_weight[2.0]["taken"] > by_weight[0.0]["taken"]
 assert by_weight[8.0]["recall"] < by_weight[0.0]["recall"] - 0.05
 assert by_weight[8.0]["frechet"] > min(row["frechet"] for row in study)
-taken = [row["taken"] for row in study]
-assert taken == sorted(taken)  # the judge doubts less and less ...
+taken, recall = ([row[k] for row in study] for k in ("taken", "recall"))
+assert taken == sorted(taken)
+assert recall == sorted(recall, reverse=True)
 assert by_weight[8.0]["precision"] < by_weight[0.0]["precision"] < by_weight[2.0]["precision"]
+claims.add(
+    "Guidance trades variety for obedience",
+    f"from w = 0 to 8 the share taken for y rises from {taken[0]:.1%} to {taken[-1]:.1%} and recall falls from "
+    f"{recall[0]:.2f} to {recall[-1]:.2f}; the distance is least, {min(row['frechet'] for row in study):.2f}, at "
+    f"w = {min(study, key=lambda row: row['frechet'])['weight']:g}",
+)
 
 # %% [markdown]
-# The judge doubts less and less, up to the largest weight. That does not make the pictures better: precision and the
+# The judge is ever surer of the class. That does not make the pictures better: precision and the
 # distance improve at small weights and get worse at large ones, where the sandal above falls apart although the judge
-# takes nearly every sample for its class. At w = 8 precision is lower than without any guidance.
+# takes nearly every sample for its class. Try it:
 #
 # 1. Find the class that the judge doubts most at w = 0. Which weight settles it?
 # 2. Raise w to 8. What do the ten samples have in common now?
 # 3. Compare one place of both grids, the same noise: what does guidance change first, shape or texture?
+#
+# <details><summary>Answers</summary>
+#
+# 1. T-shirt/top at seed 0: the judge takes only 5 of 10 for it. From w = 1 on it takes all ten (at 0.5 it takes 7).
+# 2. T-shirts at w = 8 are white with black blotches and hard contours, and have nearly the same outline.
+# 3. The shape. At w = 1 the sleeves have changed towards those of a T-shirt while prints and folds are still the same; at large weights the textures go, too.
+#
+# </details>
 
 # %% tags=["widget"]
 GuidanceExplorer()
@@ -765,96 +1352,117 @@ GuidanceExplorer()
 # **Inpainting** (이미지 인페인팅) is the first image application that the lecture names. The network without labels can
 # do it as it is (Lugmayr et al. 2022, [2201.09865](https://arxiv.org/abs/2201.09865)): after every step overwrite
 # the known pixels by the given image, noised to that time. Each step is done twice, with noise added back in
-# between, so that the two parts can agree. Beside it the masked autoencoder of chapter 02, which was trained for
+# between, so that the two parts can agree. Beside it stands the masked autoencoder of chapter 02, which was trained for
 # exactly this. Four fifths of the patches are hidden.
 #
-# **Predict:** which of the two has the lower squared error, and which one the better pictures?
+# **Predict:** which of the two has the lower squared error, and which one looks more like a photograph?
+#
+# <details><summary>Answer</summary>
+#
+# The autoencoder has the lower error, by a factor of more than 3. Its fillings are blurred; those of diffusion have the grain of real images, but several are no garment.
+#
+# </details>
 
 # %%
 masked = load_pretrained("masked", MaskedAutoencoder)
 x = test.x[100:200]
-y, patches = masked.fill(x, seeded(0))  # (100, 1, 28, 28), (100, 49)
+filled, patches = masked.fill(x, seeded(0))  # (100, 1, 28, 28), (100, 49)
 hidden = unpatchify(patches[:, :, None].expand(-1, -1, 16), (1, 28, 28))
-mae = torch.where(hidden, y.clamp(-1, 1), x)
+mae = torch.where(hidden, filled.clamp(-1, 1), x)
 draws = torch.stack([shipped.inpaint(x, hidden, seeded(k), calls=40, repeats=2) for k in range(4)])
-rows = {"x": x[:10], "given": torch.where(hidden, -0.3, x)[:10], "autoencoder": mae[:10]}
-rows |= {
-    "diffusion, 1": draws[0, :10],
-    "diffusion, 2": draws[1, :10],
-    "mean of 4": draws.mean(dim=0)[:10],
-}
-figure = plots.image_rows(rows, "A blur, or sharp pictures of which some are no garment")
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: ten garments, what is given, and fillings.
+rows = {"image": x[:10], "given": torch.where(hidden, -0.3, x)[:10], "autoencoder": mae[:10]}
+rows |= {"diffusion, 1": draws[0, :10], "diffusion, 2": draws[1, :10]}
+rows |= {"mean of 4": draws.mean(dim=0)[:10]}
 plots.show(
-    figure,
+    plots.image_rows(rows, "The autoencoder blurs; diffusion is sharp, and sometimes no garment"),
     "Six rows of ten garments: whole, with four fifths hidden, filled in by the masked autoencoder with a blur, "
     "filled in twice by diffusion with sharp and differing details, and the mean of four such fillings. Some fillings "
     "of diffusion are no garment: a torn animal shape in place of a dress, a cross in place of a shoe.",
 )
 
 
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: squared error where hidden, and the mean difference of neighbouring pixels.
 def grain(v):
     return (v[..., 1:] - v[..., :-1]).abs().mean().item()  # between neighbours in a row
 
 
-fillings = {
-    "autoencoder": mae,
-    "diffusion, one": draws[0],
-    "diffusion, mean of 4": draws.mean(dim=0),
-}
+fillings = {"autoencoder": mae, "diffusion, one": draws[0]}
+fillings["diffusion, mean of 4"] = draws.mean(dim=0)
 error = {name: masked_loss(v, x, patches).item() for name, v in fillings.items()}
-print(f"{'':>21}  squared error   neighbouring pixels differ by (true: {grain(x):.3f})")
-for name, v in fillings.items():
-    print(f"{name:>21} {error[name]:14.3f} {grain(v):18.3f}")
 times = error["diffusion, one"] / error["autoencoder"]
-print(f"one filling has {times:.1f} times the autoencoder's error")
 assert times > 3  # far above the 2 of a perfect sample
 assert error["diffusion, mean of 4"] < 0.9 * error["diffusion, one"]
 assert abs(grain(draws[0]) - grain(x)) < abs(grain(mae) - grain(x))
+claims.add(
+    "Application: inpainting",
+    f"diffusion fills in four fifths of an image; one filling has a squared error of {error['diffusion, one']:.3f}, "
+    f"{times:.1f} times that of the masked autoencoder's blur, {error['autoencoder']:.3f}",
+)
+rows = {name: [f"{error[name]:.3f}", f"{grain(v):.3f}"] for name, v in fillings.items()}
+Table(
+    rows | {"image": ["–", f"{grain(x):.3f}"]}, ["squared error", "neighbouring pixels differ by"]
+)
 
 # %% [markdown]
-# The autoencoder minimises the squared error, so it answers with a mean, and no other answer could score better.
-# A perfect sample of the same distribution would have twice that error, and is a picture. What lies above twice is the
-# fault of the network and of this way of filling: known and unknown parts do not quite agree, and several fillings are no garment at all.
+# The autoencoder minimises the squared error, so it answers with a mean, and no answer of this kind could score better.
+# A perfect sample of the same distribution would have twice the error of the mean, and would look real. What lies above twice comes from
+# the network and from this way of filling: known and unknown parts do not quite agree, and several fillings are no garment at all.
 # Averaging samples leads back towards the mean, and to the blur.
 
 # %% [markdown]
 # ## Measure
 #
-# The same figures for three families, on 10,000 samples each, from their cards. Diffusion takes 39 network calls
+# ### Quality and diversity
+#
+# The same figures for three families, on 10,000 samples each, from the cards of the shipped weights. Diffusion takes 39 network calls
 # a sample, the others one. The last columns say what else differs: minutes of training and weights of the network.
 
-# %%
+# %% jupyter={"source_hidden": true}
+# Table and check: distance, precision, recall and coverage of three families beside real images.
 three = {"VAE": BernoulliVAE, "GAN": GAN, "diffusion": Diffusion}
 cards = {name: read_card(pretrained_folder() / f"{name.lower()}.safetensors") for name in three}
-figures = {name: card["figures"] for name, card in cards.items()}
+measured = {name: card["figures"] for name, card in cards.items()}
 kinds = ("frechet", "precision", "recall", "coverage")
-figures["real images"] = {kind: figures["GAN"][f"{kind}_floor"] for kind in kinds}
-floor = figures["real images"]["frechet"]
-print(
-    f"{'':>12} {'Fréchet':>8} {'x floor':>8} {'precision':>10} {'recall':>7} {'coverage':>9} "
-    f"{'minutes':>8} {'weights':>10}"
-)
+measured["real images"] = {kind: measured["GAN"][f"{kind}_floor"] for kind in kinds}
+floor = measured["real images"]["frechet"]
 weights_of = {
     name: sum(w.numel() for w in load_pretrained(name.lower(), kind).parameters())
     for name, kind in three.items()
 }
-for name, row in figures.items():
-    cost = f"{cards[name]['minutes']:8.1f} {weights_of[name]:10,}" if name in three else ""
-    print(
-        f"{name:>12} {row['frechet']:8.3f} {row['frechet'] / floor:8.0f} {row['precision']:10.2f} "
-        f"{row['recall']:7.2f} {row['coverage']:9.2f} {cost}"
-    )
-ours, theirs = figures["diffusion"], figures["GAN"]
-assert ours["frechet"] < theirs["frechet"] < figures["VAE"]["frechet"]
-assert ours["precision"] > theirs["precision"]
-assert ours["recall"] > theirs["recall"]
-assert ours["coverage"] > theirs["coverage"]
+rows = {}
+for name, row in measured.items():
+    rows[name] = [f"{row['frechet']:.3f}", f"{row['frechet'] / floor:.0f}"]
+    rows[name] += [f"{row[kind]:.2f}" for kind in kinds[1:]]
+    known = name in three
+    rows[name] += [f"{cards[name]['minutes']:.1f}" if known else "–"]
+    rows[name] += [f"{weights_of[name]:,}" if known else "–"]
+ours, theirs = measured["diffusion"], measured["GAN"]
+assert ours["frechet"] < theirs["frechet"] < measured["VAE"]["frechet"]
+assert all(ours[kind] > theirs[kind] for kind in kinds[1:])
 assert cards["diffusion"]["minutes"] > 4 * cards["GAN"]["minutes"]
 assert 1.7 < weights_of["diffusion"] / weights_of["GAN"] < 2
+claims.add(
+    "High-quality samples",
+    f"after longer training: course Fréchet distance {ours['frechet']:.3f} and precision {ours['precision']:.2f} "
+    f"after {rows['diffusion'][5]} minutes; the GAN's distance is {theirs['frechet']:.3f} after {rows['GAN'][5]}, "
+    f"the VAE's {measured['VAE']['frechet']:.3f}",
+    "holds with a condition",
+)
+claims.add(
+    "A balance of diversity and quality",
+    f"precision {ours['precision']:.2f}, recall {ours['recall']:.2f}, coverage {ours['coverage']:.2f}; the GAN's "
+    f"recall is {theirs['recall']:.2f}, real images have {measured['real images']['recall']:.2f}",
+)
+names = ["Fréchet", "× floor", "precision", "recall", "coverage", "minutes", "weights"]
+Table(rows, names, "10,000 samples")
 
 # %% [markdown]
 # That is the lecture's *high quality* (고품질 샘플 생성) **and** its *balance of diversity and quality* (다양성과 품질의
-# 균형) in numbers: precision is quality, recall and **mode coverage** (모드 커버리지) are diversity. It is no race, though:
+# 균형) in numbers: precision is quality; recall and **mode coverage** (모드 커버리지) are diversity. (*Coverage* in the table is the share of real images with a sample nearby.) It is no race, though:
 # diffusion had over four times the GAN's minutes and almost twice its weights. Chapter [07](07_comparison.ipynb) gives all
 # families the same time.
 #
@@ -863,132 +1471,136 @@ assert 1.7 < weights_of["diffusion"] / weights_of["GAN"] < 2
 # The price is time. 500 samples of the shipped network for each row, on one core
 # (`gen_course/ch06_diffusion/studies/diffusion_samplers.py`):
 
-# %%
+# %% jupyter={"source_hidden": true}
+# Table: seconds and distances of three samplers at 5 to 1,000 calls.
 study = read_study("diffusion_samplers")
 floor_500 = float(study[0]["floor"])
-print(
-    f"{'':>10} {'calls':>6} {'s for 100':>10} {'Fréchet':>8} {'kernel':>8}   (floor {floor_500:.2f})"
-)
-curves = {}
+points, rows = {}, {}
 for row in study:
     cost, value = float(row["seconds"]) / int(row["n"]) * 100, float(row["frechet"])
-    curves.setdefault(row["sampler"], []).append((int(row["calls"]), cost, value))
-    kernel = float(row["kernel"])
-    print(f"{row['sampler']:>10} {row['calls']:>6} {cost:10.2f} {value:8.2f} {kernel:8.4f}")
-figure, ax = plt.subplots(figsize=(7, 3.2))
-for (name, points), color in zip(
-    curves.items(), (plots.MODEL, plots.DATA, plots.CODE), strict=True
-):
-    _, cost, value = zip(*points, strict=True)
-    ax.plot(cost, value, "o-", color=color, markersize=4, label=name)
-for number, cost, value in curves["ancestral"]:
-    spot = (10, 4) if number < 20 else (0, -14)  # where no curve is
-    ax.annotate(
-        f"{number:,}",
-        (cost, value),
-        spot,
-        textcoords="offset points",
-        ha="center",
-        color=plots.CODE,
-    )
-ax.axhline(floor_500, color=plots.BASELINE, linestyle="--")
-ax.annotate("real images", (cost, floor_500), color=plots.BASELINE, va="bottom", ha="right")
-ax.set(
-    xscale="log", yscale="log", xlabel="seconds for 100 samples (numbers: network calls, ancestral)"
-)
-ax.set(ylabel="Fréchet distance", ylim=(None, 1.6 * max(v for p in curves.values() for *_, v in p)))
-ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
-ax.set_yticks([], minor=True)
-ax.legend(frameon=False)
-ax.set_title("The first twenty calls buy nearly everything")
+    points.setdefault(row["sampler"], []).append((int(row["calls"]), cost, value))
+    rows[f"{row['sampler']}, {int(row['calls']):,} calls"] = [
+        f"{cost:.2f}",
+        f"{value:.2f}",
+        f"{float(row['kernel']):.4f}",
+    ]
+rows["real images (floor)"] = ["–", f"{floor_500:.2f}", "–"]
+Table(rows, ["seconds for 100 samples", "Fréchet", "kernel distance"], "sampler")
+
+# %% jupyter={"source_hidden": true}
+# Plot: distance against seconds; no curve runs through a number.
+figure = figures.calls(points, floor_500)
+figure.draw_without_rendering()
+ax = figure.axes[0]
+for label, line in product(ax.texts[:-1], ax.lines):
+    drawn = line.get_path().transformed(line.get_transform())
+    assert not drawn.intersects_bbox(label.get_window_extent(), filled=False)
 plots.show(
     figure,
     "Fréchet distance against seconds, both logarithmic, for Heun's method, DDIM and the ancestral sampler at 5 "
     "to 1,000 network calls. All fall steeply at first and then flatten.",
 )
-figure.draw_without_rendering()
-for label, line in product(ax.texts[:-1], ax.lines):  # no curve runs through a number
-    drawn = line.get_path().transformed(line.get_transform())
-    assert not drawn.intersects_bbox(label.get_window_extent(), filled=False)
-reached = {(name, number): value for name, points in curves.items() for number, _, value in points}
+
+# %% jupyter={"source_hidden": true}
+# Check: twenty calls are within a factor of 2 of the best; from 50 calls on the ancestral sampler leads.
+reached = {
+    (name, number): value for name, several in points.items() for number, _, value in several
+}
 cheapest = min(reached[name, 20] for name in samplers)
-print(f"best at 20 calls: {cheapest:.2f}; best of all: {min(reached.values()):.2f}")
 assert all(reached[name, 5] > reached[name, 50] for name in samplers)
 assert cheapest < 2 * min(reached.values())
 followers = ("Heun", "DDIM")
 assert all(reached["ancestral", k] < min(reached[n, k] for n in followers) for k in (50, 250))
 assert all(reached[name, 250] > 0.8 * reached[name, 50] for name in samplers)
+claims.add(
+    "Twenty network calls buy most of the quality",
+    f"best distance at 5 calls {min(reached[n, 5] for n in samplers):.2f}, at 20 {cheapest:.2f}, "
+    f"at any number {min(reached.values()):.2f} (500 samples, one run each)",
+)
 
 # %% [markdown]
 # From fifty calls on more of them hardly help: what is left is the network's own error, not the step's. There the
-# **ancestral** sampler is ahead. Its fresh noise hides part of the mistakes of earlier steps, and the network
+# **ancestral** sampler is ahead. A likely reason: its fresh noise hides part of the mistakes of earlier steps, and the network
 # looks at the rest anew; a sampler that only follows the field keeps them (Karras et al. 2022, section 4).
 #
 # **Slow sampling** (느린 샘플링 속도), the lecture's weakness, is true of a thousand steps. With twenty calls it is a matter of
 # seconds, and still no match for the one call of a GAN's generator:
 
 # %%
-gan = load_pretrained("gan", GAN)
-spent = {}
+gan, spent = load_pretrained("gan", GAN), {}
 for name, model, way in (("GAN", gan, {}), ("diffusion", shipped, {"calls": 20})):
     begin = time.perf_counter()
     model.sample(200, seeded(0), **way)
     spent[name] = time.perf_counter() - begin
-    print(f"{name:>9}: 200 samples in {spent[name]:.2f} s")
+Table({name: [f"{value:.2f}"] for name, value in spent.items()}, ["seconds for 200 samples"])
+
+# %% jupyter={"source_hidden": true}
+# Check: diffusion with 20 calls is slower than the GAN.
 assert spent["diffusion"] > 3 * spent["GAN"]
+claims.add(
+    "Sampling is slow",
+    f"200 samples take {spent['diffusion']:.1f} s with at most 20 calls, {spent['GAN']:.2f} s with a GAN",
+)
 
 # %% [markdown]
 # ### Is its training stable?
 #
-# **Stable training** (안정적인 훈련), says the lecture. Diffusion and the GAN of chapter 04, each at its own learning
+# **Stable training** (안정적인 훈련), says the lecture. Diffusion and the GAN of chapter 04 each train at their own learning
 # rate times 1/8 to 8, with two seeds, for about 20 seconds on one core
-# (`gen_course/ch06_diffusion/studies/diffusion_stability.py`):
-
-# %%
-study = read_study("diffusion_stability")
-print(
-    f"{'':>10} {'rate':>8} {'seed':>5} {'loss, first':>12} {'last':>9} {'Fréchet':>8} {'rarest class':>13}"
-)
-for row in study:
-    if row["loss_first"] == "diverged":
-        print(f"{row['model']:>10} {float(row['lr']):8.5f} {row['seed']:>5}     diverged")
-        continue
-    first, last, value = (float(row[k]) for k in ("loss_first", "loss_last", "frechet"))
-    print(
-        f"{row['model']:>10} {float(row['lr']):8.5f} {row['seed']:>5} {first:12.3f} {last:9.3f} "
-        f"{value:8.2f} {float(row['rarest']):13.1%}"
-    )
+# (`gen_course/ch06_diffusion/studies/diffusion_stability.py`). *Agreement* is the correlation between the ranks of the runs by their last loss and by their distance:
+# 1 means that the loss puts the runs in the same order as the distance does.
 
 
+# %% jupyter={"source_hidden": true}
+# Table and check: last loss and distance over learning rates and seeds.
 def ranks(rows, key):
     return torch.tensor([float(row[key]) for row in rows]).argsort().argsort().double()
 
 
-kept = {
-    name: [row for row in study if row["model"] == name and row["loss_first"] != "diverged"]
-    for name in ("diffusion", "gan")
-}
-agree = {
-    name: torch.corrcoef(torch.stack([ranks(rows, key) for key in ("loss_last", "frechet")]))[0, 1]
-    for name, rows in kept.items()
-}
-span = {name: [float(row["frechet"]) for row in rows] for name, rows in kept.items()}
-for name, value in agree.items():
-    lost = sum(row["model"] == name for row in study) - len(kept[name])
-    print(
-        f"{name:>10}: distances from {min(span[name]):.1f} to {max(span[name]):.1f}, {lost} diverged; "
-        f"the last loss and the distance agree in rank to {value:+.2f}"
+study = read_study("diffusion_stability")
+rows, kept = {}, {"diffusion": [], "gan": []}
+for row in study:
+    name = f"{row['model']}, {float(row['lr']):.5f}, seed {row['seed']}"
+    if row["loss_first"] == "diverged":
+        rows[name] = ["diverged", "–", "–", "–"]
+        continue
+    kept[row["model"]].append(row)
+    first, last, value, rarest = (
+        float(row[k]) for k in ("loss_first", "loss_last", "frechet", "rarest")
     )
+    rows[name] = [f"{first:.3f}", f"{last:.3f}", f"{value:.2f}", f"{rarest:.1%}"]
+agree = {
+    name: torch.corrcoef(torch.stack([ranks(runs, key) for key in ("loss_last", "frechet")]))[0, 1]
+    for name, runs in kept.items()
+}
+Table(rows, ["loss, first", "loss, last", "Fréchet", "rarest class"], "model, rate, seed")
+
+# %% jupyter={"source_hidden": true}
+# Table and check: diffusion's loss falls in every run and orders the runs better than the GAN's.
+span = {name: [float(row["frechet"]) for row in runs] for name, runs in kept.items()}
+lost = {name: sum(row["model"] == name for row in study) - len(kept[name]) for name in kept}
 assert all(float(row["loss_last"]) < float(row["loss_first"]) for row in kept["diffusion"])
 assert agree["diffusion"] > 0.6
 assert agree["diffusion"] > agree["gan"]
 assert min(span["gan"]) < min(span["diffusion"])
+claims.add(
+    "Training is stable",
+    f"the last loss and the distance agree in rank to {agree['diffusion']:+.2f}, a GAN's to {agree['gan']:+.2f}; "
+    f"{lost['diffusion']} runs diverged",
+)
+Table(
+    {
+        name: [f"{min(span[name]):.1f} to {max(span[name]):.1f}", lost[name], f"{agree[name]:+.2f}"]
+        for name in kept
+    },
+    ["Fréchet distances", "diverged", "agreement"],
+)
 
 # %% [markdown]
-# What is stable is this: the loss falls in every run, and it **says how good the samples are**. The loss of the
-# GAN's generator falls in some runs, rises in others, and says less. There is no opponent to outrun. But the distances
-# depend on the learning rate about as much as the GAN's do, and stable is not fast: after twenty seconds the best GAN
-# is ahead of the best diffusion model. In the table of *Measure* it is behind, where diffusion had more time and a
+# Stable means: the loss falls in every run, and it **says how good the samples are**. The loss of the
+# GAN's generator falls in some runs, rises in others, and says less. But diffusion's distances
+# depend on the learning rate, too, and stable is not fast: after twenty seconds the best GAN
+# is ahead of the best diffusion model. In the first table of *Measure* it is behind, where diffusion had more time and a
 # larger network.
 
 # %% [markdown]
@@ -997,13 +1609,19 @@ assert min(span["gan"]) < min(span["diffusion"])
 # Shorten the linear schedule to T = 100 and leave its $\beta_t$ between 0.0001 and 0.02. Then $\bar\alpha_T$ is
 # 0.36: $x_T$ still holds a good part of the image. Training would never notice. But sampling begins with
 # $\mathcal{N}(0, I)$, which is *not* what $x_T$ looks like. Since one network serves every schedule, up to a scale and
-# a time, the shipped one shows it without any training. **Predict:** what will the samples look like?
+# a time, the shipped one shows it without any training.
+#
+# **Predict:** what will the samples look like: blurred, noisy, too bright, or unchanged?
+#
+# <details><summary>Answer</summary>
+#
+# Blotched, and on the whole too bright. The network takes the noise for the trace of an image.
+#
+# </details>
 
 
 # %%
-def on(schedule):
-    """The shipped network as a denoiser for another schedule."""
-
+def on(schedule):  # the shipped network, trained on the straight path, as a denoiser for a schedule
     def denoise(x_t, t):
         scale, tau = straightened(schedule, t)
         return shipped.estimate((x_t / scale).float(), tau.float())
@@ -1017,37 +1635,51 @@ def run(schedule, x_T):
     return last.x.clamp(-1, 1)
 
 
-n = 300
-short, full = linear(100), linear(1000)
-z = torch.randn(n, 1, 28, 28, generator=seeded(4))
-end = torch.tensor(100.0)
+# %%
+n, short, full = 300, linear(100), linear(1000)
+z, end = torch.randn(n, 1, 28, 28, generator=seeded(4)), torch.tensor(100.0)
 samples = {
     "T = 100, noise": run(short, z),
     "T = 100, true x_T": run(short, short.noised(train.subset(n).x, end, z)),
     "T = 1,000, noise": run(full, z),
 }
-figure = plots.image_rows(
-    {name: x[:12] for name, x in samples.items()}, "The start lies, not the network"
-)
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: twelve samples of each.
 plots.show(
-    figure,
+    plots.image_rows(
+        {name: x[:12] for name, x in samples.items()},
+        "The same network: only the start from noise at T = 100 fails",
+    ),
     "Three rows of twelve samples. From noise with the short schedule: grey, blotched pictures. From real "
     "images noised to the end of the short schedule: garments. From noise with the full schedule: garments.",
 )
-print(f"alpha_bar_T: {short.alpha_bar[-1]:.2f} and {full.alpha_bar[-1]:.0e}; ", end="")
-print(f"mean of the test images {test.x.mean():.2f}, floor {sample_quality.frechet_floor(n):.2f}")
-distance = {}
-for name, x in samples.items():
-    distance[name] = sample_quality.frechet(x)
-    print(f"{name:>18}: Fréchet distance {distance[name]:6.2f}, mean pixel {x.mean():+.2f}")
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: distances and brightness.
+distance = {name: sample_quality.frechet(x) for name, x in samples.items()}
 assert distance["T = 100, noise"] > 3 * distance["T = 1,000, noise"]
 assert distance["T = 100, noise"] > 3 * distance["T = 100, true x_T"]
 assert samples["T = 100, noise"].mean() > test.x.mean() + 0.1
+assert abs(short.alpha_bar[-1] - 0.36) < 0.01
+claims.add(
+    "A schedule must end in noise",
+    f"ᾱ_T = {short.alpha_bar[-1]:.2f} instead of {full.alpha_bar[-1]:.0e}: distance "
+    f"{distance['T = 100, noise']:.1f} instead of {distance['T = 1,000, noise']:.2f}",
+)
+claims.add(
+    "One network serves the straight path and the table of Ho et al.",
+    f"trained on the straight path, sampled on the linear table: distance {distance['T = 1,000, noise']:.2f} "
+    f"(300 samples, floor {sample_quality.frechet_floor(n):.2f})",
+)
+rows = {name: [f"{distance[name]:.2f}", f"{x.mean():+.2f}"] for name, x in samples.items()}
+rows["real images"] = [f"{sample_quality.frechet_floor(n):.2f}", f"{test.x.mean():+.2f}"]
+Table(rows, ["Fréchet distance", "mean pixel"], "start")
 
 # %% [markdown]
 # **Symptom:** blotched samples, too bright on the whole, from a network that is right. **Number:** the distance,
-# and $\bar\alpha_T$ = 0.36. **Cause:** at its first step the network takes the slow swings of pure noise for what is
-# left of an image, since in training there was something left. Started from a *true* $x_T$, it draws garments.
+# and $\bar\alpha_T$ = 0.36. **Cause:** in training something of the image was left at the last step, so at its first step of sampling the network takes the slow swings of pure noise for
+# the rest of an image. Started from a *true* $x_T$, it draws garments.
 # **Repair:** let the schedule end where $\bar\alpha_T$ is near 0. Well-known models have shipped with this fault in
 # a mild form (Lin et al. 2023, [2305.08891](https://arxiv.org/abs/2305.08891)).
 
@@ -1061,16 +1693,18 @@ Quiz("06_diffusion")
 # ## Exercises
 #
 # In each cell, replace the line that raises `NotImplementedError`, then run the cell and the check
-# below it. A check says what it verified, or what is wrong and why. All five are
+# below it. A check says what it verified, or what is wrong and why. All six are
 # [solved](solutions/06_diffusion.ipynb).
 
-# %% tags=["setup"]
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: the checks of the exercises.
 from gen_course.ch06_diffusion.checks import (
     check_alpha_bar,
     check_ancestral_step,
     check_guided,
     check_loss,
     check_noised,
+    check_times,
 )
 
 # %% [markdown]
@@ -1173,17 +1807,43 @@ def guided_noise(network, x_t, t, labels, w):
 check_guided(guided_noise)
 
 # %% [markdown]
+# **6. An experiment: where should the steps lie?** (30 minutes) Ten steps of DDIM in the plane, with the exact denoiser of the eight Gaussians. With equal steps the
+# particles end 0.031 from where infinitely many steps lead, on average. Return 11 falling times from 1 to 0, of shape (11,), that leave **at most three quarters** of this error. Try some spacings
+# (the check prints the error of each), write down which way helps, and why.
+
+
+# %% tags=["exercise"]
+def falling_times():
+    """Eleven times from 1 to 0 for ten steps of DDIM."""
+    # Hint: try tau = k ** power for k from 1 to 0. In which part of the way does the guess change?
+    ### BEGIN SOLUTION
+    k = torch.linspace(1, 0, 11, dtype=torch.float64)
+    return k**1.5  # long steps near the noise, where the guess hardly changes; short ones later
+    ### END SOLUTION
+
+
+# %%
+check_times(falling_times)
+
+# %% [markdown]
 # ## Summary
 #
-# - Forward, all steps up to t are one: $x_t = \sqrt{\bar\alpha_t}\, x_0 + \sqrt{1 - \bar\alpha_t}\, \epsilon$. Backward,
-#   each step draws from a Gaussian whose mean needs $x_0$, and a network estimates that.
-# - The loss is a bound on the likelihood with its weights left out: a squared error at a random time. What the
-#   network says - $\epsilon$, $x_0$, v, the velocity - is one thing up to a linear map.
-# - A sampler is a way to follow the same field. How many calls it takes is your choice after training.
-# - **Strengths, as measured here:** one loss that falls and says how good the samples are (안정적인 훈련), the best
-#   distance, precision and recall so far (고품질 샘플, 다양성과 품질의 균형), labels and holes without a new kind of
-#   model. **Weaknesses:** tens of network calls for a sample where a GAN takes one; no short code to look into;
-#   no images if the schedule ends too early.
+# A diffusion model is one denoiser for every level of noise. Its training draws an image, noise and a time, and asks for the velocity (or ε, or $x_0$: the same up to
+# arithmetic). A single call gives a mean of what is possible; a chain of calls gives a sample. The squared error is a bound on the likelihood with its weights
+# left out. A sampler is a way to follow the estimates; how many calls it takes is decided after training.
+#
+# **Strengths, as measured here:** one loss that falls and says how good the samples are (안정적인 훈련), the best
+# distance and recall of three families, after the longest training (고품질 샘플, 다양성과 품질의 균형), labels and holes without a new kind of
+# model. **Weaknesses:** tens of network calls for a sample where a GAN takes one; no short code to look into;
+# blotches if the schedule ends too early.
+
+# %% jupyter={"source_hidden": true}
+# Table: the claims of this chapter, with what was measured.
+claims
+
+# %% [markdown]
+# **Why this matters today.** Most image and video generators are diffusion models on the codes of an autoencoder; *Where each family stands today* in chapter
+# [07](07_comparison.ipynb) lists some.
 #
 # **Next:** [chapter 07](07_comparison.ipynb) sets all families side by side, on one clock.
 #

@@ -1,4 +1,4 @@
-"""Checks for chapter 06: x_t in closed form, ancestral and DDIM steps, the loss, guidance."""
+"""Checks for chapter 06: noising, ancestral and DDIM steps, the loss, guidance, and times."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,9 @@ from gen_course.common.checks import (
     same,
 )
 from gen_course.common.properties import Arguments, agrees, require_normal
-from gen_lib.schedules import Table, linear
+from gen_lib.data.toys import EIGHT_GAUSSIANS
+from gen_lib.samplers import DDIM, Heun, exact, last
+from gen_lib.schedules import Straight, Table, linear
 
 
 @exercise
@@ -428,3 +430,46 @@ def _to_guide(rng: Generator, *shape: int) -> Arguments:
 
 def _guided(network: nn.Module, x_t: Tensor, t: Tensor, labels: Tensor, w: float) -> Tensor:
     return ((1 + w) * network(x_t, t, labels) - w * network(x_t, t)).detach()
+
+
+SHARE = 0.75  # of the error of equal steps that exercise 6 may leave
+
+
+@exercise
+def check_times(times: Callable) -> str:
+    """times(): 11 times from 1 to 0 whose ten DDIM steps leave at most 0.75 of the usual error."""
+    t = times()
+    require_shape(t, (11,), "(11,): the start and the end of ten steps")
+    t = t.double()
+    require(
+        bool(t[0] > t[-1]),
+        "The times rise: a reverse process begins at the noise, at the time 1, and ends at 0.",
+    )
+    require(abs(float(t[0]) - 1) < 1e-6, f"The first time is {t[0]:.3g}: noise is at 1.")
+    require(
+        abs(float(t[-1])) < 1e-6,
+        f"The last time is {t[-1]:.3g}: some noise is left unless the process ends at 0.",
+    )
+    require(bool((t[1:] < t[:-1]).all()), "Each time must be smaller than the one before.")
+    mixture, schedule = EIGHT_GAUSSIANS, Straight()
+    rng = torch.Generator().manual_seed(0)
+    z = torch.randn(1_000, 2, 1, 1, generator=rng, dtype=torch.float64)
+
+    def ends(kind: type[DDIM] | type[Heun], moments: Tensor) -> Tensor:
+        return last(kind(schedule).states(exact(mixture, schedule), z, moments)).x.flatten(1)
+
+    right = ends(Heun, schedule.times(400))
+    error, usual = (
+        (ends(DDIM, moments) - right).norm(dim=1).mean().item()
+        for moments in (t, schedule.times(10))
+    )
+    told = f"mean error {error:.4f}, with equal steps {usual:.4f}"
+    require(
+        error < 1.2 * usual,
+        f"{told}: worse. Are the short steps near the noise? There the guess hardly changes.",
+    )
+    require(
+        error <= SHARE * usual,
+        f"{told}: more than {SHARE:g} of it. Try another spacing, and plot the error against it.",
+    )
+    return told + "."

@@ -13,7 +13,7 @@ import pytest
 from gen_course.build import lecturer, places
 from gen_course.build.solutions import tagged
 
-CHAPTERS = [name for name in places.chapters() if name[:2] in ("00", "01", "02", "03", "05")]
+CHAPTERS = [name for name in places.chapters() if name[:2] < "07"]
 every_chapter = pytest.mark.parametrize("name", CHAPTERS)
 
 

@@ -12,6 +12,7 @@ from gen_course.ch06_diffusion.checks import (
     check_guided,
     check_loss,
     check_noised,
+    check_times,
 )
 from gen_course.common.checks import Misconception
 from gen_lib.models.diffusion import solve
@@ -33,6 +34,7 @@ def stub(*_):
         check_ddim_step,
         check_loss,
         check_guided,
+        check_times,
     ],
 )
 def test_a_stub_is_not_attempted(check):
@@ -532,3 +534,34 @@ def test_right_guidance_passes(function):
 def test_wrong_guidance_is_told_its_mistake(function, words):
     with pytest.raises(Misconception, match=words):
         check_guided(function)
+
+
+# falling_times
+
+LINE = torch.linspace(1, 0, 11)
+RIGHT_TIMES = {
+    "a power": lambda: LINE**1.5,
+    "a shift": lambda: LINE / (2 - LINE),
+    "in double precision": lambda: LINE.double() ** 1.4,
+}
+WRONG_TIMES = {
+    "a list": (LINE.tolist, "must be a tensor"),
+    "ten times": (lambda: torch.linspace(1, 0, 10), "must be a tensor of shape"),
+    "rising": (lambda: LINE.flip(0), "The times rise"),
+    "not from noise": (lambda: 0.9 * LINE, "noise is at 1"),
+    "not to the image": (lambda: LINE.clamp(min=0.05), "some noise is left"),
+    "a time twice": (lambda: LINE[[0, 1, 1, 3, 4, 5, 6, 7, 8, 9, 10]], "smaller than the one"),
+    "short steps at the noise": (lambda: LINE**0.5, "short steps near the noise"),
+    "equal steps": (lambda: LINE, "Try another spacing"),
+}
+
+
+@pytest.mark.parametrize("function", RIGHT_TIMES.values(), ids=RIGHT_TIMES)
+def test_right_times_pass(function):
+    assert check_times(function).attempted
+
+
+@pytest.mark.parametrize(("function", "words"), WRONG_TIMES.values(), ids=WRONG_TIMES)
+def test_wrong_times_are_told_their_mistake(function, words):
+    with pytest.raises(Misconception, match=words):
+        check_times(function)
