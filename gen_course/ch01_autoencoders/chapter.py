@@ -189,7 +189,7 @@ from gen_course.common import plots
 from gen_lib.data import load
 
 garments = load("fashion_mnist")
-x_train, x_test = garments.train.x, garments.test.x  # 60,000 and 10,000 images, in [-1, 1]
+train, x_test = garments.train, garments.test.x  # 60,000 and 10,000 images, in [-1, 1]
 
 torch.manual_seed(0)
 down = nn.Linear(784, 512), nn.GELU(), nn.Linear(512, 256), nn.GELU(), nn.Linear(256, 16)
@@ -200,7 +200,7 @@ weights = [*encoder.parameters(), *decoder.parameters()]
 optimiser = torch.optim.Adam(weights, lr=1e-3)
 
 for _ in tqdm(range(1_500), desc="program"):
-    batch = x_train[torch.randint(len(x_train), (128,))]  # (128, 1, 28, 28)
+    batch = train[torch.randint(len(train), (128,))].images  # (128, 1, 28, 28)
     z = encoder(batch)  # (128, 16)
     y = decoder(z)  # (128, 1, 28, 28)
     E_bar = 0.5 * ((y - batch) ** 2).flatten(1).sum(dim=1).mean()  # `loss` from above
@@ -392,8 +392,9 @@ history = fit(deep, train, steps=2_500)
 # Plot: training error against steps.
 curve = plots.smooth(history.terms["mse"], 100)
 done = torch.arange(100, 100 + len(curve)).float()  # steps that each mean ends with
+seen = train.subset(10_000).x
 plots.show(
-    figures.training(done, curve, mse(pca16.reconstruct(train.x), train.x)),
+    figures.training(done, curve, mse(pca16.reconstruct(seen), seen)),
     "Training error against steps. It drops steeply, crosses the dashed line of PCA's error early "
     "and goes on falling slowly.",
 )

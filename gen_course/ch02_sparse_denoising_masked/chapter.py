@@ -1593,7 +1593,7 @@ check_train_denoiser(train_denoiser)
 # easier to read than the pixels.
 #
 # **Which of the three teaches most?** By the linear probe with 10,000 labels: after two minutes each the sparse code (0.857; but untrained it has 0.846), after 12,000 steps the masked one
-# (0.865). With 100 labels, after two minutes each, none of the three beats the pixels (0.678) or the deep autoencoder; after 12,000 steps the masked one does (0.752).
+# (0.86). With 100 labels, after two minutes each, none of the three beats the pixels (0.678) or the deep autoencoder; after 12,000 steps the masked one does (0.752).
 #
 # None of the three gives a distribution of codes to draw from. The claims as measured:
 
