@@ -454,8 +454,8 @@ class GuidanceExplorer(Explorer[GuidanceState]):
         now, plain = (self.drawn(s) for s in (state, state._replace(weight=0.0)))
         return (
             f"With w = {state.weight:g} the judge takes {now.taken} of {SAMPLES} for "
-            f"“{state.label}” (without guidance {plain.taken}); two of them are {now.apart:.1f} "
-            f"apart on average (without guidance {plain.apart:.1f})."
+            f"“{state.label}” (without guidance {plain.taken}); any two are {now.apart:.1f} "
+            f"apart in pixel distance on average (without guidance {plain.apart:.1f})."
         )
 
     def _sampled(self, state: GuidanceState) -> Drawn:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gen_course.common import plots
+from gen_lib.data.toys import Mixture
 
 Curve = Sequence[float] | Float[Tensor, "n"]
 Images = Float[Tensor, "n c h w"]
@@ -50,7 +51,7 @@ BOXES = (  # left edge, bottom, width, height, what it holds, its shape
 
 
 def unet() -> Figure:
-    """The U-Net of the shipped model: what each part holds, and the bridge between its halves."""
+    """The U-Net of the shipped model: what each part holds, and its skip connection."""
     figure, ax = plt.subplots(figsize=(9, 3.5))
     for left, bottom, width, height, name, shape in BOXES:
         color = plots.MODEL if name == "u" else plots.DATA if name == "x_τ" else plots.CODE
@@ -72,12 +73,12 @@ def unet() -> Figure:
         side = "center" if place[1] > 2 else side
         ax.annotate(words, place, ha=side, fontsize=9, va="bottom" if place[1] > 2 else "center")
     _arrow(ax, (3.05, 2.95), (7.55, 2.95), plots.CODE)
-    words = "bridge: the fine features of the first half"
+    words = "skip connection: the fine features of the first half"
     ax.annotate(words, (5.3, 3.05), ha="center", va="bottom", color=plots.CODE, fontsize=9)
     ax.annotate("τ, to every block:", (5.4, 2.2), ha="center", va="bottom", fontsize=9)
     ax.annotate("scale and shift of its features", (5.4, 2.1), ha="center", va="top", fontsize=9)
-    for end in ((3.1, 2.25), (7.5, 2.25), (5.4, 1.1)):
-        start = {3.1: (4.3, 2.2), 7.5: (6.5, 2.2)}.get(end[0], (5.4, 1.75))
+    for end in ((3.02, 2.25), (7.58, 2.25), (5.4, 1.02)):
+        start = {3.02: (4.3, 2.2), 7.58: (6.5, 2.2)}.get(end[0], (5.4, 1.75))
         _arrow(ax, start, end, plots.BASELINE, "dotted")
     ax.set(xlim=(-0.6, 11.3), ylim=(-0.25, 3.8))
     ax.axis("off")
@@ -106,22 +107,13 @@ def schedules(share: Mapping[str, Curve], log_snr: Mapping[str, Tensor]) -> Figu
         axes[1].plot(x, log_snr[name].clamp(-12, 12), color=color)
     axes[0].legend(frameon=False)
     axes[0].set(xlabel="share of the time", title="Share of the power that is signal")
-    axes[1].set(xlabel="share of the time", title="log SNR", ylim=(-12, 12))
-    return figure
-
-
-def losses(curves: Mapping[str, Curve], window: int) -> Figure:
-    """Training losses as running means over ``window`` steps."""
-    figure, ax = plt.subplots(figsize=(7.4, 2.7))
-    plots.curves(ax, curves, colors=(plots.BASELINE, plots.MODEL))
-    ax.set(xlabel="step", ylabel=f"loss, mean of {window} steps", ylim=(0, None))
-    ax.set_title("The loss falls fast, then slowly")
+    axes[1].set(xlabel="share of the time", title="log SNR (cut at ±12)", ylim=(-12, 12))
     return figure
 
 
 def grid(images: Images, columns: int, title: str) -> Figure:
     """Images in a grid."""
-    figure, ax = plt.subplots(figsize=(8, 2.6))
+    figure, ax = plt.subplots(figsize=(8, 2.3))
     plots.draw_images(ax, images, columns)
     ax.set_title(title)
     return figure
@@ -132,20 +124,27 @@ def walks(truth: Float[Tensor, "n 2"], paths: Mapping[str, Float[Tensor, "times 
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3.4))
     for ax, (name, several) in zip(axes, paths.items(), strict=True):
         plots.points(ax, truth, size=1)
-        for path in several.permute(1, 0, 2):
-            ax.plot(*path.T, color=plots.MODEL, linewidth=1)
+        colors = (plots.MODEL, plots.CODE, "black")
+        for path, color in zip(several.permute(1, 0, 2), colors, strict=True):
+            ax.plot(*path.T, color=color, linewidth=1)
             ax.plot(*path[0], "o", color="black", markersize=4, fillstyle="none")
             ax.plot(*path[-1], "o", color="black", markersize=4)
         ax.set_title(f"{name}: {len(several) - 1} steps")
-    figure.suptitle("The ancestral path is jagged, the other two are smooth", fontweight="bold")
+    figure.suptitle("The ancestral paths jump; those of DDIM and Heun are short", fontweight="bold")
     return figure
+
+
+def at_a_mode(x: Float[Tensor, "n 2"], mixture: Mixture) -> float:
+    """The share of points within three standard deviations of a mean of the mixture."""
+    distance = torch.cdist(x.float(), mixture.means.float()).min(dim=1).values
+    return (distance < 3 * mixture.sigma).float().mean().item()
 
 
 def guidance(weights: Sequence[float], rows: Mapping[str, Sequence[float]]) -> Figure:
     """Shares against the guidance weight."""
     figure, ax = plt.subplots(figsize=(6.5, 2.8))
     plots.curves(ax, rows, x=weights)
-    ax.set(xlabel="guidance weight w", ylim=(0, 1.05))
+    ax.set(xlabel="guidance weight w", ylabel="share of samples or images", ylim=(0, 1.05))
     ax.set_title("Higher weight: more obedience, less variety")
     return figure
 
@@ -173,7 +172,9 @@ def calls(points: Points, floor: float) -> Figure:
     ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
     ax.set_yticks([], minor=True)
     ax.legend(frameon=False)
-    ax.set_title(f"{share_of_gain(points):.0%} of the gain comes with the first 20 calls")
+    ax.set_title(
+        f"From 5 to 20 calls: {share_of_gain(points):.0%} of the fall of the best distance"
+    )
     return figure
 
 
