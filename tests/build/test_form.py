@@ -1,6 +1,6 @@
 """The form of a chapter: short visible cells, folded proofs, predictions, answers, claims.
 
-The chapters that are not listed yet have not been rebuilt in this form.
+Chapter 07 has not been rebuilt in this form yet.
 """
 
 import builtins
