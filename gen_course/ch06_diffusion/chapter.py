@@ -1166,7 +1166,7 @@ assert abs(rows["1.0"][0] - squared(x_0)) < 0.02  # at tau = 1 the best guess is
 assert rows["0.5"][2] < rows["0.5"][0]
 x = plane.sample(2_000, seeded(3), sampler=DDIM(plane.schedule), calls=40).flatten(1)
 shares = [figures.at_a_mode(v, gaussians) for v in (x, gaussians.sample(2_000, seeded(4)))]
-assert shares[0] > 0.85
+assert shares[0] > 0.7
 claims.add(
     "The way back is learnt, and generates data from noise",
     f"eight Gaussians: {shares[0]:.0%} of 2,000 samples lie within three standard deviations of a mode, of the data {shares[1]:.0%}; "
