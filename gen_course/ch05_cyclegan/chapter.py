@@ -25,8 +25,9 @@
 # | true y | the same scene as x, drawn in winter; known for test scenes only | (500, 3, 32, 32) |
 #
 # $|a - b|$ is the mean over pixels of the absolute difference. Pixels lie in [−1, 1].
-# **PSNR** is the mean squared error on a logarithmic scale, in decibels (dB): 10 dB more is a tenth of the error, and
-# more is better. A *level* is one of the 255 steps between black and white.
+# **PSNR** is the mean squared error (MSE) on a logarithmic scale, in decibels (dB): PSNR = 10 log10(4 / MSE), where 4
+# is the square of the range 2. 10 dB more is a tenth of the error; more is better. A *level* is one of the 255 steps
+# between black and white.
 
 # %% tags=["setup"] jupyter={"source_hidden": true}
 # Set-up: imports, data and shipped models.
@@ -82,7 +83,7 @@ print(timing.stated("05_cyclegan"))
 #
 # A **domain** (도메인) is a kind of picture: X holds pictures x of summer, Y pictures y of winter. The training pictures
 # of X and of Y show *different* landscapes, so there is no **pair** (페어 데이터) to learn from. A program draws
-# them. For 500 further scenes it draws both seasons; these true partners are for testing only.
+# the pictures. For 500 further scenes it draws both seasons; these true partners are for testing only.
 
 # %% jupyter={"source_hidden": true}
 # Plot: training pictures without partners, test pictures with partners.
@@ -106,6 +107,9 @@ Table({"pictures": sizes}, ["X, for training", "Y, for training", "pairs, for te
 # - two generators (생성자): G translates x to Y, F translates y to X. Neither takes noise: a generator's input is a
 #   picture.
 # - two discriminators (판별자): $D_Y$ tells a real y from G(x), $D_X$ a real x from F(y).
+#
+# The figure shows the direction that starts at x. The other one, from y through F and back through G, works likewise,
+# with $D_X$ as the judge.
 
 # %% jupyter={"source_hidden": true}
 # Plot: one picture there and back.
@@ -113,7 +117,7 @@ x_one = x_test[3:4]
 one = {"x": x_one, "G(x)": by_g(shipped, x_one), "F(G(x))": by_f(shipped, by_g(shipped, x_one))}
 plots.show(
     figures.cycle(one),
-    "A summer landscape x goes through G to a winter landscape G(x), which the discriminator D_Y judges, "
+    "One direction of a CycleGAN. A summer landscape x goes through G to a winter landscape G(x), which the discriminator D_Y judges, "
     "and through F back to summer. An arc joins the first and the last picture: they should be the same.",
 )
 
@@ -126,14 +130,18 @@ plots.show(
 # $$\mathcal{L}_{D_Y} = \tfrac{1}{2} \mathbb{E}\,(D_Y(y) - 1)^2 + \tfrac{1}{2} \mathbb{E}\, D_Y(G(x))^2,
 # \qquad \mathcal{L}_G = \mathbb{E}\,(D_Y(G(x)) - 1)^2 .$$
 #
+# $\mathbb{E}$ averages over the pictures, and over D's outputs, too: D gives 64 numbers per picture (see *Build*).
 # The first term pulls $D_Y$ to 1 on real pictures, the second to 0 on translations. $\mathcal{L}_G$ pulls the same
 # output to 1 by changing G. A square has a slope wherever the output is not the one wanted; the sigmoid of chapter 04 is
 # flat where D is sure. $\mathcal{L}_{D_X}$ and $\mathcal{L}_F$ are the same with X and Y exchanged.
 #
-# **2. F is the inverse of G.** Looking like winter is not enough: one and the *same* winter picture for every x would
-# do, or any other winter scene. **Cycle consistency** (순환 일관성) asks that the way back leads to the start:
+# **2. F is the inverse of G.** Looking like winter is not enough: $\mathcal{L}_G$ would be as low if the winters were
+# dealt out to the summers in any order, each summer with the winter of another place.
+# **Cycle consistency** (순환 일관성) asks that the way back leads to the start:
 #
 # $$\mathcal{L}_{\text{cycle}} = \mathbb{E}\,|F(G(x)) - x| + \mathbb{E}\,|G(F(y)) - y| .$$
+#
+# So G must keep apart what F has to tell apart. An order that F can undo is still allowed, as the toy below shows.
 #
 # **3. Leave alone what is right.** G may still change what need not change, as long as F undoes it. The
 # **identity loss** asks G not to change what is in Y already:
@@ -144,6 +152,10 @@ plots.show(
 #
 # $$\mathcal{L}_G + \mathcal{L}_F + \lambda_{\text{cycle}}\,\mathcal{L}_{\text{cycle}}
 # + \lambda_{\text{identity}}\,\mathcal{L}_{\text{identity}} .$$
+#
+# For the seasons $\lambda_{\text{cycle}} = 3$ and $\lambda_{\text{identity}} = 1$, for the emoji 2 and 0.5. The library
+# lets $\lambda_{\text{identity}}$ fall to 0 during the first half of a run: at first the identity loss keeps G close to
+# the picture, later it would hold back the change of colours.
 #
 # The fourth idea is no loss. The discriminators are shown earlier translations as well, out of a
 # **pool** (Shrivastava et al. 2016, [1612.07828](https://arxiv.org/abs/1612.07828)), so that a generator
@@ -159,11 +171,12 @@ plots.show(
 # <details><summary>Answer</summary>
 #
 # The shift G(x) = x + 2 with F(y) = y − 2, and the mirror G(x) = 2 − x with F(y) = 2 − y. Both produce exactly Y, and
-# both have an exact inverse. Even the identity loss is the same for both.
+# both have an exact inverse. Even the identity loss, |G(y) − y| + |F(x) − x|, is 4 on average for both.
 #
 # </details>
 
-# %%
+# %% jupyter={"source_hidden": true}
+# Computation: the losses of the two maps that the answer names.
 x_line = torch.linspace(-1, 1, 1_001)
 y_line = x_line + 2
 exact = {
@@ -174,17 +187,20 @@ losses = {}
 for name, (g, f) in exact.items():
     gap = (g(x_line).sort().values - y_line).abs().max()  # distribution of G(x) against that of y
     cycle = (f(g(x_line)) - x_line).abs().max()
-    losses[name] = gap, cycle, (g(y_line) - y_line).abs().mean()
+    identity = (g(y_line) - y_line).abs().mean() + (f(x_line) - x_line).abs().mean()
+    losses[name] = gap, cycle, identity
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table and check: both maps have the same losses.
 assert all(max(gap, cycle) < 1e-5 for gap, cycle, _ in losses.values())
+assert all(abs(identity - 4) < 0.01 for _, _, identity in losses.values())
 rows = {name: [f"{value:.3f}" for value in row] for name, row in losses.items()}
-Table(rows, ["largest gap between sorted G(x) and y", "cycle", "identity"], "map")
+Table(rows, ["largest gap between sorted G(x) and y", "cycle", "identity loss"], "map")
 
 # %% [markdown]
 # So **no loss of the three prefers one of them.** Which one does training find? Six small CycleGANs of numbers with
-# random initial weights, equal but for the seed, trained with the adversarial and the cycle loss (`toy.py`):
+# random initial weights, equal but for the seed, trained with the adversarial and the cycle loss (`toy.py`). In the
+# figure each orange line is the G of one seed:
 
 # %%
 numbers = {seed: toy.train(seed, toy.network) for seed in range(6)}
@@ -194,7 +210,7 @@ learnt = {seed: toy.measure(pair) for seed, pair in numbers.items()}
 # Plot: what each seed has learnt.
 plots.show(
     figures.maps_of_numbers(numbers, learnt),
-    "G(x) against x. Six lines, one per seed: some rise close to the dashed line of the shift x + 2, the others "
+    "G(x) against x. Six orange lines, one per seed: some rise close to the dashed line of the shift x + 2, the others "
     "fall close to that of the mirror 2 − x.",
 )
 
@@ -207,16 +223,18 @@ rows = {f"seed {seed}": [f"{v:.3f}" for v in m] for seed, m in learnt.items()}
 Table(rows, ["largest gap between sorted G(x) and y", "cycle", "slope of G"], "start")
 
 # %% [markdown]
-# Every seed has found a way to Y and back, but not the same way: the random start decides. That is the price of
-# *unpaired* data: which x becomes which y is decided by what the losses do not say. The library therefore starts G and F
-# **as the identity** (the last layer is zero, and its output is added to the input), with convolutions that see only a
-# neighbourhood. Then the shortest way to winter is to recolour each place where it is. (Exercise 6 tries this start on
-# the numbers.)
+# Every seed has found roughly a way to Y and back (the worst misses an end of Y by about 0.3), but not the same way:
+# the random start decides. That is the price of *unpaired* data: which x becomes which y is decided by what the losses
+# do not say. The library therefore starts G and F **as the identity**: the last layer is zero, and its output is added
+# to the input. From there the shortest way to winter is to recolour each place where it is, and mostly that is what
+# training finds. Nothing forces it: G's ten convolutions of 3 × 3 together reach farther than the picture is wide, and
+# *Look* shows a sun that is moved. (Exercise 6 tries this start on the numbers.)
 
 # %% [markdown]
 # ## Build
 #
-# One step has two turns: first both generators, then both discriminators on the same translations.
+# One step has two turns: first both generators, then both discriminators on the same pictures, translated anew. (The
+# library keeps the translations of the first turn, to save time.)
 
 
 # %%
@@ -257,29 +275,43 @@ for name, here, there in zip(("generators", "discriminators"), mine, theirs, str
     rows[name] = [f"{here.item():.4f}", f"{there.item():.4f}"]
     claims.add(
         f"Two {name}",
-        f"their loss is {here.item():.4f} in the cells above and {there.item():.4f} in the library",
+        f"a CycleGAN trains two: the loss of both together, written out above, is that of the library ({there.item():.4f} "
+        "on the same 16 pictures of each domain)",
     )
 Table(rows, ["cells above", "library"], "loss")
 
 # %% [markdown]
 # **The generator** adds what it computes to its input:
-# picture → blocks of 2 × 2 pixels → a convolution → four residual blocks of two convolutions → blocks of 2 × 2 pixels,
-# added to the picture. The last convolution starts at zero, so G(x) = x at first.
+# each 2 × 2 pixels become 12 channels (16 × 16 × 12) → a convolution → four residual blocks of two convolutions → a last
+# convolution to 12 channels → back to 2 × 2 pixels each, added to the picture. The last convolution starts at zero, so
+# G(x) = x at first. The ten convolutions of 3 × 3 work on 2 × 2 pixels each, so an output pixel can depend on 42 × 42
+# pixels, more than the picture has. But after training it depends mostly on what is near: of the gradient of an output
+# pixel in the middle, about three quarters belong to input pixels within 5 pixels of it (the check below).
 #
 # **The discriminator** gives one output per **patch** of 18 × 18 pixels, not one per picture (Isola et al. 2016,
 # [1611.07004](https://arxiv.org/abs/1611.07004)): style is local, and each picture counts as 64 examples. Its weights
 # are divided by their largest singular value (*spectral norm*), which bounds its slope.
 
 # %%
+x, y = train.batch(0, 16)
+model = CycleGAN(width=16, width_d=16)  # four fresh networks
 with torch.no_grad():
     shapes = {"x": x.shape, "G(x)": model.g(x).shape, "D_Y(y)": model.d_y(y).shape}
 Table({name: [str(tuple(shape))] for name, shape in shapes.items()}, ["shape"])
 
 # %% jupyter={"source_hidden": true}
-# Check: 64 outputs per picture; a fresh generator is the identity.
+# Check: 64 outputs per picture; a fresh generator is the identity; what an output pixel of the trained G depends on.
 assert shapes["D_Y(y)"][1:] == (1, 8, 8)
 with torch.no_grad():
-    torch.testing.assert_close(CycleGAN(width=16, width_d=16).g(x), x)
+    torch.testing.assert_close(model.g(x), x)
+assert sum(isinstance(layer, nn.Conv2d) for layer in shipped.g.modules()) == 10
+seen = x_test[:50].clone().requires_grad_()
+shipped.g(seen)[:, :, 16, 16].sum().backward()
+depends = seen.grad.abs().sum(dim=(0, 1))  # (32, 32)
+near = depends[11:22, 11:22].sum() / depends.sum()
+assert (depends > 0).all()
+assert 0.7 < near < 0.85
+shipped.zero_grad()
 
 # %% [markdown]
 # ## Train
@@ -342,7 +374,7 @@ for step in range(steps + 1):
         adam.zero_grad()
         loss(x, y).backward()
         adam.step()
-plots.show(plots.image_rows(shown), "Ten summer scenes turn into winter ones during training.")
+plots.show(plots.image_rows(shown, "Green goes first, white comes last"), "Summers become winters.")
 
 # %% jupyter={"source_hidden": true}
 # Table and check: the library has the program's losses, and both translations come nearer to the true partners.
@@ -366,12 +398,14 @@ rows = {"x against y": untranslated, "G(x) against y": reached[0], "F(y) against
 Table({name: [f"{value:.1f} dB"] for name, value in rows.items()}, ["PSNR on 500 test scenes"])
 
 # %% [markdown]
-# Colours change first: the sky turns, then the meadow turns white. Shapes stay where they were, since G starts as
-# the identity and recolours places.
+# Colours change first: the meadow loses its green, then the sky loses its blue, and white comes last. Shapes stay where
+# they were. The frame around the pictures of steps 50 and 150 probably comes from the zeros with which the convolutions
+# pad the border.
 #
-# **At full size.** The library's networks for 32 × 32 pixels need longer. A run of 800 steps comes with the course
-# (`cyclegan-half`); here training goes on from its weights, with a tenth of the learning rate and without the identity loss,
-# which the library fades out during the first half of a run.
+# **At full size.** The library's networks for 32 × 32 pixels need longer. A run of 800 steps comes with the course. Its
+# name, `cyclegan-half`, promises more than it is: the shipped model of *Look* had 2,200 steps and discriminators twice as
+# wide, so it is not the same run at half time. Here training goes on from its weights for 150 steps, to see whether more
+# training still helps. A tenth of the learning rate refines what is there; the identity loss has faded out by then.
 
 # %%
 half = load_pretrained("cyclegan-half", CycleGAN)
@@ -396,12 +430,15 @@ rows = {"untranslated": (psnr(x_test, y_test), psnr(y_test, x_test))}
 for name, model in (("800 steps", half), (f"and {history.steps} more", live)):
     rows[name] = psnr(by_g(model, x_test), y_test), psnr(by_f(model, y_test), x_test)
 assert all(min(pair) > rows["untranslated"][0] + 2 for name, pair in list(rows.items())[1:])
+(g_800, f_800), (g_more, f_more) = list(rows.values())[1:]
+assert f_more > f_800 + 1 > f_800 + 2 * abs(g_more - g_800)
 names = ["G(x) against y", "F(y) against x"]
 Table({name: [f"{v:.1f} dB" for v in pair] for name, pair in rows.items()}, names)
 
 # %% [markdown]
-# So short a run at a small learning rate changes little by eye. The table says whether it has brought G(x) and F(y) nearer
-# to the true partners; both are far nearer than the untranslated pictures.
+# By eye little changes. By the table F(y) gains nearly 2 dB from 150 more steps and G(x) hardly anything; both are far
+# nearer to the true partners than the untranslated pictures. (Do not compare these decibels with those of the small
+# program: at 16 × 16 pixels there is less detail to get wrong.)
 
 # %% [markdown]
 # ## Look
@@ -420,14 +457,20 @@ Table({name: [c["command"], c["minutes"]] for name, c in cards.items()}, ["comma
 # Plot: test scenes, translated and translated back.
 x, y = x_test[20:27], y_test[20:27]
 g_x, f_y = by_g(shipped, x), by_f(shipped, y)
-rows = {"x": x, "G(x)": g_x, "true y": y, "F(G(x))": by_f(shipped, g_x)}
-rows |= {"y": y, "F(y)": f_y, "true x": x, "G(F(y))": by_g(shipped, f_y)}
+rows = {"x": x, "G(x)": g_x, "F(G(x))": by_f(shipped, g_x)}
+rows |= {"true y": y, "F(y)": f_y, "G(F(y))": by_g(shipped, f_y)}
 plots.show(
     plots.image_rows(rows, "Sky and ground look like the other season; trees do not"),
-    "Eight rows of seven landscapes. Summer, its translation, the true winter and the way back; then winter, "
-    "its translation, the true summer and the way back. Translated trees are pale discs where the true winter has bare "
+    "Six rows of seven landscapes. Summer, its translation and the way back; then the true winter of the same "
+    "scenes, its translation and the way back. Translated trees are pale discs where the true winter has bare "
     "branches. Both ways back look like the start.",
 )
+
+# %% [markdown]
+# Rows 1 and 4 are true partners: compare G(x) with row 4, and F(y) with row 1. Sky, snow and meadow are right, mostly.
+# In G(x) crowns stay as pale discs and flowers as coloured dots, and a faint ring is left where the sun of summer stood.
+# In F(y) bare branches become dark scribbles. The low sun of winter leaves a pale blue spot, and a yellow sun is drawn
+# higher up, once even two: this is more than recolouring.
 
 # %% jupyter={"source_hidden": true}
 # Plot: held-out emoji in the other style.
@@ -438,21 +481,22 @@ x, y = noto.x[picked], twemoji.x[picked]
 rows = {"x, Noto": x, "G(x)": by_g(emoji_model, x), "y, Twemoji": y, "F(y)": by_f(emoji_model, y)}
 plots.show(
     plots.image_rows(
-        rows, "Held-out emoji: the colours of the other artist, the shapes of the first"
+        rows, "Held-out emoji: some of the other artist's palette, the shapes of the first"
     ),
     "Four rows of ten emoji: Noto with shading, its translation with Twemoji's purple and red but most of the "
-    "shading, true Twemoji in flat colours, and Twemoji translated to Noto with shading added.",
+    "shading, true Twemoji in flat colours, and Twemoji translated to Noto, in stronger colours and mottled.",
 )
 
 # %% [markdown]
-# F adds Noto's shading to Twemoji. G takes over Twemoji's colours, but its surfaces are not as clean as Twemoji's, and it
-# keeps Noto's highlights; *Measure* counts that.
+# G takes over some of Twemoji's colours (purple, brown hair, dark red), but its surfaces are not as clean as Twemoji's,
+# and it keeps Noto's highlights. F makes the colours stronger and mottles the surfaces; in a few places that resembles
+# shading, but Noto's highlights are missing. *Measure* counts flat surfaces.
 
 # %% [markdown]
 # ## Explore
 #
 # Choose a picture of either domain. Above: the picture, its translation, its true partner and the difference
-# of the two. Below: the way back, and how far it is from the start.
+# of the two. Below: the way back, and how far it is from the start. In *off by*, white is an error of half the scale.
 #
 # 1. Find three things in the scene that G gets wrong though it has seen 5,000 winters. What of the winter could
 #    nobody know from the summer picture?
@@ -467,7 +511,8 @@ TranslatorExplorer()
 #
 # 1. Leafy trees become pale discs instead of bare branches; the sun leaves a ghost at its summer height; flowers leave
 #    coloured dots on the snow. Nobody can know what the leaves hide: the hill that shows between the bare branches.
-# 2. On trees, flowers and the sun. F finds its way back even from a wrong picture.
+# 2. On trees and along the roof and the mountains: F finds its way back even from a wrong picture. Flowers are lost in
+#    part on the way back, too.
 # 3. The way back becomes grainy as well. Section *Break it* measures by how much, and what it means.
 #
 # </details>
@@ -517,17 +562,20 @@ Table(rows, ["untranslated", "colour transfer", "CycleGAN", "ceiling"], "figure"
 # In every row CycleGAN lies between the baselines and the ceiling. The ceiling had pairs and no opponent; networks and
 # steps are the same.
 #
-# **Where is it wrong?** The program that drew the scenes knows where the horizon is. That gives three regions. A fourth,
-# the **crowns**, are pixels that are green in x and dark brown in the true y: leaves in summer, branches in winter.
+# **Where is it wrong?** The program that drew the scenes knows where the horizon is. That gives three regions. The
+# fourth, the **branch pixels**, are those that are green in x and dark brown in the true y: leaves in summer, branches in
+# winter. They are chosen because the true y is dark there, so any pale answer is wrong on all of them; of a crown they
+# are the part that a guess of "snow" gets wrong.
 # The error can be measured in two ways, both in levels of 255: as the error of the *mean colour* of a region, and as the
 # mean error of its *single pixels*.
 #
-# **Predict:** the untranslated meadow is off by more than 100 levels. In which of the four regions is G(x) worst?
+# **Predict:** the untranslated meadow is off by more than 100 levels. In which of the four regions is G(x) worst, and by
+# how many levels in single pixels?
 #
 # <details><summary>Answer</summary>
 #
-# In the crowns, by far: their single pixels are off by about 84 levels, those of the other regions by 13 at most. In the
-# crowns G would have to draw branches; elsewhere it only recolours.
+# In the branch pixels, by far: they are off by about 84 levels, the single pixels of the other regions by 13 at most.
+# There G would have to draw branches; elsewhere it only recolours.
 #
 # </details>
 
@@ -535,14 +583,15 @@ Table(rows, ["untranslated", "colour transfer", "CycleGAN", "ceiling"], "figure"
 level = seasons.horizon(SEASONS["test"])[:, None]  # (500, 1): height of the horizon, in pixels
 row = torch.arange(32) + 0.5
 bands = {
-    "open sky": row < level - 11.5,
+    "open sky": row < level - 11.5,  # above the highest peak
     "clouds, mountains": (row > level - 11.5) & (row < level),
+    # the strip between holds the far hills: the near ground begins at most 7.3 pixels lower
     "meadow or snow": row > level + 7.3,
 }
 regions = {name: band[:, None, :, None].expand(-1, 1, 32, 32) for name, band in bands.items()}
 green = (x_test[:, 1] > x_test[:, 0]) & (x_test[:, 1] > x_test[:, 2])
 brown = (y_test[:, 0] > y_test[:, 2] + 0.05) & (y_test.mean(dim=1) < 0)
-regions["crowns"] = (green & brown)[:, None]  # (500, 1, 32, 32)
+regions["branch pixels"] = (green & brown)[:, None]  # (500, 1, 32, 32)
 
 
 # %%
@@ -564,10 +613,10 @@ off = {where: [errors(v, region) for v in outputs.values()] for where, region in
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table and check: the errors of four regions, in levels of 255.
 for where in bands:
-    assert off[where][2][0] < off[where][0][0]  # the mean colour: nearer than untranslated
-assert off["crowns"][2][1] > 3 * max(off[where][2][1] for where in bands)
-assert off["crowns"][2][1] > 2 * max(off["crowns"][0][1], off["crowns"][3][1])
-assert 8 < regions["crowns"].sum().item() / len(x_test) < 10
+    assert off[where][2][0] < 3 < 24 < off[where][0][0]  # the mean colour: nearer than untranslated
+assert off["branch pixels"][2][1] > 3 * max(off[where][2][1] for where in bands)
+assert off["branch pixels"][2][1] > 2 * max(off["branch pixels"][0][1], off["branch pixels"][3][1])
+assert 8 < regions["branch pixels"].sum().item() / len(x_test) < 10
 rows = {
     f"{where}, {kind}": [f"{row[place]:.1f}" for row in values]
     for place, kind in enumerate(("mean colour", "single pixels"))
@@ -576,27 +625,29 @@ rows = {
 claims.add(
     "Use: summer and winter landscapes",
     f"mean colour of meadow or snow: {off['meadow or snow'][0][0]:.1f} levels off before, "
-    f"{off['meadow or snow'][2][0]:.1f} after; but single pixels of tree crowns are {off['crowns'][2][1]:.0f} off",
+    f"{off['meadow or snow'][2][0]:.1f} after; but where leaves must become branches, single pixels are "
+    f"{off['branch pixels'][0][1]:.0f} off before and {off['branch pixels'][2][1]:.0f} after",
     "holds with a condition",
 )
 Table(rows, list(outputs), "levels of 255")
 
 # %% jupyter={"source_hidden": true}
 # Plot: where G(x) is wrong in six scenes.
-few = regions["crowns"].flatten(1).sum(dim=1).topk(6).indices
+few = regions["branch pixels"].flatten(1).sum(dim=1).topk(6).indices
 wrong = 2 * (g_x - y_test)[few].abs().mean(dim=1, keepdim=True).expand(-1, 3, -1, -1).clamp(max=1)
 rows = {"x": x_test[few], "G(x)": g_x[few], "true y": y_test[few], "error": wrong - 1}
 plots.show(
     plots.image_rows(rows, "The error of G(x) is largest on trees (white: half the scale)", 0.75),
     "Six scenes with many leafy trees: summer, translation, true winter, and the error as brightness. The error is "
-    "brightest where the crowns are; sky and snow are dark.",
+    "brightest where the trees are; sky and snow are dark.",
 )
 
 # %% [markdown]
-# **The conclusion.** G has learnt the *colours of places*: sky, mountains and ground have nearly the right mean colour.
-# It has not learnt that leaves fall: it paints the crowns pale, and there G(x) is even farther from the true y than the
-# untranslated x. The ceiling shows that the same network can do better when it sees pairs. An average over whole pictures
-# hides this, since the crowns are about 9 of the 1,024 pixels of a scene.
+# **The conclusion.** G has learnt the *colours of places*: the mean colours of sky, mountains and ground are off by
+# less than 3 levels, where the untranslated ones are off by 24 to 117. It has not learnt that leaves fall: it paints
+# the crowns pale, and on the branch pixels G(x) is 84 levels off, the untranslated x only 37. The same network trained
+# with pairs is 30 off. An average over whole pictures hides this, since the branch pixels are about 9 of the 1,024 of a
+# scene.
 
 # %% [markdown]
 # **Is F the inverse of G?** The lecture says it has to be (F는 G의 역함수). How nearly is it?
@@ -618,22 +669,40 @@ Table(rows, ["F(G(x)) against x", "G(F(y)) against y"])
 assert all(c > p for c, p in zip(home["CycleGAN"], home["ceiling"], strict=True))
 
 # %% [markdown]
-# **Emoji.** Here no drawing program knows a formula for the change of style. A **classifier** of the two styles, trained
-# on the originals, says what it takes a translation for. **Retrieval** asks how often the true partner is the nearest of
-# all held-out base emoji. The **Fréchet distance** compares the distribution of translations with that of the target, in
-# the classifier's features (less is better). *Truth* is what real pictures of the target reach.
+# **Emoji.** Two questions, two tables. *How near is a translation to the true partner?* L1 says it in pixels.
+# **Retrieval** is the share of held-out base emoji (one of each family, without its variants) whose translation has its
+# true partner as the nearest. Beside the translation stand the untranslated picture, a *blur* of it (an average over 3
+# × 3 pixels) and the same networks *trained on pairs* without discriminators.
 
 # %%
 emoji_found = measured("cyclegan-emoji", CycleGAN, emoji)
 emoji_top = measured("paired-emoji", SupervisedTranslator, emoji)
-rows = {}
-for key, row in emoji_found.items():
-    values = [row.beside[k] for k in ("identity", "blur", "colour")]
-    truth = row.beside.get("truth", row.beside.get("floor"))
-    values = [f"{v:.3f}" for v in (*values, row.value, emoji_top[key].value)]
-    name = f"{key[:-5]}, {'G(x)' if key.endswith('b') else 'F(y)'}"
-    rows[name] = [*values, "" if truth is None else f"{truth:.3f}"]
-Table(rows, ["untranslated", "blur", "colour", "CycleGAN", "ceiling", "truth"], "figure")
+names = {
+    "l1": "L1 (↓)",
+    "retrieval": "retrieval (↑)",
+    "style": "style (↑)",
+    "frechet": "Fréchet (↓)",
+}
+
+# %%
+near_truth, in_style = {}, {}
+for key in (f"{figure}_to_{to}" for figure in names for to in "ba"):
+    row, figure, way = emoji_found[key], key[:-5], "G(x)" if key.endswith("b") else "F(y)"
+    values = [row.beside["identity"], row.beside["blur"], row.value, emoji_top[key].value]
+    table = near_truth if figure in ("l1", "retrieval") else in_style
+    real = [row.beside[k] for k in ("truth", "floor") if k in row.beside]
+    table[f"{names[figure]}, {way}"] = [f"{v:.3f}" for v in (*values, *real)]
+columns = ["untranslated", "blur", "CycleGAN", "trained on pairs"]
+Table(near_truth, columns, "near the truth")
+
+# %% [markdown]
+# *How much does it look like the other style?* A **classifier** of the two styles, trained on the originals, says which
+# share it takes for the target style. The **Fréchet distance** compares the distribution of translations with that of
+# the held-out pictures of the target, in the classifier's features. The last column is what real pictures of the target
+# reach: for the classifier the true partners, for the distance as many training pictures of the target.
+
+# %%
+Table(in_style, [*columns, "real pictures"], "like the style")
 
 # %% jupyter={"source_hidden": true}
 # Check: style, distance and retrieval against their baselines and the ceiling; the classifier's accuracy.
@@ -650,11 +719,13 @@ for to in "ba":
     assert frechet[0].value < frechet[1] < frechet[0].beside["identity"]
 
 # %% [markdown]
-# Untranslated pictures are hardly ever taken for the other style, translations mostly. L1 falls. But look at the *blur*:
-# it makes L1 smaller as well, and for G smaller than G does, though most blurred pictures are still taken for Noto.
-# And look at the ceiling: it has seen pairs, has by far the smallest L1, and is taken for the target style *less*
-# often. Where nobody can know what the other artist drew, the mean of all possibilities has the smallest error, and no
-# style. **A distance to the truth and a likeness of style are two different questions.**
+# Untranslated pictures are hardly ever taken for the other style, translations mostly. L1 falls. But look at the
+# *blur*: it makes L1 smaller as well, and for G smaller than G does, though most blurred pictures are still taken for
+# Noto. And look at the model that was trained on pairs: it has by far the smallest L1, and yet is taken for the target
+# style *less* often (74 % and 76 %) than the CycleGAN (80 % and 89 %). One reason may be that where nobody can know
+# what the other artist drew, the median of all possibilities has the smallest L1, and less style. But the CycleGAN also
+# had more training: 8,000 steps against 2,200. **A distance to the truth and a likeness of style are two different
+# questions.**
 #
 # **Is the gain in retrieval more than luck?** Each base emoji is a hit or not, before and after the translation. Only
 # emoji that change count. If the translation made no difference, each change would be a gain or a loss with probability
@@ -695,21 +766,22 @@ for name, (before, after, gains, losses, error) in changed.items():
     listed = emoji_found["retrieval_to_b" if name == "G(x)" else "retrieval_to_a"]
     assert abs(before / len(bases) - listed.beside["identity"]) < 1e-4
     assert abs(after / len(bases) - listed.value) < 0.01
-    assert p > 0.05
+    assert abs(p - (0.5 if name == "G(x)" else 0.25)) < 0.05
     rows[name] = [before, after, gains, losses, f"{after - before:+d} ± {error:.0f}", f"{p:.2f}"]
 Table(rows, names, f"of {len(bases)}")
 
 # %% [markdown]
-# The ± is one standard error. Both gains are within two standard errors of 0, and fair coins are this lopsided in more
-# than one of twenty experiments. So these data do **not** show that the translation brings the true partner nearer.
+# The ± is one standard error. Both gains are within two standard errors of 0, and fair coins are this lopsided in about
+# one of two experiments for G and one of four for F. So these data do **not** show that the translation brings the true
+# partner nearer.
 #
-# **Is G(x) flat?** Twemoji is drawn with flat surfaces of one colour, Noto with shading. Among neighbouring pixels that
-# both belong to the drawing, count those whose colours differ by less than four levels of 255.
+# **Is G(x) flat?** Twemoji is drawn with flat surfaces of one colour, Noto with shading. Among pixels side by side (in
+# a row) that both belong to the drawing, count those whose colours differ by less than four levels of 255.
 
 
 # %%
 def flatness(v):
-    """Share of neighbouring pixels of the drawing that have nearly the same colour."""
+    """Share of horizontal neighbours in the drawing that have nearly the same colour."""
     drawn = v.amin(dim=1) < 0.8  # (n, 32, 32): not nearly white
     differ = 127.5 * (v[..., 1:] - v[..., :-1]).abs().amax(dim=1)
     both = drawn[..., 1:] & drawn[..., :-1]
@@ -731,8 +803,8 @@ assert max(flat["G(x)"], flat["F(y)"]) < flat["x, Noto"] - 0.1
 # every surface. So G has learnt Twemoji's colours and not its flat surfaces, though the classifier takes most of its
 # translations for Twemoji.
 #
-# **Do shapes change?** Take as a silhouette all that is not nearly white. How many pixels are in one silhouette
-# and not in the other?
+# **Do shapes change?** Take as a silhouette all that is not nearly white. How many of a picture's
+# 1,024 pixels are in one silhouette and not in the other?
 
 
 # %%
@@ -742,7 +814,7 @@ def reshaped(a, b):
 
 
 asked, done = reshaped(noto.x, twemoji.x), reshaped(noto.x, by_g(emoji_model, noto.x))
-Table({"x and true y": [f"{asked:.1%}"], "x and G(x)": [f"{done:.1%}"]}, ["pixels that differ"])
+Table({"x and true y": [f"{asked:.1%}"], "x and G(x)": [f"{done:.1%}"]}, ["of all pixels, differ"])
 
 # %% jupyter={"source_hidden": true}
 # Check: the translation changes fewer pixels of the silhouette than the other artist does.
@@ -752,7 +824,7 @@ claims.add(
     "Use: other artistic styles",
     f"of two emoji artists: a classifier takes {style.value:.0%} of G's translations for Twemoji, untranslated "
     f"{style.beside['identity']:.0%}; but {flat['G(x)']:.0%} of their surface is flat, of Twemoji's {flat['y, Twemoji']:.0%}, "
-    f"and {done:.1%} of the silhouettes' pixels change where the artists differ in {asked:.1%}",
+    f"and {done:.1%} of a picture's pixels change sides between drawing and background, where the artists differ in {asked:.1%}",
     "holds with a condition",
 )
 
@@ -767,8 +839,9 @@ claims.add(
 #
 # <details><summary>Answer</summary>
 #
-# No cycle loss: with the identity loss but without the cycle, G(x) loses more than 3 dB. No identity loss and no pool cost
-# less than 1 dB each. Ten times the weight is worst of all: G stays the identity, so that the way back is all but perfect.
+# No cycle loss: with the identity loss but without the cycle, G(x) falls from 18.3 to 15.1 dB. No identity loss and no
+# pool cost less than 1 dB each. Ten times the weight is worst of all: G stays the identity, so that the way back is all
+# but perfect.
 #
 # </details>
 
@@ -789,6 +862,8 @@ assert there["no cycle"] < there["neither"] < there["full"]
 assert all(there["full"] - 1 < there[name] < there["full"] for name in ("no identity", "no pool"))
 assert back["cycle x 10"] > back["full"] + 10
 assert there["cycle x 10"] < there["no cycle"] - 3
+assert there["neither"] > there["no cycle"] + 2
+assert abs(float(study["full"]["psnr_to_a"]) - float(study["neither"]["psnr_to_a"]) - 2.3) < 0.05
 claims.add(
     "Cycle consistency is guaranteed",
     f"where it is asked for: F(G(x)) is {back['full']:.1f} dB near x with the cycle loss, {back['no cycle']:.1f} dB "
@@ -799,11 +874,15 @@ names = ["G(x) against y", "F(y) against x", "F(G(x)) against x", "G(F(y)) again
 Table(rows, names, f"{table[0]['steps']} steps, dB")
 
 # %% [markdown]
-# Without the cycle loss the way back is lost. But read on: with *neither* cycle nor identity loss, G(x) is nearly as good
-# as with both. In this course's networks the cycle loss is not what keeps G(x) close to x: the start as the identity and the
-# narrow view of the convolutions do that already. And ten times the weight is no
-# cure: the way back is then all but perfect because nothing is translated. The identity loss and the pool are worth
-# less than 1 dB each, in a single run of each: too little to tell from luck.
+# Without the cycle loss the way back is lost: F(G(x)) falls from 24.7 to 13.0 dB. But read on. With *neither* cycle nor
+# identity loss, G(x) is only 0.7 dB worse than with both, and F(y) 2.3 dB. So in this course's networks something else
+# keeps G(x) close to x. We suspect the start as the identity, together with convolutions that depend mostly on what is
+# near; no variant here changes these. Nor does the study explain why the identity loss without the cycle (15.1 dB) is
+# worse than neither (17.6 dB): these are single runs.
+#
+# Ten times the cycle weight is worse still: nothing is translated, so the way back is all but perfect. (The numbers of
+# exercise 6 do the same: started as the identity, with a cycle weight of 3 they never leave X.) The identity loss and the
+# pool are worth less than 1 dB each, in a single run of each: too little to tell from luck.
 #
 # **The loss mixer.** Nine mixtures of the two weights, to look at:
 #
@@ -820,7 +899,7 @@ MixerExplorer()
 #
 # 1. From summer to winter the way back loses about 10 dB at every identity weight. The translation loses about 1 to 3 dB,
 #    and without identity loss nothing.
-# 2. The outlines stay where they are, for the reason given above. The colours are less like summer: over all test scenes F(y)
+# 2. The outlines stay where they are. The colours are less like summer: over all test scenes F(y)
 #    is about 2 dB worse than with both losses.
 # 3. The way back is best at the largest weights, 30 and 10, where G does nothing at all. The translation is best at
 #    3 and 1.
@@ -838,12 +917,14 @@ MixerExplorer()
 #
 # A trace that is too faint to see does not survive what hardly changes a picture: slight noise, a blur, coarser levels,
 # JPEG. But each of these adds error to *every* picture. So apply each of them twice: **before** F, to what F sees, and
-# **after** F, to what F returns. A hidden trace shows in what it costs before F beyond what it costs after F. As a
+# **after** F, to what F returns. A hidden trace shows in what it costs before F beyond what it costs after F. This
+# assumes that F passes a disturbance on about as large as it is. The true y tests the assumption: nothing is hidden in
+# it, so what a disturbance costs there is F's own doing. As a
 # yardstick take two functions that certainly hide x: the hider rounds y to 16 levels and adds x at 3 % of its
 # contrast; the finder subtracts the rounded picture and enlarges the rest.
 #
-# **Predict:** slight noise before F: how many times as much error as the same noise after F? For the hider and its
-# finder, and for G and F.
+# **Predict:** noise of 0.1 (13 levels of 255) before F: how many times as much error as the same noise after F? For the
+# hider and its finder, and for G and F.
 #
 # <details><summary>Answer</summary>
 #
@@ -877,12 +958,11 @@ changes |= {f"JPEG {q}": lambda v, q=q: jpeg(v, q) for q in (90, 50)}
 # %%
 def added_error(way_back, sent):
     """What each change adds to the squared error against x: before the way back, and after it."""
-    back = way_back(sent)
-    return {
-        name: [mse(v.clamp(-1, 1), x_test) - mse(back, x_test) for v in (before, change(back))]
-        for name, change in changes.items()
-        for before in [way_back(change(sent))]
-    }
+    back, rows = way_back(sent), {}
+    for name, change in changes.items():
+        ends = way_back(change(sent)), change(back)
+        rows[name] = [mse(v.clamp(-1, 1), x_test) - mse(back, x_test) for v in ends]
+    return rows
 
 
 def back_to_x(v):
@@ -917,7 +997,7 @@ for change in ("noise 0.05", "noise 0.1"):  # the true winter picture loses as m
 assert added["true y"]["8 levels"][0] > added["G(x)"]["8 levels"][0]
 assert ratio["G(x)"]["8 levels"] == max(ratio["G(x)"].values())
 rows = {
-    change: [f"{added[name][change][k]:+.4f}" for name in added for k in (0, 1)]
+    change: [f"{added[name][change][k]:+.5f}" for name in added for k in (0, 1)]
     for change in changes
 }
 Table(rows, [f"{name}, {when}" for name in added for when in ("before", "after")], "added error")
@@ -926,17 +1006,38 @@ Table(rows, [f"{name}, {when}" for name in added for when in ("before", "after")
 # Plot: the error that each change adds, before F against after F.
 plots.show(
     figures.added_errors({name: added[name] for name in ("hider", "G(x)")}),
-    "Added squared error before the way back against after it, one dot for each of nine changes. The dots of "
+    "Added squared error before the way back against after it, one mark for each of nine changes. The marks of "
     "the hider lie far above the dashed line of equal errors, by a factor of "
     f"{min(ratio['hider'].values()):.0f} or more; those of G(x) lie close to it, a factor of "
     f"{max(ratio['G(x)'].values()):.1f} above it at most.",
 )
 
 # %% [markdown]
-# What G tells F is not hidden. Noise before F costs the way back from G(x) about a quarter more than noise after F, and
-# as much as it costs the way back from the true y. Rounding to 8 levels costs about twice as much before F as after it,
-# but the way back from the true y loses even more to it: F enlarges such steps in any picture. (In decibels the better
-# way back falls further under the same added error: that is arithmetic, and shows nothing.)
+# How much is at stake? The squared error of F(G(x)) is smaller than that of F(true y); the difference is what G's message
+# is worth to F. And how much of it does a change destroy? At most what it costs before F beyond what it costs after F:
+
+# %%
+worth = mse(back_to_x(y_test), x_test) - mse(back_to_x(g_x), x_test)
+lost = {change: added["G(x)"][change] for change in ("noise 0.1", "8 levels")}
+lost = {change: before - after for change, (before, after) in lost.items()}
+rows = {"what G(x) is worth beyond the true y": [f"{worth:.4f}", "100%"]}
+rows |= {
+    f"lost to {name}": [f"{value:.4f}", f"{value / worth:.0%}"] for name, value in lost.items()
+}
+Table(rows, ["squared error", "share"])
+
+# %% jupyter={"source_hidden": true}
+# Check: noise takes about a tenth of the message, coarse levels less than a third.
+assert 0.05 < lost["noise 0.1"] / worth < 0.15
+assert lost["8 levels"] == max(before - after for before, after in added["G(x)"].values())
+assert lost["8 levels"] / worth < 0.35
+
+# %% [markdown]
+# Most of what G tells F is not hidden. Noise of 0.1 takes about a tenth of it, and costs the way back from the true y
+# as much. Rounding to 8 levels, the worst of the nine changes, takes about 30 %; but the way back from the true y loses
+# even more to it, so F enlarges such steps in any picture. (Negative numbers in the folded table: a blur brings a poor
+# F(true y) a little nearer to x. In decibels the better way back falls further under the same added error: that is
+# arithmetic, and shows nothing.)
 #
 # So look for the trace with your eyes. No flower is left in a true winter picture. Here are the scenes with most
 # flowers, and by how much a flower differs from the meadow around it, in levels of 255:
@@ -948,11 +1049,15 @@ red[:, :, :27] = 0.0
 petals = red * (avg_pool2d(red, 5, 1, 2) < 5 / 25)  # small spots in the foreground
 
 
+def around(v):
+    """Mean colour of the pixels around each pixel, without the red ones."""
+    free = 1 - red
+    return avg_pool2d(v * free, 5, 1, 2) / avg_pool2d(free, 5, 1, 2).clamp(min=1 / 25)
+
+
 def stands_out(v):
     """By how many levels of 255 a flower's pixel differs from the meadow around it."""
-    free = 1 - red
-    around = avg_pool2d(v * free, 5, 1, 2) / avg_pool2d(free, 5, 1, 2).clamp(min=1 / 25)
-    off = 127.5 * (v - around).square().mean(dim=1, keepdim=True).sqrt()  # (500, 1, 32, 32)
+    off = 127.5 * (v - around(v)).square().mean(dim=1, keepdim=True).sqrt()  # (500, 1, 32, 32)
     return ((off * petals).sum() / petals.sum()).item()
 
 
@@ -968,15 +1073,27 @@ most = petals.flatten(1).sum(dim=1).topk(6).indices
 rows = {name: v[most] for name, v in pictures.items()}
 plots.show(
     plots.image_rows(rows, "G leaves coloured marks where flowers are", 0.95),
-    "Six scenes with flowers. In G(x) there are pale coloured dots on the snow where the flowers of x are, and "
-    "F(G(x)) has flowers there. The true winter pictures have clean snow, and F makes no flowers from them.",
+    "Six scenes with flowers. In G(x) there are pale coloured dots on the snow where the flowers of x are. In F(G(x)) "
+    "some of the flowers come back, others faintly or not at all. The true winter pictures have clean snow, and F makes "
+    "no flowers from them.",
 )
 
+# %% [markdown]
+# Flowers come back at about a third of their contrast. Does F read them from the marks? Paint the marks over with the
+# snow around them, and run F again:
+
+# %%
+painted = torch.where(petals > 0, around(g_x), g_x)
+mark["F(painted over)"] = stands_out(back_to_x(painted))
+rows = {name: [f"{mark[name]:.1f}"] for name in ("F(G(x))", "F(painted over)", "F(true y)")}
+Table(rows, ["a flower stands out by"])
+
 # %% jupyter={"source_hidden": true}
-# Proof: the marks are far above what the eye misses, and are what F reads.
+# Check: the marks are far above what the eye misses; F makes flowers from them, and none without them.
 assert mark["G(x)"] > 15 > 1.5 * mark["true y"]
 assert mark["F(G(x))"] > 2 * mark["F(true y)"]
 assert mark["x"] > 2 * mark["F(G(x))"]
+assert mark["F(painted over)"] < 1.1 * mark["F(true y)"]
 claims.add(
     "Loss of the cycle: F has to be the inverse of G",
     f"in pixels only: F(G(x)) is {near:.1f} dB near x, F of the true winter {far:.1f} dB; G leaves marks in plain sight: "
@@ -985,14 +1102,33 @@ claims.add(
 )
 
 # %% [markdown]
+# Without the marks no flower comes back: they are what F reads. Does the cycle loss cause them? It rewards any trace of
+# x. The small models of the loss mixer can tell, since some were trained without it:
+
+# %%
+trials = {}
+for weights in ((3, 1), (3, 0), (0, 1), (0, 0)):
+    small = load_pretrained("cyclegan-cycle-{}-identity-{}".format(*weights), CycleGAN)
+    trials[weights] = stands_out(by_g(small, x_test))
+rows = {f"{cycle} and {identity}": [f"{v:.1f}"] for (cycle, identity), v in trials.items()}
+Table(rows, ["a flower stands out in G(x) by"], "λ of cycle and identity")
+
+# %% jupyter={"source_hidden": true}
+# Check: without the cycle loss the marks are stronger.
+assert min(trials[0, 0], trials[0, 1]) > max(trials[3, 0], trials[3, 1]) > 15
+
+# %% [markdown]
+# The models without the cycle loss leave *stronger* marks. So the cycle loss is not what causes them.
+#
 # - **Symptom:** the way back is better from the made-up winter than from the true one.
 # - **Number:** how much a flower stands out in G(x), beside the true y.
-# - **Cause:** the cycle loss rewards a trace of x, and the discriminator does not punish this one; so it need not be
-#   faint. "F is the inverse of G" is a statement about pixels, and does not say that G(x) *means* the same as x.
+# - **Cause:** G starts as the identity, with every flower in its place, and no loss makes it remove them: not the
+#   discriminator, which does not punish them enough, and not the cycle loss, which rewards any trace. "F is the inverse of
+#   G" is a statement about pixels, and does not say that G(x) *means* the same as x.
 #
-# **Would noise repair it?** Against a faint trace one puts noise between G and F in training. The last
-# row of the study did that, with noise of standard deviation 0.2. If noise only adds its variance to the squared error,
-# the way back through noise of 0.1 can be predicted from the way back without.
+# **Would noise repair it?** Against a faint trace one puts noise between G and F in training. A further run of the
+# study, not in the table above, did that with noise of standard deviation 0.2. If noise only adds its variance to the
+# squared error, the way back through noise of 0.1 can be predicted from the way back without.
 
 # %%
 rows = {}
@@ -1156,11 +1292,12 @@ def generators_turn(G, F, D_X, D_Y, optimiser, x, y, lambda_cycle, lambda_identi
 check_generators_turn(generators_turn)
 
 # %% [markdown]
-# **6. An experiment: what does the start decide?** (30 minutes, of which a minute of training). With random initial weights
-# the numbers of section *Idea* learn the shift or the mirror, as the seed decides. Start G and F **as the identity**
-# instead: write a generator of numbers that adds `toy.network()` to its input, with weights and biases of zero in the last
-# layer. Train it with `toy.train(seed, make, weight=...)`, where `make()` builds a generator. With the default cycle weight
-# of 3, G never leaves X: the largest gap between sorted G(x) and y stays near 2 (`toy.measure`). Try smaller weights, and
+# **6. An experiment: what does the start decide?** (30 minutes, of which a minute of training). With random initial
+# weights the numbers of section *Idea* learn the shift or the mirror, as the seed decides. Start G and F **as the
+# identity** instead: write a generator of numbers that adds `toy.network()` to its input, with weights and biases of
+# zero in the last layer. Train it with `toy.train(seed, make, weight=...)`, where `make()` builds a generator. With the
+# default cycle weight of 3, G never leaves X: the largest gap between sorted G(x) and y stays near 2 (`toy.measure`).
+# Try smaller weights, and
 # 0. Return the trained pair for a `seed`. **To reach:** for each of the seeds 0, 1 and 2 a gap of at most 0.3, a cycle of
 # at most 0.1, and the shift, not the mirror.
 
@@ -1193,7 +1330,8 @@ check_near_start(near_start)
 #
 # - Two generators and two discriminators learn a translation in both directions from unpaired pictures.
 # - The adversarial loss asks for the style, the cycle loss for a way back, the identity loss for restraint.
-#   None of them says which x belongs to which y: the networks' start and shape decide.
+#   None of them says which x belongs to which y: for the numbers the random start decides; for the pictures, we suspect,
+#   the start as the identity and networks that look mostly at what is near.
 # - **Strength, as measured here:** without a single pair G(x) comes nearer to the true partners than a transfer
 #   of colours does. **Weaknesses:** pairs, where you have them, are better; a good cycle is no proof of a good
 #   translation, since G leaves marks of x in G(x) that F reads, here in plain sight; and shapes hardly change: trees keep

@@ -69,6 +69,8 @@ def ends(pairs: TwoDomains, to: Literal["A", "B"]) -> Ends:
     source, target = (pairs.a, pairs.b) if to == "B" else (pairs.b, pairs.a)
     few = spread(len(source))
     names = [source.captions[k].name.replace("_", " ") for k in few.tolist()]
+    if names[0].startswith("scene"):  # named by their seeds, which say nothing to a reader
+        names = [f"picture {place}" for place in range(len(names))]
     return Ends(source.x[few], target.x[few], names, to)
 
 
@@ -159,8 +161,9 @@ def there_and_back(model: Translates, e: Ends, image: int, noise: float = 0.0) -
 
 
 def gap(a: Float[Tensor, "c h w"], b: Float[Tensor, "c h w"]) -> Float[Tensor, "c h w"]:
-    """|a - b| as an image: black where they agree."""
-    return (a - b).abs() - 1
+    """Mean |a - b| of the channels in grey: black for 0, white from half the scale on."""
+    off = (a - b).abs().mean(dim=0, keepdim=True).clamp(max=1)
+    return (2 * off - 1).expand_as(a)
 
 
 def draw_rows(canvas: Canvas, *rows: Mapping[str, Tensor | None]) -> None:

@@ -42,6 +42,7 @@ def cycle(pictures: Mapping[str, Images]) -> Figure:
     ax.text(3.7, -0.62, question, color=plots.CODE, ha="center", va="top")
     ax.set(xlim=(-0.1, 7.6), ylim=(-0.85, 2.3), aspect="equal")
     ax.axis("off")
+    ax.set_title("From X to Y and back: D_Y judges G(x), the cycle loss compares F(G(x)) with x")
     return figure
 
 
@@ -74,17 +75,25 @@ def maps_of_numbers(trained: Mapping[int, Numbers], found: Mapping[int, Measured
 def added_errors(added: Mapping[str, Added]) -> Figure:
     """The error that each change adds before the way back, against what it adds after it."""
     figure, ax = plt.subplots(figsize=(7, 3.4))
+    shapes = {"noise": "o", "blur": "s", "levels": "^", "JPEG": "D"}
     for (name, changes), color in zip(
         added.items(), (plots.BASELINE, plots.GENERATOR), strict=True
     ):
         before, after = zip(*changes.values(), strict=True)
-        ax.scatter(after, before, 30, color=color)
+        for kind, shape in shapes.items():
+            of_kind = [pair for change, pair in changes.items() if kind in change]
+            ax.scatter(
+                [b for _, b in of_kind], [a for a, _ in of_kind], 30, color=color, marker=shape
+            )
         first = (min(after), before[after.index(min(after))])
         ax.annotate(f"{name}  ", first, color=color, ha="right")
     ends = (5e-5, 2e-2)
     ax.plot(ends, ends, color="black", linewidth=1, linestyle="--")
     ax.annotate("equal", (4e-4, 4e-4), (4, -4), textcoords="offset points", va="top", ha="left")
     ax.set(xscale="log", yscale="log", xlim=(2e-5, 4e-2), ylim=(5e-5, 3))
-    ax.set(xlabel="squared error that a change adds after F", ylabel="... before F")
-    ax.set_title("Every change destroys what the hider hid; none destroys what G tells F")
+    for kind, shape in shapes.items():
+        ax.scatter([], [], 30, color="black", marker=shape, label=kind)
+    ax.legend(loc="lower right", frameon=False)
+    ax.set(xlabel="squared error added after the way back", ylabel="added before the way back")
+    ax.set_title("Every change harms what the hider hid far more than what G tells F")
     return figure
