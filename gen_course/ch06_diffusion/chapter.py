@@ -369,7 +369,7 @@ from gen_course.common import plots
 from gen_lib.data import load
 
 torch.manual_seed(0)
-x_train = load("fashion_mnist").train.x  # (60000, 1, 28, 28) in [-1, 1]
+train = load("fashion_mnist").train  # 60,000 images, (1, 28, 28) each, in [-1, 1]
 
 
 def conv(a, b, stride=1):
@@ -406,7 +406,7 @@ def sample(net, x, steps):
 net, losses = SmallUNet(), []
 optimiser = torch.optim.Adam(net.parameters(), lr=2e-3)
 for _ in range(600):
-    loss = loss_of(net, x_train[torch.randint(len(x_train), (64,))])
+    loss = loss_of(net, train[torch.randint(len(train), (64,))].images)
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
