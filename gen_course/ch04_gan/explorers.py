@@ -14,12 +14,13 @@ import numpy as np
 import torch
 import traitlets
 from jaxtyping import Float, UInt8
+from PIL import Image, ImageColor
 from torch import Tensor
 from typing_extensions import override
 
 from gen_course.ch04_gan.scene import Scene, scene
 from gen_course.common import plots
-from gen_course.common.canvas import FAINT, INK
+from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.explorer import Explorer, Size, choice, index_slider, shipped, slider, steps
 from gen_course.common.plane import draw_curve, draw_field, draw_modes, draw_pull, draw_samples
 from gen_lib import InputError
@@ -70,6 +71,17 @@ def load_films() -> dict[str, Film]:
         ) from error
 
 
+def _draw_scale(canvas: Canvas, top: int) -> None:
+    """Draw the scale of the map of D at the right: white for 0, pink for 1, as ``draw_field``."""
+    pink = np.array(ImageColor.getrgb(plots.DISCRIMINATOR), dtype=float)
+    colours = 255 + np.linspace(0, 1, 90)[None, :, None] * (pink - 255)
+    strip = Image.fromarray(colours.round().astype(np.uint8))
+    canvas.text("D(x): 0", 750, top, anchor="ra")
+    canvas.box(755, top, 846, top + 15, FAINT)
+    canvas.paste(strip, 756, top + 1, (90, 14), Image.Resampling.NEAREST)
+    canvas.text("1", 851, top)
+
+
 class FilmState(NamedTuple):
     """The film, and the frame that is shown."""
 
@@ -110,6 +122,7 @@ class TrainingScrubber(Explorer[FilmState]):
         draw_pull(canvas, samples, film.pull[k].astype(np.float32), SIDE)
         covered = [found[0] for found in self.found[state.game]]
         canvas.text("Modes covered (0 to 8)", 430, 6, plots.DATA)
+        _draw_scale(canvas, 6)
         draw_curve(canvas, covered, (430, 34, 860, 124), (0, 8), plots.DATA, k)
         for number, (name, color) in enumerate(
             (("D's loss", plots.DISCRIMINATOR), ("G's loss", plots.GENERATOR))
@@ -365,6 +378,7 @@ class CollapseLab(Explorer[LabState]):
             draw_field(canvas, np.full((2, 2), 0.5), LAB_SIDE)
         draw_modes(canvas, self.toy, LAB_SIDE)
         canvas.text("Next game:", 410, 6)
+        _draw_scale(canvas, 6)
         canvas.text(_words(state), 410, 26, plots.MODEL)
         canvas.text("This game:", 410, 66)
         canvas.text(self.rules or "none yet: press Start", 410, 86, INK if self.rules else FAINT)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
 from gen_course.ch04_gan.scene import Scene
@@ -61,7 +61,7 @@ def counts(
     top = torch.stack([real, fake]).max().item()
     left.annotate("real", (-2.2, 1.06 * top), color=plots.DATA, ha="center")
     left.annotate("generated", (0.5, 1.06 * top), color=DARK, ha="center")
-    left.set(ylim=(0, 1.2 * top), xlabel="x, in bins of width 1", ylabel="numbers")
+    left.set(ylim=(0, 1.2 * top), xlabel="x, in bins of width 1", ylabel="count")
     left.set_title("Two samples, counted in bins")
     filled = (real + fake) > 0
     share = (real / (real + fake))[filled]
@@ -94,7 +94,7 @@ def best(
     middle.set(ylim=(0, 1), title="D learns p / (p + q)", xlabel="x", ylabel="D(x)")
     last.plot(x, (d / (1 - d)).log(), color="black", linestyle="--")
     last.plot(x, f, color=plots.DISCRIMINATOR)
-    last.set(ylim=(-22, 4), title="Without samples, f is off", xlabel="x", ylabel="f(x)")
+    last.set(ylim=(-22, 4), title="Where samples are rare, f is off", xlabel="x", ylabel="f(x)")
     last.annotate("log p − log q", (0.3, -13), ha="center")
     last.annotate("trained f", (-7.9, 1.5), color=plots.DISCRIMINATOR, fontsize=9)
     lone = known < floor
@@ -128,7 +128,7 @@ def pulls(
     ax.text(0.97, 0.74, "saturating", ha="right", color="#555555")
     ax.text(0.03, 0.7, "non-saturating", color=DARK)
     ax.set(xlabel="D(G(z))", ylabel="|d loss / d f|", xlim=(0, 1), ylim=(0, 1.02))
-    ax.set_title("At the left, where D catches the fakes, one loss is flat")
+    ax.set_title("At the left, where D catches the fakes, one gradient vanishes")
     return figure
 
 
@@ -138,10 +138,14 @@ def paths(games: Mapping[str, Float[Tensor, "rounds 2"]]) -> Figure:
     for ax, (name, path) in zip(axes, games.items(), strict=True):
         ax.plot(path[:, 0], path[:, 1], color=plots.MODEL, linewidth=0.8)
         ax.plot(0, 0, "o", color=plots.DATA)
-        ax.plot(*path[-1], "s", color="black")
+        ax.plot(*path[0], "o", color="black", markerfacecolor="white")
+        ax.plot(*path[-1], "s", color="black", markersize=5)
         ax.set(title=name, xlabel="$θ_g$, the number G gives", aspect="equal")
         ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4))
     axes[0].set_ylabel("$θ_d$, D's slope")
+    axes[1].annotate("ring: start, black square: end", (0, 2.9), ha="center", fontsize=9)
+    axes[1].annotate("blue dot: equilibrium", (0, 2.3), ha="center", color=plots.DATA, fontsize=9)
+    figure.suptitle("Only in turn with the penalty does the path end in the middle", fontweight="bold")
     return figure
 
 
@@ -150,7 +154,9 @@ def strip(film: Mapping[str, Scene], mixture: Mixture, title: str) -> Figure:
     figure, axes = plt.subplots(1, len(film), figsize=(10, 2.7) if len(film) > 4 else (9, 2.9))
     for ax, (name, now) in zip(axes, film.items(), strict=True):
         _draw(ax, now, mixture)
-        ax.set_title(name)
+        ax.set_title(name, fontsize=10)
+    bar = figure.colorbar(axes[-1].images[0], ax=axes, ticks=[0, 0.5, 1], shrink=0.6, pad=0.02)
+    bar.set_label("D(x)")
     figure.suptitle(title, fontweight="bold")
     return figure
 
@@ -158,15 +164,14 @@ def strip(film: Mapping[str, Scene], mixture: Mixture, title: str) -> Figure:
 def _draw(ax: Axes, now: Scene, mixture: Mixture, arrows: int = 60) -> None:
     """D's field, G's samples, and arrows where G's loss pulls some of them."""
     plots.field(ax, now.field, cmap=PINK, vmin=0, vmax=1)
-    ax.scatter(now.samples[:, 0], now.samples[:, 1], s=3, color=DARK)
+    ax.scatter(now.samples[:, 0], now.samples[:, 1], s=3, color=plots.GENERATOR)
     start, pull = now.samples[:arrows], now.pull[:arrows]
     pull = pull / pull.norm(dim=1).max().clamp(min=1e-9)
     ax.quiver(
         *start.T.numpy(), *pull.T.numpy(), angles="xy", scale_units="xy", scale=2, width=0.006
     )
-    ax.scatter(
-        mixture.means[:, 0], mixture.means[:, 1], s=90, facecolor="none", edgecolor=plots.DATA
-    )
+    for mean in mixture.means.tolist():  # three standard deviations: what counts as near
+        ax.add_patch(Circle(mean, 3 * mixture.sigma, fill=False, edgecolor=plots.DATA))
 
 
 def grid(images: Float[Tensor, "n c h w"], columns: int, title: str) -> Figure:
