@@ -145,7 +145,9 @@ def paths(games: Mapping[str, Float[Tensor, "rounds 2"]]) -> Figure:
     axes[0].set_ylabel("$θ_d$, D's slope")
     axes[1].annotate("ring: start, black square: end", (0, 2.9), ha="center", fontsize=9)
     axes[1].annotate("blue dot: equilibrium", (0, 2.3), ha="center", color=plots.DATA, fontsize=9)
-    figure.suptitle("Only in turn with the penalty does the path end in the middle", fontweight="bold")
+    figure.suptitle(
+        "Only in turn with the penalty does the path end in the middle", fontweight="bold"
+    )
     return figure
 
 
