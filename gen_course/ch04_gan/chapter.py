@@ -990,8 +990,8 @@ Table(rows, ["smallest", "median"], "distance to the nearest training image")
 #
 # <details><summary>Answer</summary>
 #
-# No. D's loss stays near 2, or somewhat below it, whatever the pictures look like. A D without a clue has 2, but so has
-# nearly a D that is right with small logits: D = ½ + a little pays almost as much. A loss says
+# No. D's loss stays near 2, or somewhat below it, whatever the pictures look like. A D without a clue has 2. But a D
+# that is right about every image with logits of ±0.1 still has 1.8. A loss says
 # how a player does *against the opponent of that moment*, and both learn at the same time. G's own loss is read off against
 # this D, too, so its curve says nothing about the pictures. This is why GANs are measured by distances such as these.
 #
@@ -1070,8 +1070,9 @@ claims.add(
 Table(rows, ["steps", "seconds", "Fréchet", "rarest class"], "recipe")
 
 # %% [markdown]
-# Luck is small here: the seed moves the distance by less than a tenth, and no seed loses a class. The recipe moves it
-# several times over. Four of these runs are even slightly nearer than `gan`, which had 5,000 steps: such small differences
+# Luck is small for the default recipe: the seed moves the distance by less than a tenth, and no seed loses a class. The
+# other recipe, of which one seed was run, moves it several times over. Four of the five default runs are even slightly
+# nearer than `gan`, which had 5,000 steps: such small differences
 # don't rank two runs. The DCGAN's rates were chosen for far longer runs: its rows show how far it comes in this time,
 # not where it ends.
 
