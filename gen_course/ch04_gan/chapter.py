@@ -670,7 +670,8 @@ for name, (loss_of_d, loss_of_g) in mine.items():
 #
 # **Read a relativistic loss.** Only differences of logits count, so a constant added to f changes nothing, and D = ½ has no
 # fixed meaning. If D gives the same logit to every image, both losses are log 2 ≈ 0.69.
-#
+
+# %% [markdown]
 # ## Train garments
 #
 # The same loop with convolutions, for as long as a notebook allows. Three ideas are new: convolutional networks with batch
@@ -752,7 +753,8 @@ for mine, theirs in ((G, gan.generator), (D, gan.discriminator)):  # the network
 # %% [markdown]
 # Every row has the same ten latent vectors: blobs at first, then patches, then the first shapes that resemble garments, most of
 # them torn. *Measure* puts numbers on the rows.
-#
+
+# %% [markdown]
 # ## Look
 #
 # Three trainings of 300, 1,000 and 5,000 steps come as shipped weights, made by these commands. Networks and losses are those of the program; the

@@ -374,7 +374,7 @@ for step in range(steps + 1):
         adam.zero_grad()
         loss(x, y).backward()
         adam.step()
-plots.show(plots.image_rows(shown, "Green goes first, white comes last"), "Summers become winters.")
+plots.show(plots.image_rows(shown, "White comes last"), "Summers fade, turn lilac, then white too.")
 
 # %% jupyter={"source_hidden": true}
 # Table and check: the library has the program's losses, and both translations come nearer to the true partners.

@@ -442,18 +442,20 @@ Table(
 #
 # What helps is a better network and many more steps. The library's `Diffusion` is the U-Net of *Build*, with batches of 128, Adam with
 # half a cosine of learning rate, and **averaged weights**: what is kept is a mean over the last part of the run. Two such networks come with the course: one of 600 steps with 32
-# instead of 48 maps, and the shipped one of 11,000 steps. All three start here from the same noises and take 19 steps of `euler`.
+# instead of 48 maps, and the shipped one of 11,000 steps. All three start here from the same noises and take 19 steps of the program's `sample`.
 
 # %%
 half = load_pretrained("diffusion-half", Diffusion)
-velocity = {"program": lambda x, tau, _: net(x, tau.reshape(-1, 1, 1, 1))}
-velocity |= {"library, short": half.net, "library, long": shipped.net}
+velocity = {"program": net}
+for name, model in {"library, short": half, "library, long": shipped}.items():
+    velocity[name] = lambda x, tau, unet=model.net: unet(x, tau.flatten())
 drawn, test_loss = {}, {}
-for name, model in velocity.items():
+for name, u in velocity.items():
     z = torch.randn(200, 1, 28, 28, generator=seeded(3))
-    drawn[name] = euler(model, z, 19).clamp(-1, 1)
+    drawn[name] = sample(u, z, 19).clamp(-1, 1)
+    torch.manual_seed(0)
     with torch.no_grad():
-        test_loss[name] = velocity_loss(model, test.x[:500], seeded(0)).item()
+        test_loss[name] = loss_of(u, test.x[:500]).item()
 
 # %% jupyter={"source_hidden": true}
 # Plot: the same ten noises in three networks.

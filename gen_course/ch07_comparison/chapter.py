@@ -629,7 +629,8 @@ plots.show(
 # two, which three seeds cannot tell apart; stretching the best to 1 and the worst to 0 makes different scores of them all
 # the same. Only the baseline's spread is larger than twice any other. Without stability the first two places stay, and the last two
 # change places.
-#
+
+# %% [markdown]
 # ## Explore
 #
 # The figure above, with your weights. On the right are the figures that the scores come from; the best of each
