@@ -52,8 +52,8 @@ def test_a_check_keeps_its_docstring_and_leaves_the_random_state_alone(check):
 
 @every_check
 def test_a_crash_of_the_students_function_is_not_hidden(check):
-    def broken(first, *others):
-        return first.no_such_method()
+    def broken(*arguments):
+        return arguments.no_such_method()
 
     with pytest.raises(AttributeError):
         check(broken)
