@@ -71,7 +71,7 @@ test-sections: $(STAMP) ## run every section after its set-up cell alone (minute
 	$(RUN) tests/build/sections.py
 
 test-homework: $(INSTRUCTOR) ## grade every assignment, right and wrong, with nbgrader (minutes)
-	$(RUN) -m pytest -p no:xdist tests/homework/test_homework.py
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -p no:xdist tests/homework/test_homework.py
 
 test-latest: $(STAMP) ## run the unit tests with the newest versions that pyproject.toml allows
 	$(VENV_PYTHON) -m venv --clear .venv/latest
