@@ -62,13 +62,6 @@ torch.manual_seed(123)
 """
 
 
-SILENT = """
-import gen_course.homework.grading
-{0} = None
-gen_course.homework.grading.examine = lambda question, answer: (
-    None if answer is None else print("passed:", question)
-)
-"""
 FORGES = """
 import gen_course.homework.grading
 def {0}(*a):
@@ -144,7 +137,6 @@ def submissions(name: str) -> dict[str, NotebookNode]:
             "no-python": submission(name, right | {first: "def oops(:"}),
             "exits": submission(name, right | {first: f"def {first}(*a):\n    raise SystemExit"}),
             "dies": submission(name, right | {first: "import os\nos._exit(0)"}),
-            "silent": submission(name, right | {first: SILENT.format(first)}),
             "forges": submission(name, right | {first: FORGES.format(first)}),
             "deletes": cheat,
             "edits": copy.deepcopy(cheat),
@@ -254,15 +246,27 @@ def test_neither_memory_nor_replaced_tools_earn_or_cost_more_than_one_question(n
     assert lost(name, reports(name)[student]) == {test: full}
 
 
-@pytest.mark.parametrize("student", ["no-python", "exits", "silent", "forges", "deletes", "edits"])
+@pytest.mark.parametrize("student", ["no-python", "exits", "forges", "deletes", "edits"])
 def test_whoever_has_no_answer_to_one_question_loses_its_points_alone(student):
     test, full = next(iter(points(FIRST).items()))
     assert lost(FIRST, reports(FIRST)[student]) == {test: full}
 
 
-def test_a_test_that_says_nothing_earns_nothing():
-    (words,) = reports(FIRST)["silent"].said.values()
-    assert "did not say that it ran to its end" in words
+@pytest.mark.parametrize(
+    ("said", "errors"),
+    [("", ["NoVerdict"]), ("passed: hw.q", ["NoVerdict"]), ("passed: hw.q {seal}", [])],
+)
+def test_a_test_that_does_not_say_its_number_earns_nothing(said, errors):
+    from gen_course.homework.believe import SEALED, BelieveVerdicts, SealTests
+
+    about = {"grade": True, "grade_id": "test_q", "solution": False}
+    cell = nbformat.v4.new_code_cell('examine("hw.q", q)', metadata={"nbgrader": about})
+    SealTests().preprocess_cell(cell, {}, 0)
+    text = said.format(seal=SEALED.search(cell.source)[2])
+    cell.outputs = [nbformat.v4.new_output("stream", text=text)]
+    BelieveVerdicts().preprocess_cell(cell, {}, 0)
+    assert [o.ename for o in cell.outputs if o.output_type == "error"] == errors
+    assert cell.source == 'examine("hw.q", q)'
 
 
 @every_assignment
