@@ -20,7 +20,7 @@
 # %% [markdown]
 # | Symbol | Meaning | Shape |
 # |---|---|---|
-# | $x$ | an image; in the plane a point, in the first examples one number. In code `x` are real ones | (n, 1, 28, 28), (n, 2) or (n, 1) |
+# | $x$ | an image; in the plane a point, in the first examples one number. In code, x are real ones | (n, 1, 28, 28), (n, 2) or (n, 1) |
 # | $z$ | latent vector, drawn from $p_z = \mathcal{N}(0, I)$; the lecture writes $p(z)$ | (n, 64), in the plane (n, 2) |
 # | $G(z)$ | the generator: an image made from z; $\theta_g$ are its weights | as x |
 # | $f(x)$ | the logit of the discriminator; $\theta_d$ are its weights. (In chapter 03, f was the decoder of a toy) | (n, 1) |
@@ -32,7 +32,7 @@
 # | $D^\ast$, $f^\ast$ | the best discriminator for a fixed G, and its logit | functions |
 # | JSD | Jensen-Shannon divergence of p and q, from 0 to log 2 | nats |
 # | $R_1$, $R_2$ | mean squared slope of f at real and at generated images | one number |
-# | $\gamma$ | weight of this penalty; in code `penalty` | one number |
+# | $\gamma$ | weight of this penalty (in code: penalty) | one number |
 #
 # Also used: $\mathrm{softplus}(a) = \log(1 + e^a)$ and $\mathrm{relu}(a) = \max(a, 0)$, for any number a.
 
