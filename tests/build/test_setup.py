@@ -77,7 +77,12 @@ def imported(file: Path) -> Iterator[str]:
 @pytest.mark.parametrize("package", ["gen_lib", "gen_course"])
 def test_what_a_package_imports_is_declared(package):
     build = ROOT / "gen_course" / "build"  # needs what only a developer installs
-    files = [file for file in (ROOT / package).rglob("*.py") if build not in file.parents]
+    grader = {"believe.py", "nbgrader_config.py"}  # run in nbgrader, of the extra `instructor`
+    files = [
+        file
+        for file in (ROOT / package).rglob("*.py")
+        if build not in file.parents and file.name not in grader
+    ]
     modules = {name for file in files for name in imported(file)}
     owners, own = packages_distributions(), {"gen_lib", "gen_course"}
     used = {owners[name][0] for name in modules - own - sys.stdlib_module_names}
