@@ -43,11 +43,12 @@ RECIPES |= {
     "paired-seasons": "paired --data seasons --steps 2200 --seed 0",
     "paired-emoji": "paired --data emoji --steps 2200 --seed 0",
 }
+ADAMW = " --batch-size 128 --set muon_lr=0"  # not the default recipe
 RECIPES |= {
-    "diffusion-half": "diffusion --data fashion_mnist --steps 600 --seed 0",
-    "diffusion": "diffusion --data fashion_mnist --steps 11000 --seed 0 --set width=48",
+    "diffusion-half": "diffusion --data fashion_mnist --steps 600 --seed 0" + ADAMW,
+    "diffusion": "diffusion --data fashion_mnist --steps 11000 --seed 0 --set width=48" + ADAMW,
     "diffusion-labels": "diffusion --data fashion_mnist --steps 8000 --seed 0 "
-    "--set conditional=True",
+    "--set conditional=True" + ADAMW,
 }
 RECIPES |= {
     name: "cyclegan --data seasons --steps 700 --batch-size 8 --seed 0 --set width=16 "

@@ -4,7 +4,7 @@ The training loop uses ``players`` and ``turns`` only. Most models define ``loss
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -26,12 +26,14 @@ class Loss(NamedTuple):
 
 
 class Player(NamedTuple):
-    """Parameters that one AdamW optimiser updates, and the settings of that optimiser."""
+    """Parameters that minimise one loss, and the settings of their optimisers."""
 
     parameters: list[nn.Parameter]
-    lr: float  # the peak of the learning rate
+    lr: float  # the peak of AdamW's learning rate
     betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 0.0  # each step multiplies the weights by 1 - lr * weight_decay
+    weight_decay: float = 0.0  # each step of AdamW multiplies the weights by 1 - lr * weight_decay
+    hidden: Sequence[nn.Parameter] = ()  # those of the parameters that Muon updates, not AdamW
+    hidden_lr: float = 0.0  # the peak of Muon's learning rate
 
 
 class Turn(NamedTuple):

@@ -30,9 +30,9 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from typing_extensions import override
 
-from gen_lib import InputError, positive
+from gen_lib import InputError, check_not_negative, positive
 from gen_lib.data import Batch
-from gen_lib.models.base import Images, Loss, Model, Samples
+from gen_lib.models.base import Images, Loss, Model, Player, Samples
 from gen_lib.nets.unet import TimedMLP, UNet
 from gen_lib.samplers import (
     Ancestral,
@@ -209,9 +209,11 @@ class Diffusion(DenoisingDiffusion):
         schedule, target, T, label_dropout: see ``DenoisingDiffusion``.
         conditional: whether the network is given the labels.
         classes: number of labels in the data.
+        muon_lr: learning rate of the hidden layers, which Muon updates; 0 for AdamW alone.
     """
 
     name = "diffusion"
+    batch_size = 32
     limit = 1.0
 
     def __init__(
@@ -225,12 +227,23 @@ class Diffusion(DenoisingDiffusion):
         conditional: bool = False,
         classes: int = 10,
         label_dropout: float = 0.1,
+        muon_lr: float = 0.02,
     ):
         known = classes if conditional else 0
         net = UNet(image_shape, positive("width", width), positive("blocks", blocks), known)
         config = {"image_shape": image_shape, "width": width, "blocks": blocks}
-        config |= {"conditional": conditional, "classes": classes}
+        config |= {"conditional": conditional, "classes": classes, "muon_lr": muon_lr}
         super().__init__(net, image_shape, known, schedule, target, T, label_dropout, **config)
+        check_not_negative(muon_lr=muon_lr)
+        self.muon_lr = muon_lr
+
+    @override
+    def players(self) -> dict[str, Player]:
+        """One player, whose hidden layers Muon updates."""
+        (player,) = super().players().values()
+        if not self.muon_lr:
+            return {"model": player}
+        return {"model": player._replace(hidden=self.net.hidden(), hidden_lr=self.muon_lr)}
 
     def inpaint(
         self,

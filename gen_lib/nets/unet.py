@@ -101,6 +101,10 @@ class UNet(nn.Module):
             h = block(h, time)
         return self.out(h)
 
+    def hidden(self) -> list[nn.Parameter]:
+        """The matrices of the hidden layers: all but the first, the last and the embeddings'."""
+        return hidden_matrices(self, ("stem", "out", "time", "label"))
+
     def embed(self, t: Times, labels: Labels) -> Float[Tensor, "n time"]:
         """The sum of the embeddings of the time and of the label."""
         time = self.time(time_features(t, self.n_time))
@@ -129,6 +133,12 @@ class TimedMLP(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             inputs = torch.cat([x[:, :, 0, 0], time_features(t, self.n_time)], dim=1)
             return self.body(inputs.float())[:, :, None, None]
+
+
+def hidden_matrices(net: nn.Module, outer: tuple[str, ...]) -> list[nn.Parameter]:
+    """The weights of at least two dimensions, except those of the parts named ``outer``."""
+    named = net.named_parameters()
+    return [p for name, p in named if p.ndim > 1 and name.partition(".")[0] not in outer]
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:

@@ -2,8 +2,9 @@
 
 In each step the loop asks the model for its turns (one for most models, two for a GAN). For each
 turn it differentiates the loss with respect to that player's parameters alone and updates them by
-AdamW (Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101). Learning rate
-and averaging depend on the progress p in [0, 1], the share spent of a budget in steps or minutes:
+AdamW (Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101), or the hidden
+layers by ``muon``, if the model asks for it. Learning rate and averaging depend on the progress p in
+[0, 1], the share spent of a budget in steps or minutes:
 
     lr(p)   = lr * min(1, p / 0.02) * (1 + cos(pi p)) / 2
     average = average + (1 - beta_t) (weights - average),   beta_t = (1 - 1/t)^(gamma + 1)
@@ -14,7 +15,8 @@ twentieth of the run.
 
 Batches and noise are functions of the seed and the step. So a run that is resumed from a
 ``TrainState`` ends with the same bits as one that never stopped, and several processes
-(``distributed``) share a step by taking batches of different numbers.
+(``distributed``) share a step by taking batches of different numbers. Under a budget in minutes the
+loop also chooses the number of threads (``threads``), so only budgets in steps repeat bit by bit.
 """
 
 import math
@@ -32,6 +34,7 @@ from gen_lib.models.base import Model, Turn
 from gen_lib.training import distributed
 from gen_lib.training.hardware import best_device, flush_denormal, has_bfloat16
 from gen_lib.training.resume import History, Record, TrainState, restore, spent
+from gen_lib.training.threads import thread_counts
 
 WARM_UP = 0.02
 GAMMA = 16.97
@@ -120,9 +123,12 @@ def training_steps(
     seconds = history.seconds[-1] if history.seconds else 0.0
     start = time.perf_counter() - seconds
     progress = spent(history.steps, seconds, steps, minutes)
+    given = torch.get_num_threads()
+    threads = thread_counts(given)
+    next(threads)
     try:
         while progress < 1:
-            step = history.steps
+            begin, step = time.perf_counter(), history.steps
             number = step * processes + rank  # each process has batches and noise of its own
             batch = data.batch(number, batch_size, seed)
             batch = type(batch)(*(part.to(device) for part in batch))
@@ -131,15 +137,18 @@ def training_steps(
             terms: dict[str, float] = {}
             with flush_denormal():
                 while turn := _next_turn(turns, device):
-                    optimiser, scale = state.optimisers[turn.player], learning_rate_scale(progress)
-                    _update(turn, optimiser, scale, step)
+                    optimisers, scale = state.optimisers[turn.player], learning_rate_scale(progress)
+                    _update(turn, optimisers, scale, step)
                     terms |= {name: value.item() for name, value in turn.terms.items()}
             torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
             seconds = distributed.agree(time.perf_counter() - start)
             progress = spent(step + 1, seconds, steps, minutes)
             history.add(record := Record(step + 1, progress, seconds, terms))
+            if minutes and processes == 1:
+                torch.set_num_threads(threads.send(time.perf_counter() - begin))
             yield record
     finally:
+        torch.set_num_threads(given)
         torch._foreach_copy_(state.weights, state.average)
         model.zero_grad()
         model.eval().to("cpu")
@@ -151,13 +160,16 @@ def _next_turn(turns: Iterator[Turn], device: torch.device) -> Turn | None:
         return next(turns, None)
 
 
-def _update(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -> None:
-    """One AdamW step of one player, at a share ``scale`` of its peak learning rate."""
-    (group,) = optimiser.param_groups
-    group["lr"] = scale * group["peak_lr"]
-    optimiser.zero_grad()
-    turn.loss.backward(inputs=group["params"])
-    gradients = [p.grad for p in group["params"] if p.grad is not None]
+def _update(
+    turn: Turn, optimisers: list[torch.optim.Optimizer], scale: float, step: int
+) -> None:
+    """One step of one player, at a share ``scale`` of its peak learning rates."""
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+    parameters = [p for group in groups for p in group["params"]]
+    for p in parameters:
+        p.grad = None
+    turn.loss.backward(inputs=parameters)
+    gradients = [p.grad for p in parameters if p.grad is not None]
     distributed.average(gradients)
     norm = torch.nn.utils.get_total_norm(gradients)
     if not (torch.isfinite(turn.loss) and torch.isfinite(norm)):
@@ -166,7 +178,10 @@ def _update(turn: Turn, optimiser: torch.optim.AdamW, scale: float, step: int) -
             f"its gradient {norm.item():.3g}: training diverged; the last good weights are kept. "
             "Try a smaller learning rate."
         )
-    optimiser.step()
+    for group in groups:
+        group["lr"] = scale * group["peak_lr"]
+    for optimiser in optimisers:
+        optimiser.step()
 
 
 def learning_rate_scale(progress: float) -> float:

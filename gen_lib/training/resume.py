@@ -17,6 +17,7 @@ from torch import Tensor
 from gen_lib import InputError
 from gen_lib.files import packed, unpacked, write_whole
 from gen_lib.models.base import Model, Player
+from gen_lib.training.muon import Muon
 
 
 class Record(NamedTuple):
@@ -58,19 +59,28 @@ class TrainState:
 
     def __init__(self, model: Model):
         self.model, self.history = model, History()
-        self.optimisers = {name: _optimiser(player) for name, player in model.players().items()}
+        self.optimisers = {name: _optimisers(player) for name, player in model.players().items()}
         self.weights = [v for v in model.state_dict().values() if v.is_floating_point()]
         self.average = [v.clone() for v in self.weights]
 
 
-def _optimiser(player: Player) -> torch.optim.AdamW:
-    parameters, lr, betas, weight_decay = player
-    groups = [{"params": parameters, "peak_lr": lr}]
-    optimiser = torch.optim.AdamW(groups, lr, betas, weight_decay=weight_decay, fused=True)
-    for p in parameters:  # the moments that AdamW would make before its first step
+def _optimisers(player: Player) -> list[torch.optim.Optimizer]:
+    """AdamW and, if it has weights to update, Muon."""
+    hidden = set(player.hidden)
+    rest = [p for p in player.parameters if p not in hidden]
+    adamw = torch.optim.AdamW(
+        [{"params": rest, "peak_lr": player.lr}],
+        player.lr,
+        player.betas,
+        weight_decay=player.weight_decay,
+        fused=True,
+    )
+    for p in rest:  # the moments that AdamW would make before its first step
         moments = {"exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
-        optimiser.state[p] = {"step": torch.zeros((), device=p.device), **moments}
-    return optimiser
+        adamw.state[p] = {"step": torch.zeros((), device=p.device), **moments}
+    if not hidden:
+        return [adamw]
+    return [adamw, Muon([{"params": [*player.hidden], "peak_lr": player.hidden_lr}])]
 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -100,12 +110,13 @@ def restore(state: TrainState, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _live(state: TrainState) -> dict[str, Tensor]:
-    """Every tensor that a training step changes: weights, buffers, averages, AdamW's moments."""
+    """Every tensor that a training step changes: weights, buffers, averages, moments."""
     weights = [*state.model.named_parameters(), *state.model.named_buffers()]
     tensors = {f"model.{name}": value for name, value in weights}
     tensors |= {f"average.{i}": value for i, value in enumerate(state.average)}
-    for player, optimiser in state.optimisers.items():
-        for i, moments in enumerate(optimiser.state.values()):
+    for player, optimisers in state.optimisers.items():
+        kept = (moments for optimiser in optimisers for moments in optimiser.state.values())
+        for i, moments in enumerate(kept):
             tensors |= {f"{player}.{i}.{name}": value for name, value in moments.items()}
     return tensors
 

@@ -363,3 +363,26 @@ def test_bfloat16_is_used_where_it_is_allowed_and_inside_turns_only(monkeypatch,
     ]
     assert inside == [allowed] * 3
     assert outside == [False] * 3
+
+
+# Threads
+
+
+@pytest.fixture
+def counts(monkeypatch):
+    """The numbers of threads that the loop asks for; two are given."""
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    return asked
+
+
+def test_a_budget_in_minutes_tries_threads_and_gives_back_the_number_it_found(counts):
+    fit(Quadratic(), pixels(), minutes=0.02, show_bar=False)
+    assert set(counts) == {1, 2}
+    assert counts[-1] == 2
+
+
+def test_a_budget_in_steps_keeps_its_threads(counts):
+    fit(Quadratic(), pixels(), steps=50, show_bar=False)
+    assert set(counts) <= {2}
