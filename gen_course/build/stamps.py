@@ -35,6 +35,8 @@ MUTANTS = (  # changed code, tests that must fail, and the program; no code that
     "tests/library/test_schedules.py",
     "tests/library/training/test_checkpoints.py",
     "tests/library/training/test_loop.py",
+    "tests/library/training/test_muon.py",
+    "tests/library/training/test_threads.py",
     "tests/mutants/mutants.py",
     "tests/mutants/mutants.toml",
     "requirements.txt",

@@ -381,7 +381,7 @@ for step in range(steps + 1):  # the last step has a learning rate of 0 and only
         adam.zero_grad()  # also of what the generators' turn has left in the discriminators
         loss(x, y).backward()
         adam.step()
-plots.show(plots.image_rows(shown, "White ground first, rose sky last"), "Summers turn to winters.")
+plots.show(plots.image_rows(shown, "White, then rose"), "Rows of scenes: summers turn into winters")
 
 # %% jupyter={"source_hidden": true}
 # Table and check: the library has the program's losses, and both translations come nearer to the true partners.

@@ -34,7 +34,7 @@ from gen_lib.models.base import Model, Turn
 from gen_lib.training import distributed
 from gen_lib.training.hardware import best_device, flush_denormal, has_bfloat16
 from gen_lib.training.resume import History, Record, TrainState, restore, spent
-from gen_lib.training.threads import thread_counts
+from gen_lib.training.threads import Threads
 
 WARM_UP = 0.02
 GAMMA = 16.97
@@ -118,42 +118,46 @@ def training_steps(
     """
     _check_budget(steps, minutes, batch_size)
     state = state or TrainState(model.to(best_device()).train())
-    history, device = state.history, best_device()
-    rank, processes = distributed.team()
+    history = state.history
     seconds = history.seconds[-1] if history.seconds else 0.0
     start = time.perf_counter() - seconds
     progress = spent(history.steps, seconds, steps, minutes)
-    parts = {name: player.part for name, player in model.players().items()}
-    given = torch.get_num_threads()
-    threads = thread_counts(given)
-    next(threads)
+    threads = Threads(by_speed=bool(minutes) and distributed.team().size == 1)
     try:
         while progress < 1:
-            step_start, step = time.perf_counter(), history.steps
-            number = step * processes + rank  # each process has batches and noise of its own
-            batch = data.batch(number, batch_size, seed)
-            batch = type(batch)(*(part.to(device) for part in batch))
-            rng = torch.Generator(device).manual_seed(seed * 1_000_003 + number)
-            turns = model.turns(batch, rng, progress)
-            terms: dict[str, float] = {}
-            with flush_denormal():
-                while turn := _next_turn(turns, device):
-                    begin, end = parts[turn.player]
-                    scale = learning_rate_scale((progress - begin) / (end - begin))
-                    _update(turn, state.optimisers[turn.player], scale, step)
-                    terms |= {name: value.item() for name, value in turn.terms.items()}
-            torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
+            with threads.step():
+                terms = _step(state, data, progress, batch_size, seed)
             seconds = distributed.agree(time.perf_counter() - start)
-            progress = spent(step + 1, seconds, steps, minutes)
-            history.add(record := Record(step + 1, progress, seconds, terms))
-            if minutes and processes == 1:
-                torch.set_num_threads(threads.send(time.perf_counter() - step_start))
+            progress = spent(history.steps + 1, seconds, steps, minutes)
+            history.add(record := Record(history.steps + 1, progress, seconds, terms))
             yield record
     finally:
-        torch.set_num_threads(given)
+        threads.restore()
         torch._foreach_copy_(state.weights, state.average)
         model.zero_grad()
         model.eval().to("cpu")
+
+
+def _step(
+    state: TrainState, data: TrainingData, progress: float, batch_size: int, seed: int
+) -> dict[str, float]:
+    """All turns of one training step, and the averaging; return the terms of the turns."""
+    device, step = best_device(), state.history.steps
+    rank, processes = distributed.team()
+    number = step * processes + rank  # each process has batches and noise of its own
+    batch = data.batch(number, batch_size, seed)
+    batch = type(batch)(*(part.to(device) for part in batch))
+    rng = torch.Generator(device).manual_seed(seed * 1_000_003 + number)
+    turns = state.model.turns(batch, rng, progress)
+    terms: dict[str, float] = {}
+    with flush_denormal():
+        while turn := _next_turn(turns, device):
+            begin, end = state.parts[turn.player]
+            scale = learning_rate_scale((progress - begin) / (end - begin))
+            _update(turn, state.optimisers[turn.player], scale, step)
+            terms |= {name: value.item() for name, value in turn.terms.items()}
+    torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
+    return terms
 
 
 def _next_turn(turns: Iterator[Turn], device: torch.device) -> Turn | None:

@@ -59,7 +59,9 @@ class TrainState:
 
     def __init__(self, model: Model):
         self.model, self.history = model, History()
-        self.optimisers = {name: _optimisers(player) for name, player in model.players().items()}
+        players = model.players()
+        self.optimisers = {name: _optimisers(player) for name, player in players.items()}
+        self.parts = {name: player.part for name, player in players.items()}
         self.weights = [v for v in model.state_dict().values() if v.is_floating_point()]
         self.average = [v.clone() for v in self.weights]
 

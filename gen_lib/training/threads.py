@@ -7,7 +7,11 @@ fastest number. A run with a budget in steps keeps its number of threads: with a
 last bits of a sum change.
 """
 
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import torch
 
 KEPT = 30.0  # seconds between two trials
 TRIAL = 0.2  # seconds that a number of threads is tried, and at least ...
@@ -34,3 +38,24 @@ def thread_counts(most: int) -> Generator[int, float]:
         kept = 0.0
         while kept < KEPT:
             kept += yield best
+
+
+class Threads:
+    """The threads of a run: as many as it was given, or chosen by speed."""
+
+    def __init__(self, by_speed: bool):
+        self.by_speed, self.given = by_speed, torch.get_num_threads()
+        self.counts = thread_counts(self.given)
+        next(self.counts)
+
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Time what happens inside, and choose the number of threads for the next step."""
+        start = time.perf_counter()
+        yield
+        if self.by_speed:
+            torch.set_num_threads(self.counts.send(time.perf_counter() - start))
+
+    def restore(self) -> None:
+        """Compute with as many threads again as were given."""
+        torch.set_num_threads(self.given)
