@@ -501,7 +501,7 @@ from gen_lib.data import load
 
 torch.manual_seed(0)
 K, batch_size, steps = 16, 128, 2_000
-grey = load("fashion_mnist").train.x  # (60000, 1, 28, 28) in [-1, 1]
+train = load("fashion_mnist").train  # grey images (60000, 1, 28, 28) in [-1, 1]
 encoder = nn.Sequential(nn.Flatten(), nn.Linear(784, 400), nn.ReLU(), nn.Linear(400, 2 * K))
 decoder = nn.Sequential(
     nn.Linear(K, 400), nn.ReLU(), nn.Linear(400, 784), nn.Unflatten(1, (1, 28, 28))
@@ -524,7 +524,7 @@ def distortion_and_rate(seen):  # seen: (n, 1, 28, 28), each -1 or 1
 
 history = []
 for _ in range(steps):
-    drawn = grey[torch.randint(len(grey), (batch_size,))]
+    drawn = train[torch.randint(len(train), (batch_size,))].images
     distortion, rate = distortion_and_rate(black_and_white(drawn))
     loss = (distortion + rate).mean()
     optimiser.zero_grad()
