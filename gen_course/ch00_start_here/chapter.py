@@ -144,8 +144,7 @@ plots.show(
 # | 01 to 03 | autoencoders |
 # | 04, 05 | GANs |
 # | 06 | diffusion models |
-#
-# Chapter 07 compares them.
+# | 07 | all families compared |
 
 # %% [markdown]
 # ## Your machine
@@ -246,9 +245,7 @@ plots.show(
 #
 # $$\text{score} = \mathbb{E}_{x \sim \text{test}} \left[\log p_{model}(x)\right]$$
 #
-# in nats per point; higher is better
-#
-# p_data itself reaches 1.09: the ceiling
+# in nats; higher is better; p_data itself reaches 1.09, the ceiling
 #
 # ? Why the logarithm?
 
@@ -293,13 +290,13 @@ plots.show(
 #
 # the gap to the ceiling
 #
-# $$-KL = \mathbb{E}_{x \sim p_{data}} \left[\log t\right] \le \mathbb{E}_{x \sim p_{data}} \left[t - 1\right], \quad t = \frac{p_{model}(x)}{p_{data}(x)}$$
+# $$-KL = \mathbb{E} \left[\log \frac{p_{model}(x)}{p_{data}(x)}\right] \le \mathbb{E} \left[\frac{p_{model}(x)}{p_{data}(x)} - 1\right]$$
 #
-# since log t ≤ t − 1
+# log t ≤ t − 1
 #
-# $$\mathbb{E}_{x \sim p_{data}} \left[t - 1\right] = \int p_{model}(x)\, dx - 1 \le 0$$
+# $$\mathbb{E} \left[\frac{p_{model}(x)}{p_{data}(x)} - 1\right] = \int p_{model}(x)\, dx - 1 \le 0$$
 #
-# since p_data cancels
+# p_data cancels
 #
 # ? For which model is the gap 0?
 
@@ -332,9 +329,9 @@ score = {"Gaussian": gaussian.log_prob}  # and of each model the function log p(
 #
 # E: which component made point n?
 #
-# $$\pi_k = \frac{N_k}{N}, \qquad \mu_k = \frac{1}{N_k} \sum_n r_{nk}\, x^{(n)}, \qquad N_k = \sum_n r_{nk}$$
+# $$\mu_k = \frac{\sum_n r_{nk}\, x^{(n)}}{\sum_n r_{nk}}$$
 #
-# M: weighted means; covariances likewise
+# M: weighted means; covariances and shares likewise
 #
 # ? What would you do if you knew which component made each point?
 
@@ -544,9 +541,9 @@ score["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
 #
 # $$p(x_1, x_2) = p(x_1)\; p(x_2 \mid x_1)$$
 #
-# by definition of conditional probability
+# conditional probability, by definition
 #
-# $$p(x) = p(x_1)\; p(x_2 \mid x_1) \cdots p(x_D \mid x_1, \dots, x_{D-1})$$
+# $$p(x) = p(x_1) \cdots p(x_D \mid x_1, \dots, x_{D-1})$$
 #
 # the same step, again and again
 #
@@ -761,7 +758,7 @@ assert spread["mixture"] < 1.2 * spread["p_data"]
 # points. The lower row enlarges the marked square. Everything at −10 nats or below has the darkest colour.
 
 # %% [markdown] tags=["slide"]
-# Narrow kernels keep to the points, wide ones fill gaps
+# The width of the kernels decides what lies between points
 #
 # {figure}
 #
@@ -949,11 +946,6 @@ for h in widths:
     scores["train"].append(model.score(train) / len(train))  # scikit-learn gives the sum here
     scores["held out"].append(model.score(test) / len(test))
 
-# %% [markdown] tags=["slide", "extra"]
-# Narrow kernels win on training points and lose on others
-#
-# {figure}
-
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the score on training and on held-out points against the width of the kernels.
 figure = figures.score_against_width(widths, scores, ceiling)
@@ -974,7 +966,7 @@ Table(
 )
 
 # %% [markdown] tags=["slide"]
-# A model that memorises generates copies
+# At width 0.001 samples sit on the training points
 #
 # {table}
 #

@@ -12,11 +12,11 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from gen_course.ch00_start_here.explorers import BRIGHTEST, FAINTEST, KernelExplorer
+from gen_course.ch00_start_here.explorers import BRIGHTEST, FAINTEST, KernelState, fit, log_density
 from gen_course.ch00_start_here.figures import Components
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK, Canvas
-from gen_course.common.film import Film, walk
+from gen_course.common.film import Film
 from gen_lib.data import DensityToy, load_toy
 from gen_lib.data.toys import Mixture
 
@@ -115,11 +115,33 @@ def narrower() -> Film:
 
 
 def missing_cluster() -> Film:
-    """The explorer: a draw of the training points that leaves a cluster out."""
-    few = {"points": 25, "source": "eight_gaussians"}
-    places = [(0.05, 1), (0.05, 2), (0.5, 2)]
-    states = [few | {"width": width, "draw": draw} for width, draw in places]
-    return walk(KernelExplorer(), states)
+    """The explorer's kernel density, for a draw of the points that leaves a cluster out."""
+    clusters = load_toy("eight_gaussians").means  # type: ignore[attr-defined]
+    frames, told = [], []
+    for width, draw in ((0.05, 1), (0.05, 2), (0.1, 2), (0.2, 2), (0.5, 2)):
+        model, seen, unseen, _ = fit(KernelState(width, 25, draw=draw))
+        canvas = Canvas(450, 260)
+        canvas.text(f"width {width:g}, draw {draw} of 25 points", 10, 6, size=LARGE)
+        _density(canvas, log_density(model, 100), 10, 40)
+        for place in _on_map(model.means, 10, 40):
+            canvas.disc(place, 2, "black")
+        missing = torch.cdist(clusters, model.means).amin(dim=1) > 0.5
+        for x, y in _on_map(clusters[missing], 10, 40):
+            canvas.disc((x, y), 18, outline="white", width=4)
+        words = f"training: {_nats(seen.mean().item())} nats"
+        canvas.text(words, 226, 40, plots.DATA, size=LARGE)
+        words = f"held out: {_nats(unseen.mean().item())} nats"
+        canvas.text(words, 226, 64, plots.MODEL, size=LARGE)
+        _held_out(canvas, unseen)
+        frames.append(canvas.pixels())
+        told.append(f"width {width:g}, draw {draw}: {_nats(unseen.mean().item())}")
+    return Film(
+        frames,
+        2.0,
+        "A map of log density with 25 training points in black; in draw 2 the cluster at the top "
+        "has none, and a white ring marks it. Beside it a histogram of log p_model of the held-out "
+        f"points. Their mean in nats: {'; '.join(told)}.",
+    )
 
 
 def _toy() -> DensityToy:
@@ -233,16 +255,35 @@ def _cluster(canvas: Canvas, model: Mixture, train: Points, test: Points) -> Non
     corner, size = torch.tensor([1.8, 0.2]), 0.4  # upper left corner and side of the square
     middle = (torch.arange(100) + 0.5) * size / 100
     x = torch.stack(torch.meshgrid(middle, -middle, indexing="xy"), dim=-1).reshape(-1, 2) + corner
-    share = (model.log_prob(x).reshape(100, 100) - FAINTEST) / (BRIGHTEST - FAINTEST)
-    levels = (share.clamp(0, 1) * 26).round() / 26  # few colours: a small file
-    rgb = matplotlib.colormaps["cividis"](levels.numpy())[..., :3]
-    canvas.image(2 * torch.from_numpy(rgb).permute(2, 0, 1) - 1, 10, 26, SIDE)
+    _density(canvas, model.log_prob(x).reshape(100, 100), 10, 26)
     for points, color, radius in ((test, plots.GENERATOR, 1.4), (train, "black", 2.0)):
         places = (points - corner) * torch.tensor([1.0, -1.0]) / size
         inside = places[((places > 0.01) & (places < 0.99)).all(dim=1)]
         canvas.dots(inside * SIDE, 10, 26, color, radius)
     canvas.text("training", 10, 232, "black", size=LARGE)
     canvas.text("held-out points", 210, 232, "#a06a00", "ra", LARGE)
+
+
+def _density(canvas: Canvas, log_p: Float[Tensor, "100 100"], left: int, top: int) -> None:
+    """A map of log p in the chapter's colours, rounded to few of them: a small file."""
+    share = (log_p - FAINTEST) / (BRIGHTEST - FAINTEST)
+    levels = (share.clamp(0, 1) * 26).round() / 26
+    rgb = matplotlib.colormaps["cividis"](levels.numpy())[..., :3]
+    canvas.image(2 * torch.from_numpy(rgb).permute(2, 0, 1) - 1, left, top, SIDE)
+
+
+def _held_out(canvas: Canvas, log_p: Float[Tensor, "n"]) -> None:
+    """A histogram of log p; its first bar holds all values below −10 nats, too."""
+    left, floor = 226, 216
+    counts = log_p.clamp(-10, 2.999).histc(26, -10, 3)
+    for number, height in enumerate((120 * counts / counts.max()).round().int().tolist()):
+        if height:
+            at = left + 8 * number
+            canvas.box(at, floor - height, at + 7, floor, plots.MODEL)
+    canvas.box(left, floor, left + 8 * 26, floor + 1, FAINT)
+    for nats, words, anchor in ((-10, "≤ −10", "la"), (-5, "−5", "ma"), (0, "0", "ma")):
+        canvas.text(words, left + 16 * (nats + 10), floor + 2, FAINT, anchor, LARGE)
+    canvas.text("log p, held-out points", left, floor + 22, FAINT, size=LARGE)
 
 
 def _scores(

@@ -110,11 +110,11 @@ plots.show(
 #
 # encode the mean; paint both pixels
 #
-# $$(0.5,\; 0.5) \to 0.5 \to (0.5,\; 0.5)$$
+# $$(0.5, 0.5) \to 0.5 \to (0.5, 0.5)$$
 #
 # comes back exactly
 #
-# $$(0.9,\; 0.1) \to 0.5 \to (0.5,\; 0.5)$$
+# $$(0.9, 0.1) \to 0.5 \to (0.5, 0.5)$$
 #
 # its contrast is lost
 #
@@ -242,7 +242,7 @@ def loss(y, x):
 check_reconstruction_loss(loss)  # the course's own test of this function
 
 # %% [markdown] tags=["slide"]
-# After half a minute, sixteen numbers bring back the shape
+# A short training suffices to bring back the shape
 #
 # {figure}
 #
@@ -354,7 +354,7 @@ Table(
 #
 # $$\frac{1}{N} \sum_n \lVert x_n - \bar x \rVert^2 = \text{var}_1 + \dots + \text{var}_{784}$$
 #
-# variances along PCA's directions add up
+# variances add up
 #
 # $$\frac{1}{N} \sum_n \lVert y_n - x_n \rVert^2 = \text{var}_{k+1} + \dots + \text{var}_{784}$$
 #
@@ -501,7 +501,7 @@ Table(
 # the toy. The library trains the network of *Build* for 2,500 steps:
 
 # %% [markdown] tags=["slide"]
-# The deep autoencoder passes PCA early in its training
+# The deep autoencoder passes PCA within 500 steps
 #
 # {figure}
 #
@@ -1083,7 +1083,7 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide"]
-# Made-up codes score far worse than reconstructions
+# The right mean and covariance of codes help only little
 #
 # {figure}
 #

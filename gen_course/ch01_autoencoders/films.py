@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from gen_course.ch01_autoencoders import toy
 from gen_course.ch01_autoencoders.explorers import LatentExplorer
@@ -21,7 +20,7 @@ from gen_lib.nets.feedforward import mlp
 from gen_lib.training.checkpoints import load_pretrained
 
 LARGE = 14  # size of letters in pixels of the page; the picture has twice as many
-STEPS = (0, 1, 3, 6, 10, 15, 20, 30, 40, 60, 80, 120, 200, 300, 500)
+STEPS = (0, 3, 6, 10, 15, 20, 30, 50, 80, 120, 200, 500)
 STICK = "#bbbbbb"
 
 
@@ -44,7 +43,7 @@ def bend() -> Film:
         frames.append(canvas.pixels())
     return Film(
         frames,
-        0.5,
+        0.6,
         "Two scatter plots of the same 150 images of two pixels along a parabola, each joined to "
         "its reconstruction. Both start with all reconstructions near one place. The linear "
         "autoencoder ends with a straight line through the middle and long sticks, the one with "
@@ -72,7 +71,7 @@ def made_up() -> Film:
         torch.default_generator.manual_seed(0)  # the draws of the chapter's table
         end = torch.randn(1_000, 16)
     frames, away = [], []
-    for way in [tenths / 10 for tenths in range(11)]:
+    for way in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0):
         z = torch.lerp(start, end, way)
         away.append(nearest(z, known).distance.median().item())
         canvas = Canvas(450, 260)
@@ -119,9 +118,9 @@ def _sticks(canvas: Canvas, left: int, top: int, x: Points, y: Points) -> None:
             canvas.disc(place, 2.2, color)
 
 
-def _on_square(points: Float[Tensor, "n 2"], left: int, top: int) -> Sequence[tuple[float, float]]:
-    """Places on the canvas: the square shows -1 to 1 of both pixels."""
-    scaled = (points.clamp(-1, 1) * torch.tensor([1.0, -1.0]) + 1) * 205 / 2
+def _on_square(points: Points, left: int, top: int) -> Sequence[tuple[float, float]]:
+    """Places on the canvas; the square shows 2.25 of each pixel, from its upper left corner."""
+    scaled = (points - torch.tensor([-0.95, 1.0])) * torch.tensor([1.0, -1.0]) * 205 / 2.25
     return [(left + u, top + v) for u, v in scaled.tolist()]
 
 
