@@ -1,4 +1,4 @@
-"""The films of chapter 00: EM, sampling one coordinate at a time, and kernels that become narrow."""
+"""The films of chapter 00: EM, sampling one coordinate at a time, kernels of many widths."""
 
 import math
 from collections.abc import Iterator
@@ -309,5 +309,5 @@ def _scores(
         if len(inside) > 1:
             canvas.line(inside, color, 2)
         canvas.disc(inside[-1], 4, color)
-    canvas.text("p_data", right, place(0, ceiling)[1] - 20, FAINT, "ra", LARGE)
+    canvas.text("p_data", right, round(place(0, ceiling)[1]) - 20, FAINT, "ra", LARGE)
     canvas.text("← narrower kernels", (left + right) // 2, 222, INK, "ma", LARGE)

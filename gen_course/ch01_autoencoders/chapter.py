@@ -225,6 +225,7 @@ Table(
 #
 # ? Why does no stack end with a GELU?
 
+
 # %%
 def stack(*sizes):
     """Linear layers of these sizes, with a GELU between two of them."""
