@@ -100,7 +100,7 @@ print(timing.stated("02_sparse_denoising_masked"))
 # %% [markdown] tags=["slide", "hour"]
 # A code longer than the image can simply copy it
 #
-# $784 \;\to\; 1{,}000 \;\to\; 784$
+# $$784 \;\to\; 1{,}000 \;\to\; 784$$
 #
 # A copy has no error, and teaches the network nothing.
 #
@@ -237,7 +237,7 @@ plots.show(
 # second layer it holds 64 · 7 · 7 = 3,136 features for 784 pixels.
 
 # %% [markdown] tags=["slide"]
-# After 400 steps most of the noise is gone
+# No bottleneck, and yet it does not copy the noise
 #
 # {figure}
 #
@@ -310,21 +310,12 @@ claims.add(
 # One layer up to 1,000 units, one layer down. The columns of the decoder must have unit length. Otherwise the network could halve
 # every z, double every column, give the same images, and pay half the price.
 
-# %% [markdown] tags=["slide", "extra", "steps"]
-# Columns of length 1, or the price is no price
+# %% [markdown] tags=["slide", "extra"]
+# A few units draw each garment
 #
-# ```python
-# def decode(z):
-#     columns = down.weight / down.weight.norm(dim=0)
-#     return z @ columns.T + down.bias  # (N, 784)
+# {figure}
 #
-# def sparse_loss_of(x):
-#     z = encode(x)
-#     E = 0.5 * (decode(z) - x).square().sum(dim=1)  # (N,)
-#     return (E + price * z.sum(dim=1)).mean()
-# ```
-#
-# ? What could the network do if the columns were free?
+# ? The columns have length 1. What could the network do if they were free?
 
 # %% tags=["program"]
 import torch
@@ -658,12 +649,14 @@ NoiseExplorer()
 #
 # 5, 11, 30 or 100?
 
+
 # %% [markdown] tags=["slide"]
 # About 30: it pays to choose units for each image
 #
 # {figure}
 #
 # ? Why is the advantage gone at λ = 0.1?
+
 
 # %%
 def pca_error(size):
@@ -737,7 +730,11 @@ claims.add(
 # %% [markdown] tags=["slide", "predict"]
 # How far is the network ahead of the better filter?
 #
-# At σ = 0.5, where it was trained? At 0.25? At 1? In decibels: +3 dB is half the squared error.
+# - σ = 0.5, its own level
+# - σ = 0.25
+# - 10 % black pixels
+#
+# Three decibels: half the squared error.
 
 # %% [markdown]
 # ### Does denoising beat a filter?
@@ -844,12 +841,14 @@ claims.add(
 #
 # The mean image has an MSE of 0.35. After 300 steps: less, the same, or more?
 
+
 # %% [markdown] tags=["slide"]
 # Worse: one grey shadow for every garment
 #
 # {figure}
 #
 # ? How could you see this without looking at a picture?
+
 
 # %%
 def train_sparse(price, steps=300):
@@ -1014,18 +1013,14 @@ claims.add(
 # independent, with mean 0 and variance 1, the sum has variance D, so its size grows like √D. The division by √D undoes this; large scores would make softmax
 # give nearly all the weight to a single token. Three tokens with D = 2, by hand:
 
-# %% [markdown] tags=["slide", "extra", "steps"]
+# %% [markdown] tags=["slide", "extra"]
 # Attention: each token becomes a weighted mean of all tokens
 #
-# ```python
-# scores = h @ h.T / 2**0.5  # (3, 3)
+# $$\operatorname{softmax}\!\Big(\frac{H H^\top}{\sqrt D}\Big) H$$
 #
-# weights = scores.softmax(dim=1)  # each row sums to 1
+# Tokens that match get the weight.
 #
-# mixed = weights @ h
-# ```
-#
-# ? Two of three tokens are alike. Which ones mix?
+# ? Reorder the tokens: what happens to the outputs?
 
 # %%
 h = torch.tensor([[2.0, 0.0], [1.8, 0.2], [0.0, 2.0]])  # (3, 2): two alike, one different
@@ -1194,7 +1189,7 @@ claims.add(
 # pasted in:
 
 # %% [markdown] tags=["slide"]
-# A fifth of the patches gives the garment, not its print
+# Ten patches give the garment, not its print
 #
 # {figure}
 #
@@ -1345,7 +1340,7 @@ claims.add(
 # encoder sees all 49 patches (in training 10). The runs share the time, not the steps, weights or features.
 
 # %% [markdown] tags=["slide"]
-# With 10,000 labels only the sparse code beats the pixels
+# Sparse is easiest to read; untrained it is nearly as good
 #
 # {figure}
 #

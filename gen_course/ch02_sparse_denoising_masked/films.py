@@ -1,4 +1,4 @@
-"""Films of chapter 02: a price that rises, units that add up, noise that grows, points that climb."""
+"""Films of chapter 02: a rising price, units that add up, growing noise, points that climb."""
 
 from collections.abc import Callable, Sequence
 
@@ -56,7 +56,9 @@ def _priced(price: float) -> np.ndarray:
         (error + 0.5 * price * z.square(), "½ λ z²", plots.BASELINE, 560),
         (error + price * z, "λ |z|", figures.SPARSE, 240),
     ):
-        canvas.line([place(*pair) for pair in zip(z.tolist(), loss.tolist(), strict=True)], color, 4)
+        canvas.line(
+            [place(*pair) for pair in zip(z.tolist(), loss.tolist(), strict=True)], color, 4
+        )
         best = int(loss.argmin())
         canvas.disc(place(z[best].item(), loss[best].item()), 11, color)
         canvas.text(f"{name}: z = {z[best]:.2f}", left, 484, color, "la", 28)
@@ -162,6 +164,6 @@ def _plane(step: int, x: Float[Tensor, "n 2"], clean: Float[Tensor, "m 2"]) -> n
 
 
 def patches() -> Film:
-    """The explorer of masks with one single patch of a boot, with a corner, and with ten patches."""
+    """The explorer of masks with a corner of a boot, one patch of its toe, and ten patches."""
     only = [{"hidden": tuple(k for k in range(49) if k != shown)} for shown in (29, 0)]
     return walk(MaskExplorer(), [only[1], only[0], {}])

@@ -206,11 +206,11 @@ Table({"log p(x)": [f"{log_p:.2f}"]}, ["x = (1.1, 1.3)"])
 #
 # $$\text{ELBO} = \mathbb{E}_{q}\left[\log p(x|z)\right] - \mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
 #
-# Minus distortion, minus rate; never above $\log p(x)$.
+# Minus distortion, minus rate.
 #
 # $$\log p(x) - \text{ELBO} = \mathrm{KL}\left(q(z|x)\, \Vert\, p(z|x)\right)$$
 #
-# The gap: how far the guess is off.
+# The gap is never negative.
 #
 # ? Which of the two terms grows when q becomes narrow?
 
@@ -461,6 +461,7 @@ def variances(K, draws=20_000):
 #
 # For 64 units, as exact as one reparameterised draw: about 8, about 64, or thousands?
 
+
 # %% [markdown]
 # **Predict:** with 64 units, how many draws does the score-function estimator need to be as exact as one
 # reparameterised draw: about 8, about 64, or thousands?
@@ -534,7 +535,7 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide", "steps"]
-# Sum over pixels and units; average the batch alone
+# Between encoder and decoder stands one random line
 #
 # ```python
 # mu, log_var = encoder(seen).chunk(2, dim=1)  # (128, 16) each
@@ -543,14 +544,11 @@ plots.show(
 # z = mu + std * torch.randn(mu.shape, generator=rng)  # (128, 16)
 #
 # logits = decoder(z)  # (128, 1, 28, 28)
-# log_p = F.logsigmoid(seen * logits).flatten(1).sum(dim=1)
-#
-# kl = 0.5 * (mu**2 + std**2 - log_var - 1).sum(dim=1)
 #
 # loss = (kl - log_p).mean()  # mean over the batch
 # ```
 #
-# ? Which line would the habit of averaging over pixels break?
+# ? The two terms are sums, over units and over pixels. Why not means?
 
 # %% [markdown]
 # **One pass through the loss, with the shapes.** The decoder's output for a pixel is a *logit*
@@ -1027,6 +1025,7 @@ def walk(model):
 # 2. The judge doubts less halfway?
 # 3. Labels change less often on the way?
 
+
 # %% [markdown]
 # **Predict:** in which of the first three readings will the VAE be ahead of the plain autoencoder? And are the images
 # halfway new on both?
@@ -1172,11 +1171,11 @@ PriorExplorer()
 # </details>
 
 # %% [markdown] tags=["slide", "hour"]
-# Unit 14 turns a shoe into a top
+# Unit 14 turns a shoe into a top; none means one thing
 #
-# {figure}
+# {film unit}
 #
-# ? Does any unit mean one thing for every start?
+# ? What does unit 13 mean, then?
 
 # %% [markdown]
 # **One unit at a time.** The five most expensive units of the shipped VAE with 16 units have a slider each.
@@ -1906,7 +1905,7 @@ check_small_code(small_code)
 #
 # - Distortion plus rate bounds −log p(x).
 # - z = μ + σ ⊙ ε carries the gradient.
-# - By the Fréchet distance, samples are far from real.
+# - Its samples are still far from real images.
 #
 # ? What would you change to get sharp samples?
 

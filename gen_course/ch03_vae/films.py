@@ -1,4 +1,4 @@
-"""Films of chapter 03: a bound that tightens, a walk around the latent plane, three interpolations."""
+"""Films of chapter 03: a bound that tightens, a round of the latent plane, moved codes."""
 
 import math
 from functools import cache
@@ -21,7 +21,7 @@ from gen_course.ch03_vae.explorers import (
 )
 from gen_course.common import plots
 from gen_course.common.canvas import INK, Canvas
-from gen_course.common.explorer import first_images, shipped
+from gen_course.common.explorer import SHOWN, first_images, shipped
 from gen_course.common.film import Film, walk
 from gen_course.common.plane import draw_curve
 from gen_lib.data import load
@@ -45,9 +45,9 @@ def bound() -> Film:
     return Film(
         frames,
         0.4,
-        "A wide guess q of the code moves to the narrow posterior and takes its shape. Below, two bars of "
-        "equal length shrink together: distortion plus rate, and −log p(x) plus gap. The part −log p(x) "
-        "stays at 2.09, the gap nearly vanishes.",
+        "A wide guess q of the code moves to the narrow posterior and takes its shape. Below, two "
+        "bars of equal length shrink together: distortion plus rate, and −log p(x) plus gap. The "
+        "part −log p(x) stays at 2.09, the gap nearly vanishes.",
     )
 
 
@@ -107,9 +107,10 @@ def plane() -> Film:
     return Film(
         frames,
         0.3,
-        "Left: the density of the codes of test images as a green map, with the prior's rings, and a "
-        "point that goes once around the centre. Right: what the decoder makes of the point: garments "
-        "that blend into one another, and at the start and the end a faint smear, where the map is white.",
+        "Left: the density of the codes of test images as a green map, with the prior's rings, and "
+        "a point that goes once around the centre. Right: what the decoder makes of the point: "
+        "garments that blend into one another, and at the start and the end a faint smear, where "
+        "the map is white.",
     )
 
 
@@ -158,9 +159,9 @@ def way() -> Film:
     return Film(
         frames,
         0.4,
-        f"Three straight ways between two codes: {', '.join(names)}; the autoencoder's images above, "
-        "the VAE's below. Both show shoes between the two shoes; between trousers and boot both pass "
-        "through smears.",
+        f"Three straight ways between two codes: {', '.join(names)}; the autoencoder's images "
+        "above, the VAE's below. Both show shoes between the two shoes; between trousers and boot "
+        "both pass through smears.",
     )
 
 
@@ -172,6 +173,42 @@ def _ways(share: float, rows: dict[str, Float[Tensor, "ways 1 28 28"]]) -> np.nd
         canvas.text(name, 90, top + 96, INK, "ra", 34)
         for column, image in enumerate(images):
             canvas.image(image, 130 + 252 * column, top, 224)
+    return canvas.pixels()
+
+
+def unit() -> Film:
+    """One unit alone goes from −3 to 3: unit 14 of a boot, and unit 13 of two codes."""
+    model = shipped(LARGE, BernoulliVAE)
+    x = first_images(load("fashion_mnist"), 1_000)
+    boot = posteriors(model, x).mu[0]
+    draws = torch.randn(SHOWN, model.latent_size, generator=torch.Generator().manual_seed(0))
+    ways = (
+        ("boot, unit 14", boot, 13),
+        ("boot, unit 13", boot, 12),
+        ("draw 8, unit 13", draws[8], 12),
+    )
+    values = torch.linspace(-3, 3, 13)
+    codes = torch.stack([z.repeat(13, 1).index_fill(1, torch.tensor(k), 0) for _, z, k in ways])
+    for row, (_, _, k) in enumerate(ways):
+        codes[row, :, k] = values
+    decoded = in_batches(model.decode, codes.flatten(0, 1)).unflatten(0, (3, 13))
+    names = [name for name, _, _ in ways]
+    order = [*range(6, 12), *range(12, 0, -1), *range(12)]
+    return Film(
+        [_units(values[k].item(), names, decoded[:, k]) for k in order],
+        0.3,
+        "Three codes of a VAE in which one unit goes from −3 to 3. Unit 14 turns a boot into a top. "
+        "Unit 13 makes the boot lighter and higher, and turns a draw from the prior, a mixture, "
+        "from a shoe into a bag.",
+    )
+
+
+def _units(value: float, names: list[str], images: Float[Tensor, "ways 1 28 28"]) -> np.ndarray:
+    canvas = Canvas(WIDTH, 400, 1)
+    canvas.text(f"the unit is {value:+.1f}".replace("-", "−"), WIDTH // 2, 4, INK, "ma", 34)
+    for number, (name, image) in enumerate(zip(names, images, strict=True)):
+        canvas.image(image, 10 + 300 * number, 60, 280)
+        canvas.text(name, 150 + 300 * number, 352, INK, "ma", 28)
     return canvas.pixels()
 
 
