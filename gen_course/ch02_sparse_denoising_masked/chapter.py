@@ -1237,7 +1237,7 @@ plots.show(
 #
 # {film patches}
 #
-# ? Why does black background alone give trousers?
+# ? What does a black corner alone tell the network?
 
 # %% tags=["widget"]
 MaskExplorer()

@@ -1,6 +1,7 @@
 """Films of chapter 02: a rising price, units that add up, growing noise, points that climb."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -129,25 +130,20 @@ def _row(
 
 def uphill() -> Film:
     """Points of the plane that move, again and again, by a part of the best denoiser's change."""
-    toy, sigma = load_toy("eight_gaussians"), 0.5
-    noised = Mixture("noised", toy.means, (toy.sigma**2 + sigma**2) ** 0.5)
+    toy = cast(Mixture, load_toy("eight_gaussians"))
+    one, sigma = torch.tensor([1.0]), torch.tensor([0.5])
     rng = torch.Generator().manual_seed(0)
     x, clean = 1.6 * torch.randn(250, 2, generator=rng), toy.sample(300, rng)
     frames = []
     for step in range(25):
         frames.append(_plane(step, x, clean))
-        x = x + 0.3 * sigma**2 * _gradient(noised.log_prob, x)
+        x = x + 0.3 * (toy.denoised(x, one, sigma) - x)
     return Film(
         frames,
         0.25,
         "Points scattered over the plane move along the change that the best denoiser makes. After "
         "24 steps nearly all lie at one of the eight clusters of the data.",
     )
-
-
-def _gradient(log_p: Callable[[Tensor], Tensor], x: Float[Tensor, "n 2"]) -> Float[Tensor, "n 2"]:
-    places = x.detach().requires_grad_()
-    return torch.autograd.grad(log_p(places).sum(), places)[0]
 
 
 def _plane(step: int, x: Float[Tensor, "n 2"], clean: Float[Tensor, "m 2"]) -> np.ndarray:

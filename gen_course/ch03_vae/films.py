@@ -193,19 +193,19 @@ def unit() -> Film:
         codes[row, :, k] = values
     decoded = in_batches(model.decode, codes.flatten(0, 1)).unflatten(0, (3, 13))
     names = [name for name, _, _ in ways]
-    order = [*range(6, 12), *range(12, 0, -1), *range(12)]
     return Film(
-        [_units(values[k].item(), names, decoded[:, k]) for k in order],
-        0.3,
-        "Three codes of a VAE in which one unit goes from −3 to 3. Unit 14 turns a boot into a top. "
-        "Unit 13 makes the boot lighter and higher, and turns a draw from the prior, a mixture, "
-        "from a shoe into a bag.",
+        [_units(values[k].item(), names, decoded[:, k]) for k in range(13)],
+        0.4,
+        "Three codes of a VAE in which one unit goes from −3 to 3. Unit 14 turns a boot into a "
+        "top. Unit 13 makes the boot lighter and higher, and turns a draw from the prior, a "
+        "mixture, from a shoe into a bag.",
     )
 
 
 def _units(value: float, names: list[str], images: Float[Tensor, "ways 1 28 28"]) -> np.ndarray:
     canvas = Canvas(WIDTH, 400, 1)
-    canvas.text(f"the unit is {value:+.1f}".replace("-", "−"), WIDTH // 2, 4, INK, "ma", 34)
+    at = "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")
+    canvas.text(f"the unit is {at}", WIDTH // 2, 4, INK, "ma", 34)
     for number, (name, image) in enumerate(zip(names, images, strict=True)):
         canvas.image(image, 10 + 300 * number, 60, 280)
         canvas.text(name, 150 + 300 * number, 352, INK, "ma", 28)
