@@ -539,13 +539,13 @@ claims.add(
     "holds with a condition",
 )
 
-# %% [markdown]
-# **What do the two give back?**
-
 # %% [markdown] tags=["slide", "extra"]
 # Shapes come back, fine texture does not
 #
 # {figure}
+
+# %% [markdown]
+# **What do the two give back?**
 
 # %% jupyter={"source_hidden": true}
 # Plot: sparse reconstructions and denoised images of ten garments.

@@ -396,6 +396,13 @@ Table(rows, ["KL in closed form", "mean of a million draws"], "q")
 # Check: the draws agree with the closed form.
 assert ((log_ratio.mean(dim=0) - closed).abs() <= 5 * error + 1e-6).all()
 
+# %% [markdown] tags=["slide", "hour"]
+# Draw ε, not z: then the gradient passes
+#
+# {figure}
+#
+# ? Above, what would the encoder learn from?
+
 # %% [markdown]
 # ### Why z = μ + σ ⊙ ε
 #
@@ -408,13 +415,6 @@ assert ((log_ratio.mean(dim=0) - closed).abs() <= 5 * error + 1e-6).all()
 # and σ: $\partial z / \partial \mu = 1$ and $\partial z / \partial \sigma = \epsilon$. This is called
 # *reparameterisation*. The picture shows one training step with and without it.
 
-# %% [markdown] tags=["slide", "hour"]
-# Draw ε, not z: then the gradient passes
-#
-# {figure}
-#
-# ? Above, what would the encoder learn from?
-
 # %% jupyter={"source_hidden": true}
 # Plot: one training step as a graph, without and with reparameterisation.
 plots.show(
@@ -424,6 +424,11 @@ plots.show(
     "only the KL's gradient reaches μ and σ. Below, ε is drawn on its own and z = μ + σ ⊙ ε: the gradient passes "
     "through z to μ, σ and the encoder.",
 )
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# The score function needs no derivative: how many draws instead?
+#
+# For 64 units, as exact as one reparameterised draw: about 8, about 64, or thousands?
 
 # %% [markdown]
 # Without reparameterisation the encoder would learn from the KL alone, and the KL asks it to forget the image.
@@ -456,10 +461,10 @@ def variances(K, draws=20_000):
     return [each[:, 0].var().item() for each in estimates.values()]
 
 
-# %% [markdown] tags=["slide", "extra", "predict"]
-# The score function needs no derivative: how many draws instead?
+# %% [markdown] tags=["slide", "extra"]
+# Thousands, because it multiplies ε by the whole of f
 #
-# For 64 units, as exact as one reparameterised draw: about 8, about 64, or thousands?
+# {figure}
 
 
 # %% [markdown]
@@ -476,11 +481,6 @@ def variances(K, draws=20_000):
 # interact, and the line need not be flat.
 #
 # </details>
-
-# %% [markdown] tags=["slide", "extra"]
-# Thousands, because it multiplies ε by the whole of f
-#
-# {figure}
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: variance against the number of units, and a check of the ratios.
@@ -972,6 +972,13 @@ plots.show(
     "open a handle, and between trousers and boot both pass through smears.",
 )
 
+# %% [markdown] tags=["slide", "predict"]
+# Is the VAE ahead of the plain autoencoder?
+#
+# 1. Codes moved a little keep their class?
+# 2. The judge doubts less halfway?
+# 3. Labels change less often on the way?
+
 # %% [markdown]
 # Any decoder is a continuous function, so continuity alone says nothing. Four readings can be measured, with the frozen
 # classifier of chapter 01 as the judge. (The VAE has a handicap: its encoder sees binarised images.)
@@ -1018,12 +1025,12 @@ def walk(model):
     return entropy, changes, by_place[:, 6], by_place[:, 0]  # halfway, and at the start
 
 
-# %% [markdown] tags=["slide", "predict"]
-# Is the VAE ahead of the plain autoencoder?
+# %% [markdown] tags=["slide"]
+# Only in one: halfway the judge doubts it less
 #
-# 1. Codes moved a little keep their class?
-# 2. The judge doubts less halfway?
-# 3. Labels change less often on the way?
+# {figure}
+#
+# ? Even at the ends the judge doubts. Why?
 
 
 # %% [markdown]
@@ -1040,13 +1047,6 @@ def walk(model):
 # candidate is that all its classes share one ball around 0, so that borders between classes are near.) Mind the ends of the paths: even plain reconstructions leave this judge of sharp images in doubt.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# Only in one: halfway the judge doubts it less
-#
-# {figure}
-#
-# ? Even at the ends the judge doubts. Why?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the judge's entropy along the paths.
