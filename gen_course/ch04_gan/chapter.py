@@ -355,7 +355,7 @@ Table(rows, ["expected samples", "best D", "trained D"], "x")
 # %% [markdown] tags=["slide", "predict"]
 # Move q away from p: what can G still learn?
 #
-# $$V(D^\ast) = 2\,\mathrm{JSD}(p, q) - \log 4$$
+# {film apart}
 #
 # No overlap is left. What becomes of the divergence, and of its slope?
 
@@ -1063,7 +1063,7 @@ LatentWalk()
 # recall the level to reach. The cards hold these numbers; the last GAN is measured again.
 
 # %% [markdown] tags=["slide"]
-# Nearer than the VAE, yet 80 times the floor
+# Nearer than the VAE, yet 80 times the floor of real images
 #
 # | samples | Fréchet | precision | recall |
 # |---|---|---|---|

@@ -1,5 +1,6 @@
-"""The films of chapter 04's slides: games in the plane, the smallest GAN, a walk through z."""
+"""The films of chapter 04's slides: games in the plane, the smallest GAN, walks through z."""
 
+import itertools
 import math
 
 import numpy as np
@@ -13,7 +14,6 @@ from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.film import Film
 from gen_course.common.plane import LIMIT, draw_curve, draw_modes
 from gen_lib.data.toys import EIGHT_GAUSSIANS, modes
-from gen_lib.models.interpolation import between
 
 LETTERS = 26
 SIDE = 480  # of the plane: 12 pixels for each of the 40 places where D was recorded
@@ -27,9 +27,9 @@ def eight() -> Film:
     return Film(
         [_moment(game, k) for k in range(len(game.steps))],
         0.35,
-        "A game in the plane, frame by frame. Orange samples begin as one dot in the middle, spread "
-        "over the ring while the pink of D changes, and end at the eight blue circles, all of "
-        "which are covered.",
+        "A game in the plane, frame by frame. Orange samples begin as one dot in the middle, "
+        "spread over the ring while the pink of D changes, and end at the eight blue circles, all "
+        "of which are covered.",
     )
 
 
@@ -39,9 +39,9 @@ def collapse() -> Film:
     return Film(
         [_moment(game, k) for k in range(len(game.steps))],
         0.35,
-        "A game in the plane whose D learns slowly, frame by frame: all orange samples lie together "
-        "in one clump, which runs from place to place around the ring. At most one of the eight "
-        "modes is covered.",
+        "A game in the plane whose D learns slowly, frame by frame: all orange samples lie "
+        "together in one clump, which runs from place to place around the ring. At most one of "
+        "the eight modes is covered.",
     )
 
 
@@ -99,9 +99,9 @@ def twins() -> Film:
     return Film(
         frames,
         0.6,
-        "Two games side by side, both with the saturating loss and no penalty. With equal rates the "
-        "samples end at all eight circles; with a slow D they run around in one clump. In the last "
-        "frame both D's losses are near 1.3 to 1.4 and both G's near −0.7.",
+        "Two games side by side, both with the saturating loss and no penalty. With equal rates "
+        "the samples end at all eight circles; with a slow D they run around in one clump. In the "
+        "last frame both D's losses are near 1.3 to 1.4 and both G's near −0.7.",
     )
 
 
@@ -117,9 +117,9 @@ def smallest() -> Film:
     return Film(
         [*frames, _paths(games, 400, tail=400)],
         0.3,
-        "Four paths of the two weights of the smallest GAN around the equilibrium, round by round: "
-        "together spirals outwards, in turn stays on a ring; with the penalty R1 both spiral into "
-        "the middle, in turn sooner.",
+        "Four paths of the two weights of the smallest GAN around the equilibrium, round by "
+        "round: together spirals outwards, in turn stays on a ring; with the penalty R1 both "
+        "spiral into the middle, in turn sooner.",
     )
 
 
@@ -135,63 +135,87 @@ def _path(together: bool, penalty: float, rate: float = 0.2) -> list[tuple[float
     return path
 
 
-def _paths(
-    games: dict[str, list[tuple[float, float]]], rounds: int, tail: int
-) -> np.ndarray:
+def _paths(games: dict[str, list[tuple[float, float]]], rounds: int, tail: int) -> np.ndarray:
     """Every path after so many rounds, each in a panel of its own; of the past only a tail."""
-    canvas = Canvas(900, 510, scale=1)
-    canvas.text(f"round {rounds}", 30, 14, INK, size=LETTERS + 4)
-    canvas.text("dot: the equilibrium", 30, 64, plots.DATA, size=LETTERS)
-    canvas.text("across: what G gives", 30, 104, FAINT, size=LETTERS)
-    canvas.text("up: D’s slope", 30, 144, FAINT, size=LETTERS)
-    unit = 34  # pixels for 1
-    for (name, path), (x, y) in zip(
-        games.items(), ((420, 125), (740, 125), (420, 385), (740, 385)), strict=True
-    ):
-        places = [(x + unit * g, y - unit * d) for g, d in path[max(0, rounds - tail) : rounds]]
-        canvas.text(name, x, y - 124, INK, "ma", LETTERS)
+    canvas = Canvas(880, 520, scale=1)
+    canvas.text(f"round {rounds}", 10, 4, INK, size=LETTERS + 4)
+    canvas.text("blue dot: the equilibrium", 190, 6, plots.DATA, size=LETTERS)
+    canvas.text("across: what G gives, up: D’s slope", 10, 46, FAINT, size=LETTERS)
+    unit = 62  # pixels for 1
+    centres = (220, 305), (570, 80), (570, 255), (570, 430)
+    for (name, path), (x, y) in zip(games.items(), centres, strict=True):
+        shown = path[max(0, rounds - tail) : rounds]
+        places = [(x + unit * g, y - unit * d) for g, d in shown]
+        if name == "together":
+            canvas.text(name, x - 210, 100, INK, size=LETTERS)
+        else:
+            canvas.text(name, x + 88, y - 18, INK, size=LETTERS)
         canvas.line(places, plots.MODEL, width=2)
-        canvas.disc((x, y), 5, plots.DATA)
-        canvas.disc(places[-1], 7, plots.MODEL, INK)
+        canvas.disc((x, y), 6, plots.DATA)
+        canvas.disc(places[-1], 8, plots.MODEL, INK)
     return canvas.pixels()
+
+
+def apart() -> Film:
+    """The density of G's samples moves away from that of the data."""
+    x = np.linspace(-2, 9, 221)
+    frames = []
+    for gap in np.linspace(0, 7, 15):
+        canvas = Canvas(880, 400, scale=1)
+        canvas.line([(0, 380), (880, 380)], FAINT)
+        for mean, color, name in ((gap, plots.GENERATOR, "q: G"), (0.0, plots.DATA, "p: data")):
+            bell = 300 * np.exp(-2 * (x - mean) ** 2)  # of standard deviation 1/2
+            places = zip((80 * (x + 2)).tolist(), (380 - bell).tolist(), strict=True)
+            canvas.line(list(places), color, width=4)
+            top, ink = (0, DARK) if mean or name[0] == "q" else (36, color)
+            canvas.text(name, round(80 * (mean + 2)), top, ink, "ma", LETTERS)
+        frames.append(canvas.pixels())
+    return Film(
+        frames,
+        0.3,
+        "Two bells of the same width over a line: p stays at its place, q moves away to the right "
+        "until they do not overlap any more.",
+    )
 
 
 def garments() -> Film:
     """A walk from code to code: every picture is G of 64 random numbers."""
-    stops = (0, 3, 5, 4, 6, 7, 0)
+    walk, stops = explorers.LatentWalk(), (0, 3, 5, 4, 6, 7, 0)
+    states = [
+        explorers.WalkState(start, end, k / 6)
+        for start, end in itertools.pairwise(stops)
+        for k in range(6)
+    ]
     return Film(
-        [
-            _garment(start, end, i / 6)
-            for start, end in zip(stops, stops[1:], strict=False)
-            for i in range(6)
-        ],
+        [_garment(walk, state) for state in states],
         0.25,
-        "One generated garment changes step by step into another: a boot, tops, a bag and others, on "
-        "a walk between random codes.",
+        "One generated garment changes step by step into another: a boot, tops, a bag and others, "
+        "on a walk between random codes.",
     )
 
 
 def halfway() -> Film:
     """The way from code 2, a shoe, to code 3, a top."""
+    walk, states = explorers.LatentWalk(), [explorers.WalkState(2, 3, k / 12) for k in range(13)]
     return Film(
-        [_garment(2, 3, i / 12, marked=True) for i in range(13)],
+        [_garment(walk, state, marked=True) for state in states],
         0.4,
         "On the way from code 2, a shoe, to code 3, a top, the pictures in the middle are a torn "
         "mixture of both.",
     )
 
 
-def _garment(start: int, end: int, position: float, marked: bool = False) -> np.ndarray:
+def _garment(
+    walk: explorers.LatentWalk, state: explorers.WalkState, marked: bool = False
+) -> np.ndarray:
     """G of a code between two codes, 16 times enlarged, with the place on the way."""
-    walk = explorers.LatentWalk()
-    state = explorers.WalkState(start, end)
     canvas = Canvas(880, 450, scale=1)
     with torch.no_grad():
-        canvas.image(walk.model.generate(walk.code(state, position))[0], 0, 0, 448)
+        canvas.image(walk.model.generate(walk.code(state, state.position))[0], 0, 0, 448)
     canvas.text("G(z)", 490, 10, DARK, size=LETTERS + 8)
-    canvas.text(f"from code {start} to code {end}", 490, 80, INK, size=LETTERS)
+    canvas.text(f"from code {state.start} to code {state.end}", 490, 80, INK, size=LETTERS)
     canvas.line([(500, 150), (800, 150)], FAINT, width=3)
-    canvas.disc((500 + 300 * position, 150), 11, plots.GENERATOR, INK)
+    canvas.disc((500 + 300 * state.position, 150), 11, plots.GENERATOR, INK)
     if marked:
-        canvas.text(f"{position:.0%} of the way", 490, 180, INK, size=LETTERS)
+        canvas.text(f"{state.position:.0%} of the way", 490, 180, INK, size=LETTERS)
     return canvas.pixels()

@@ -704,7 +704,9 @@ Table(rows, ["untranslated", "colour transfer", "CycleGAN", "ceiling"], "figure"
 # %% [markdown] tags=["slide", "predict"]
 # Leaves must become branches: does G manage it?
 #
-# On these pixels the untranslated x is 37 levels off. Is G(x) nearer to the true y, or farther?
+# {film branches}
+#
+# On the branch pixels x is 37 levels off. Is G(x) nearer, or farther?
 
 # %% [markdown]
 # In every row CycleGAN lies between the baselines and the ceiling. The ceiling had pairs of all scenes and no
@@ -1180,7 +1182,7 @@ Table({name: [f"{v:.1f} dB"] for name, v in rows.items()}, ["PSNR against x"])
 
 
 # %% [markdown] tags=["slide"]
-# No: a hider loses 90 times as much, G only 1.3
+# No: noise hurts a hider 90 times more, G 1.3 times
 #
 # {figure}
 #

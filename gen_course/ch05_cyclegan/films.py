@@ -1,4 +1,4 @@
-"""The films of chapter 05's slides: translations, a cycle, numbers, three mixtures, a trace."""
+"""The films of chapter 05's slides: translations, cycles, numbers, mixtures, a trace."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +21,7 @@ from gen_lib.models.cyclegan import CycleGAN
 LETTERS = 26
 SIDE = 288  # of a picture: nine pixels for each of its 32
 SCENES = (20, 21, 25, 26)  # of the chapter's section Look
+TREES = ((322, 0), (163, 15))  # scenes and columns of branches
 FLOWERY = 6  # place of paint's scene among those with most flowers
 EVERY = 20  # steps of the toy's training between two frames
 ENDS = Float[Tensor, "1 c h w"]
@@ -37,8 +38,24 @@ def translate() -> Film:
     return Film(
         frames,
         1.0,
-        "Four scenes, one after the other: a summer x, its translation G(x), the true winter y. Sky "
-        "and snow are alike in both; where the true winter has bare branches, G(x) has pale discs.",
+        "Four scenes, one after the other: a summer x, its translation G(x), the true winter y. "
+        "Sky and snow are alike in both; where the true winter has bare branches, G(x) has pale "
+        "discs.",
+    )
+
+
+def branches() -> Film:
+    """A leafy tree, and what is left of it in winter."""
+    pairs, frames = shown_pairs("seasons"), []
+    for k, left in TREES:
+        x, y = (v[k : k + 1, :, 14:30, left : left + 16] for v in (pairs.a.x, pairs.b.x))
+        rows = {"x": x, "G(x)?": torch.full_like(x, 0.8), "the true y": y}
+        frames.append(_row(rows, 3))
+    return Film(
+        frames,
+        2.0,
+        "Leafy trees of two scenes, enlarged: in summer x round green crowns, in the true winter "
+        "y bare brown branches. The place of G(x) is empty.",
     )
 
 
@@ -54,8 +71,8 @@ def cycle() -> Film:
     return Film(
         frames,
         1.0,
-        "Four scenes, one after the other: a summer x, its translation G(x) to winter, and the way "
-        "back F(G(x)), which looks nearly like x.",
+        "Four scenes, one after the other: a summer x, its translation G(x) to winter, and the "
+        "way back F(G(x)), which looks nearly like x.",
     )
 
 
@@ -99,14 +116,13 @@ def numbers() -> Film:
         pair = toy.train(seed, Watched)
         last = pair.g(toy.GRID).detach()[:, 0]
         lines.append([*pair.g.noted, last])  # type: ignore[attr-defined]
-    frames = [
-        _maps([line[k] for line in lines], min(k * EVERY, 500)) for k in range(len(lines[0]))
-    ]
+    frames = [_maps([line[k] for line in lines], min(k * EVERY, 500)) for k in range(len(lines[0]))]
     return Film(
         frames,
         0.3,
-        "G(x) against x for two seeds, step by step: two nearly flat lines rise and turn. Seed 0 ends "
-        "at the rising grey line of the shift x + 2, seed 1 at the falling one of the mirror 2 − x.",
+        "G(x) against x for two seeds, step by step: two nearly flat lines rise and turn. Seed 0 "
+        "ends at the rising grey line of the shift x + 2, seed 1 at the falling one of the mirror "
+        "2 − x.",
     )
 
 
@@ -150,9 +166,9 @@ def mixer() -> Film:
     return Film(
         frames,
         1.4,
-        "One summer scene, its translation and the way back, under three weights of the cycle loss. "
-        "With 0 the way back has other colours; with 3 it looks like the start; with 30 nothing is "
-        "translated at all.",
+        "One summer scene, its translation and the way back, under three weights of the cycle "
+        "loss. With 0 the way back has other colours; with 3 it looks like the start; with 30 "
+        "nothing is translated at all.",
     )
 
 
