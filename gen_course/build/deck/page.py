@@ -83,7 +83,9 @@ def formula(tex: str, display: bool = False) -> str:
 @cache
 def markdown(text: str) -> str:
     """Markdown as HTML."""
-    return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(text)
+    return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(
+        text
+    )
 
 
 def inline(text: str) -> str:
@@ -108,7 +110,9 @@ def document(title: str, columns: Iterable[Sequence[Page]], timed: bool = False)
     return WHOLE.format(
         title=html.escape(title),
         style="\n".join(style),
-        columns="\n".join(f"<section>{''.join(map(_section, pages))}</section>" for pages in columns),
+        columns="\n".join(
+            f"<section>{''.join(map(_section, pages))}</section>" for pages in columns
+        ),
         scripts="\n".join([*scripts, f"const TIMED = {str(timed).lower()};", _own("deck.js")]),
     )
 
@@ -149,7 +153,9 @@ def page(slide: Slide, live: bool, notes: str = "", seconds: int = 0) -> Page:
 
 def asked(slide: Slide) -> str:
     """The question to the class, for the notes."""
-    return f"<p><strong>Ask:</strong> {inline(slide.text.question)}</p>" if slide.text.question else ""
+    return (
+        f"<p><strong>Ask:</strong> {inline(slide.text.question)}</p>" if slide.text.question else ""
+    )
 
 
 def unfolded(prose: str) -> str:
@@ -203,7 +209,9 @@ def _block(slide: Slide, block: Block, steps: bool) -> str:
 
 def _picture(figure: Figure) -> str:
     source = f"data:image/png;base64,{figure.png}"
-    return _framed(f'<img src="{source}" alt="{html.escape(figure.alt)}">', figure.width, figure.height)
+    return _framed(
+        f'<img src="{source}" alt="{html.escape(figure.alt)}">', figure.width, figure.height
+    )
 
 
 def _film(chapter: str, name: str) -> str:
