@@ -126,6 +126,13 @@ plots.show(
 #
 # ? D always answers ½. How large is V then?
 
+# %% [markdown] tags=["slide", "hour"]
+# Samples follow D's slope until they cover all eight modes
+#
+# {film eight}
+#
+# ? Why do all samples move the same way at first?
+
 # %% [markdown]
 # The lecture writes both goals as one **objective** (목적 함수), with $\hat p$ the training set and $p_z$ a standard
 # normal distribution:
@@ -143,13 +150,6 @@ plots.show(
 # (잠재 벡터 → 이미지). Networks compute the number as a **logit** f, any number from −∞ to ∞; the probability is
 # $D = 1 / (1 + e^{-f})$. A logit above 0 means "rather real".
 
-# %% [markdown] tags=["slide", "hour"]
-# Samples follow D's slope until they cover all eight modes
-#
-# {film eight}
-#
-# ? Why do all samples move the same way at first?
-
 # %% [markdown]
 # ## What the best discriminator knows
 #
@@ -166,6 +166,7 @@ plots.show(
 # {figure}
 #
 # ? A bin holds 30 real and 10 generated numbers. What should D answer?
+
 
 # %%
 def two_bumps():
@@ -359,6 +360,13 @@ Table(rows, ["expected samples", "best D", "trained D"], "x")
 #
 # No overlap is left. What becomes of the divergence, and of its slope?
 
+# %% [markdown] tags=["slide"]
+# Nothing from V: once apart, the divergence is flat
+#
+# {figure}
+#
+# ? The logit of the best D is a straight line here. Does it still know the way back?
+
 # %% [markdown]
 # ### Too far apart
 #
@@ -379,13 +387,6 @@ Table(rows, ["expected samples", "best D", "trained D"], "x")
 # *Build* adds a loss of G that uses the slope of f.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# Nothing from V: once apart, the divergence is flat
-#
-# {figure}
-#
-# ? The logit of the best D is a straight line here. Does it still know the way back?
 
 # %%
 gaps = torch.linspace(0, 7, 71, dtype=torch.float64)
@@ -435,6 +436,13 @@ check_value(V)
 #
 # Let D(G(z)) ≈ 0.01. By what factor do their gradients differ?
 
+# %% [markdown] tags=["slide"]
+# The non-saturating loss pulls about 100 times as hard
+#
+# {figure}
+#
+# ? At which answer of D do both losses pull equally hard?
+
 # %% [markdown]
 # **The loss of D** is −V. **The loss of G** could be V: then G descends $\log(1 - D(G(z)))$, the **saturating** loss. Goodfellow
 # et al. advise to descend $-\log D(G(z))$ instead, the **non-saturating** loss. Both are small if D takes fakes for
@@ -450,13 +458,6 @@ check_value(V)
 # size. The saturating loss is flat exactly where G has most to learn.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# The non-saturating loss pulls about 100 times as hard
-#
-# {figure}
-#
-# ? At which answer of D do both losses pull equally hard?
 
 # %%
 f_fake = torch.linspace(-8, 8, 401, requires_grad=True)
@@ -700,6 +701,7 @@ claims.add(
 #
 # Both move together or in turn, with or without a penalty on D's slope.
 
+
 # %%
 def sigmoid(f):
     return 1 / (1 + math.exp(-f))
@@ -716,6 +718,13 @@ def smallest(together, penalty=0.0, rate=0.2, rounds=400):
     return torch.tensor(path)
 
 
+# %% [markdown] tags=["slide"]
+# Only a penalty on D's slope leads to the middle
+#
+# {film smallest}
+#
+# ? Why may an average of G's weights help on a ring, but not on a spiral?
+
 # %% [markdown]
 # **Predict:** which of the four games lead to the equilibrium in the middle?
 #
@@ -728,13 +737,6 @@ def smallest(together, penalty=0.0, rate=0.2, rounds=400):
 # step alone is a shear). The penalty subtracts rγ = 0.02: 0.99 and 0.98. It works like friction.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# Only a penalty on D's slope leads to the middle
-#
-# {film smallest}
-#
-# ? Why may an average of G's weights help on a ring, but not on a spiral?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot and check: the paths of the four games.
@@ -1187,6 +1189,13 @@ Table(rows, ["smallest", "median"], "distance to the nearest training image")
 #
 # A D without a clue has a loss of 2.
 
+# %% [markdown] tags=["slide"]
+# No: D's loss stays near 2, whatever G draws
+#
+# {figure}
+#
+# ? How can G learn from a D that looks as if it had no clue?
+
 # %% [markdown]
 # These are Euclidean distances between pixels in [−1, 1], of 200 samples and of 200 test images. A copy would be much
 # nearer than a test image, and no sample is. (A larger distance is not a merit: noise has one, too.)
@@ -1214,13 +1223,6 @@ Table(rows, ["smallest", "median"], "distance to the nearest training image")
 # by distances such as these.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# No: D's loss stays near 2, whatever G draws
-#
-# {figure}
-#
-# ? How can G learn from a D that looks as if it had no clue?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot and check: the losses of D and G over the program's training.
@@ -1350,6 +1352,20 @@ for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
     if record.step in (300, 500, 750, broken_rounds):
         last[f"step {record.step:,}"] = scene(broken, z_fixed, x_fixed)
 
+# %% [markdown] tags=["slide", "hour"]
+# None: all samples share one place, which runs around
+#
+# {film collapse}
+#
+# ? Why does the clump not stay where it is?
+
+# %% [markdown] tags=["slide", "hour"]
+# A fast G plays the wrong order of the game
+#
+# $$\min_G \max_D V \;\neq\; \max_D \min_G V$$
+#
+# The best answer to a fixed D: all samples where D says "real". Equal rates repair it.
+
 # %% [markdown]
 # **Predict:** how many of the eight modes will 10,000 samples cover?
 #
@@ -1366,13 +1382,6 @@ for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
 #
 # </details>
 
-# %% [markdown] tags=["slide", "hour"]
-# None: all samples share one place, which runs around
-#
-# {film collapse}
-#
-# ? Why does the clump not stay where it is?
-
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot and check: four moments of the broken game, and the modes it covers.
 lost = modes(broken.sample(10_000, rng).flatten(1), toy)
@@ -1384,17 +1393,19 @@ plots.show(
 assert lost.covered <= 4
 assert broken.rules == PlaneGAN(**COLLAPSE).rules  # those of the stored study
 
-# %% [markdown] tags=["slide", "hour"]
-# A fast G plays the wrong order of the game
-#
-# $$\min_G \max_D V \;\neq\; \max_D \min_G V$$
-#
-# The best answer to a fixed D: all samples where D says "real". Equal rates repair it.
-
 # %% [markdown] tags=["slide", "predict", "extra"]
 # Would a penalty alone repair it, or another loss cause it?
 #
 # Try the slow D with a penalty of 0.01, and equal rates with the saturating loss.
+
+# %% [markdown] tags=["slide", "extra"]
+# No, twice: here the learning rates decide
+#
+# | rules | modes covered |
+# |---|---|
+# | slow D, no penalty | 0, 0, 0, 0, 1 |
+# | slow D, penalty | 0 |
+# | equal rates, saturating, no penalty | 8 |
 
 # %% [markdown]
 # **Predict:** equal rates repair it. Would the penalty $R_1 + R_2$ alone do, with the slow D? And does the saturating loss
@@ -1407,15 +1418,6 @@ assert broken.rules == PlaneGAN(**COLLAPSE).rules  # those of the stored study
 # also had 2,500 steps where the other games at equal rates had 2,000.
 #
 # </details>
-
-# %% [markdown] tags=["slide", "extra"]
-# No, twice: here the learning rates decide
-#
-# | rules | modes covered |
-# |---|---|
-# | slow D, no penalty | 0, 0, 0, 0, 1 |
-# | slow D, penalty | 0 |
-# | equal rates, saturating, no penalty | 8 |
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table and check: modes covered under five sets of rules, from the stored study gan_modes.py.

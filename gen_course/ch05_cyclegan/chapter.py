@@ -207,6 +207,15 @@ plots.show(
 #
 # Numbers instead of pictures. Name two different pairs G, F whose losses cannot be lower.
 
+# %% [markdown] tags=["slide"]
+# No: the shift and the mirror have the same losses
+#
+# $$G(x) = x + 2 \qquad F(y) = y - 2$$
+#
+# $$G(x) = 2 - x \qquad F(y) = 2 - y$$
+#
+# ? And the identity loss: does it prefer one of them?
+
 # %% [markdown]
 # ### Does the cycle decide which picture becomes which?
 #
@@ -220,15 +229,6 @@ plots.show(
 # both have an exact inverse. Even the identity loss, |G(y) − y| + |F(x) − x|, is 4 on average for both.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# No: the shift and the mirror have the same losses
-#
-# $$G(x) = x + 2 \qquad F(y) = y - 2$$
-#
-# $$G(x) = 2 - x \qquad F(y) = 2 - y$$
-#
-# ? And the identity loss: does it prefer one of them?
 
 # %% jupyter={"source_hidden": true}
 # Computation: the losses of the two maps that the answer names.
@@ -315,6 +315,7 @@ Table(rows, ["largest gap between sorted G(x) and y", "cycle", "slope of G"], "s
 #
 # ? Which of these lines needs no discriminator?
 
+
 # %%
 def distance(a, b):
     return (a - b).abs().mean()
@@ -365,6 +366,13 @@ Table(rows, ["cells above", "library"], "loss")
 #
 # $$G(x) = x + g(x), \qquad g = 0 \;\text{ at first}$$
 
+# %% [markdown] tags=["slide"]
+# D judges patches: 64 verdicts for one picture
+#
+# {table}
+#
+# ? Why is one verdict per patch enough for a style?
+
 # %% [markdown]
 # **The generator** adds what it computes to its input: each 2 × 2 pixels become 12 channels (16 × 16 × 12) → a
 # convolution → four residual blocks of two convolutions → a last convolution to 12 channels → back to 2 × 2 pixels each,
@@ -377,13 +385,6 @@ Table(rows, ["cells above", "library"], "loss")
 # [1611.07004](https://arxiv.org/abs/1611.07004)): style is local, and each picture gives 64 (overlapping) judgements.
 # The weight matrix of each layer is divided by its largest singular value (*spectral norm*). This bounds the slope of D,
 # and so how hard D can push G.
-
-# %% [markdown] tags=["slide"]
-# D judges patches: 64 verdicts for one picture
-#
-# {table}
-#
-# ? Why is one verdict per patch enough for a style?
 
 # %%
 x, y = train.batch(0, 16)
@@ -665,6 +666,7 @@ TranslatorExplorer()
 #
 # ? Ten decibels more: by what factor is the squared error smaller?
 
+
 # %% jupyter={"source_hidden": true}
 # Computation: the library's figures; each row has a value and, in `beside`, those of the baselines.
 def measured(name, kind, domains):
@@ -708,6 +710,13 @@ Table(rows, ["untranslated", "colour transfer", "CycleGAN", "ceiling"], "figure"
 #
 # On the branch pixels x is 37 levels off. Is G(x) nearer, or farther?
 
+# %% [markdown] tags=["slide"]
+# No: there it is farther off, about 84 levels
+#
+# {figure}
+#
+# ? Why does an average over whole pictures hide this?
+
 # %% [markdown]
 # In every row CycleGAN lies between the baselines and the ceiling. The ceiling had pairs of all scenes and no
 # opponent; networks and steps are the same.
@@ -727,13 +736,6 @@ Table(rows, ["untranslated", "colour transfer", "CycleGAN", "ceiling"], "figure"
 # crowns G(x) is nearer: 48 levels off, x 73. Elsewhere, where G only has to recolour, it is at most 13 off.
 #
 # </details>
-
-# %% [markdown] tags=["slide"]
-# No: there it is farther off, about 84 levels
-#
-# {figure}
-#
-# ? Why does an average over whole pictures hide this?
 
 # %%
 level = seasons.horizon(SEASONS["test"])[:, None]  # (500, 1): height of the horizon, in pixels
@@ -1153,6 +1155,13 @@ Table({name: [f"{v:.1f} dB"] for name, v in rows.items()}, ["PSNR against x"])
 #
 # Let c be noise of 0.1. How many times worse is it before F than after F?
 
+# %% [markdown] tags=["slide"]
+# No: noise hurts a hider 90 times more, G 1.3 times
+#
+# {figure}
+#
+# ? Why does the figure need the true y beside G(x)?
+
 # %% [markdown]
 # Most of this gap is not what winter hides: the ceiling's F gets 25.6 dB out of the same true winters; CycleGAN's F, which
 # never saw a true y beside its x, does not read all that they show. But from G(x) it comes nearer than the ceiling, too.
@@ -1180,13 +1189,6 @@ Table({name: [f"{v:.1f} dB"] for name, v in rows.items()}, ["PSNR against x"])
 #
 # </details>
 
-
-# %% [markdown] tags=["slide"]
-# No: noise hurts a hider 90 times more, G 1.3 times
-#
-# {figure}
-#
-# ? Why does the figure need the true y beside G(x)?
 
 # %%
 def rounded(v, levels):

@@ -98,7 +98,8 @@ class Watched(nn.Sequential):
 
     def __init__(self) -> None:
         super().__init__(*toy.network())
-        self.calls, self.noted = 0, []
+        self.calls = 0
+        self.noted: list[Tensor] = []
 
     @override
     def forward(self, v: Tensor) -> Tensor:
