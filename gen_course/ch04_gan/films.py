@@ -139,17 +139,17 @@ def _paths(games: dict[str, list[tuple[float, float]]], rounds: int, tail: int) 
     """Every path after so many rounds, each in a panel of its own; of the past only a tail."""
     canvas = Canvas(880, 520, scale=1)
     canvas.text(f"round {rounds}", 10, 4, INK, size=LETTERS + 4)
-    canvas.text("blue dot: the equilibrium", 190, 6, plots.DATA, size=LETTERS)
-    canvas.text("across: what G gives, up: D’s slope", 10, 46, FAINT, size=LETTERS)
+    canvas.text("blue dot: the equilibrium", 10, 48, plots.DATA, size=LETTERS)
+    canvas.text("across: G’s number, up: D’s slope", 10, 484, FAINT, size=LETTERS)
     unit = 62  # pixels for 1
-    centres = (220, 305), (570, 80), (570, 255), (570, 430)
+    centres = (225, 290), (545, 80), (545, 255), (545, 430)
     for (name, path), (x, y) in zip(games.items(), centres, strict=True):
         shown = path[max(0, rounds - tail) : rounds]
         places = [(x + unit * g, y - unit * d) for g, d in shown]
         if name == "together":
-            canvas.text(name, x - 210, 100, INK, size=LETTERS)
+            canvas.text(name, 10, 92, INK, size=LETTERS)
         else:
-            canvas.text(name, x + 88, y - 18, INK, size=LETTERS)
+            canvas.text(name, x + 84, y - 18, INK, size=LETTERS)
         canvas.line(places, plots.MODEL, width=2)
         canvas.disc((x, y), 6, plots.DATA)
         canvas.disc(places[-1], 8, plots.MODEL, INK)
@@ -195,8 +195,9 @@ def garments() -> Film:
 
 
 def halfway() -> Film:
-    """The way from code 2, a shoe, to code 3, a top."""
-    walk, states = explorers.LatentWalk(), [explorers.WalkState(2, 3, k / 12) for k in range(13)]
+    """The way from code 2, a shoe, to code 3, a top, and back to its middle."""
+    walk = explorers.LatentWalk()
+    states = [explorers.WalkState(2, 3, k / 12) for k in (*range(13), *range(11, 5, -1))]
     return Film(
         [_garment(walk, state, marked=True) for state in states],
         0.4,

@@ -1156,7 +1156,7 @@ Table({name: [f"{v:.1f} dB"] for name, v in rows.items()}, ["PSNR against x"])
 # Let c be noise of 0.1. How many times worse is it before F than after F?
 
 # %% [markdown] tags=["slide"]
-# No: noise hurts a hider 90 times more, G 1.3 times
+# No: noise before F costs a hider 90-fold, G 1.3-fold
 #
 # {figure}
 #
