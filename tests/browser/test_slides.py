@@ -62,7 +62,7 @@ def test_a_deck_can_be_read_from_the_last_row_and_needs_no_network(alone, folder
     assert [one["raw"] for one in seen if raw.search(one["raw"])] == []
     for page, one in zip(deck.pages, seen, strict=True):
         assert one["seconds"] == page.seconds
-        assert bool(one["notes"]) == bool(page.notes)
+        assert bool(one["notes"]) == bool(page.notes or page.prose)
         if page.slide:
             kinds = [block.kind for block in page.slide.text.blocks]
             assert len(one["texts"]) == kinds.count("figure") + kinds.count("film")

@@ -10,7 +10,7 @@ from statistics import median
 from typing import NamedTuple
 
 from gen_course.build.deck.chapter import Chapter, Section, Slide, chapter
-from gen_course.build.deck.page import Page, document, markdown, page
+from gen_course.build.deck.page import Page, document, page
 from gen_course.build.deck.text import SlideError
 from gen_course.build.lecture_map import parts
 from gen_course.build.lecturer import Row, Session
@@ -52,7 +52,7 @@ class Deck(NamedTuple):
 def of_chapter(name: str) -> Deck:
     """The deck of a chapter: its question, then all its slides."""
     one = chapter(name)
-    opening = Page(_question(one), markdown(one.opening), kind="opening")
+    opening = Page(_question(one), prose=one.opening, kind="opening")
     columns = [[opening]]
     for section in one.sections:
         if section.heading:

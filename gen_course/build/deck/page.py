@@ -47,7 +47,9 @@ class Page(NamedTuple):
 
     body: str
     notes: str = ""
-    """HTML"""
+    """What the notes begin with, in HTML."""
+    prose: str = ""
+    """What they go on with, in Markdown."""
     seconds: int = 0
     """How long it is shown; 0 if no plan says so."""
     slide: Slide | None = None
@@ -120,7 +122,8 @@ def document(title: str, columns: Iterable[Sequence[Page]], timed: bool = False)
 def _section(page: Page) -> str:
     timing = f' data-timing="{page.seconds}"' if page.seconds else ""
     kinds = " ".join(["page", *([page.kind] if page.kind else [])])
-    notes = f'<aside class="notes">{page.notes}</aside>' if page.notes else ""
+    notes = page.notes + markdown(unfolded(page.prose))
+    notes = f'<aside class="notes">{notes}</aside>' if notes else ""
     return f'<section{timing}><div class="{kinds}">{page.body}</div>{notes}</section>\n'
 
 
@@ -144,7 +147,8 @@ def page(slide: Slide, live: bool, notes: str = "", seconds: int = 0) -> Page:
     return Page(
         f'<h2>{inline(slide.text.title)}</h2><div class="{kinds}">{body}</div>'
         f'<div class="foot">{foot}</div>',
-        notes + asked(slide) + markdown(unfolded(slide.notes)),
+        notes + asked(slide),
+        slide.notes,
         seconds,
         slide,
         badge,
