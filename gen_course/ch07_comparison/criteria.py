@@ -1,4 +1,4 @@
-"""Rank the model families by the lecture's four criteria, and test its claims, from a table of runs.
+"""Rank the families by the lecture's four criteria and test its claims, from a table of runs.
 
 The lecture names its criteria in words. A reading makes a word measurable: it is a column of the
 study's table (``studies/comparison.csv``, one row per run) and a way to summarise the runs of a
@@ -195,6 +195,30 @@ def overall(verdicts: Iterable[str]) -> str:
     if found == {HOLDS}:
         return "holds here"
     return "contradicted" if found == {AGAINST} else "holds with a condition"
+
+
+def spelled(verdicts: Mapping[float, str]) -> str:
+    """The verdicts of several training times as words.
+
+    >>> spelled({20.0: "holds", 60.0: "holds", 180.0: "undecided"})
+    'holds at 20 and 60 s, undecided at 180 s'
+    """
+    said = []
+    for word in (HOLDS, AGAINST, OPEN):
+        times = [f"{budget:g}" for budget, found in verdicts.items() if found == word]
+        if times:
+            listed = " and ".join([", ".join(times[:-1])] * (len(times) > 1) + times[-1:])
+            said.append(f"{word} at {listed} s")
+    return ", ".join(said) or "unknown at every time"
+
+
+def fullest(rows: Sequence[Row]) -> float:
+    """The training time of which the most families have several seeds; the longest of these."""
+
+    def repeated(budget: float) -> int:
+        return sum(len(each) > 1 for each in values(at(rows, budget), "seed").values())
+
+    return max(budgets(rows), key=lambda budget: (repeated(budget), budget))
 
 
 def _score(value: float, figures: Mapping[str, float], reading: Reading) -> float:

@@ -16,9 +16,9 @@ from gen_course.ch07_comparison.criteria import (
     Row,
     at,
     budgets,
+    fullest,
     ranking,
     summary,
-    values,
 )
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK, Canvas
@@ -60,8 +60,8 @@ class ChoiceExplorer(Explorer[ChoiceState]):
         controls = {criterion: slider(criterion, 0.0, 10.0, 1.0) for criterion in CRITERIA}
         controls["budget"] = steps("training time", options)
         most = max(len(found["quality"]) for found in self.figures.values())
-        first = max(self.runs, key=lambda budget: (self._repeated(budget), budget))
-        super().__init__(ChoiceState(budget=first), controls, Size(880, 48 + ROW * most))
+        start = ChoiceState(budget=fullest(rows))
+        super().__init__(start, controls, Size(880, 48 + ROW * most))
 
     @override
     def picture(self, state: ChoiceState) -> UInt8[np.ndarray, "height width 3"]:
@@ -85,7 +85,9 @@ class ChoiceExplorer(Explorer[ChoiceState]):
         level = [place for place in others if place.span[1] >= first.span[0]]
         if level:
             names = _listed([first.family, *(place.family for place in level)])
-            return f"{after} {names} are level: their lines overlap. {_named(first)} has {first.total:.2f} of 1."
+            return (
+                f"{after} {names} are level: their lines overlap. The first has {first.total:.2f}."
+            )
         if not others:
             return f"{after} {first.family} is alone in the table."
         ahead = {c: first.parts[c] - others[0].parts[c] for c in CRITERIA}
@@ -99,10 +101,6 @@ class ChoiceExplorer(Explorer[ChoiceState]):
     def places(self, state: ChoiceState) -> list[Place]:
         """The families that have runs of this training time, best first."""
         return ranking(self.runs[state.budget], state._asdict())
-
-    def _repeated(self, budget: float) -> int:
-        """How many families have several seeds of this training time."""
-        return sum(len(each) > 1 for each in values(self.runs[budget], "frechet").values())
 
     def _row(
         self, canvas: Canvas, place: Place, found: dict[str, dict[str, float]], top: int
@@ -126,11 +124,6 @@ class ChoiceExplorer(Explorer[ChoiceState]):
             canvas.text(words, middle, top + 8, INK if best else FAINT, "ma")
             if best:
                 canvas.box(middle - 20, top + 26, middle + 20, top + 28, COLORS[criterion])
-
-
-def _named(place: Place) -> str:
-    """The family's name with a capital letter, for the beginning of a sentence."""
-    return place.family[0].upper() + place.family[1:]
 
 
 def _listed(names: Sequence[str]) -> str:

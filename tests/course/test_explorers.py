@@ -195,7 +195,7 @@ def guidance(images):
 
 
 def choosing(images):
-    """Two made-up families: one better at two things, one at the two others; a third comes later."""
+    """Two made-up families, each better at two things; a third one has only a longer run."""
     columns = ("family", "seed", "budget", "precision", "frechet", "seconds_1000", "recall")
     runs = ("good 0 20 0.8 1 20 0.6", "good 1 20 0.8 3 20 0.6", "quick 0 20 0.6 3 0.1 0.5")
     runs += ("quick 1 20 0.6 3.1 0.1 0.5", "late 0 180 0.9 1 1 0.9", "quick 0 180 0.6 3 0.1 0.5")

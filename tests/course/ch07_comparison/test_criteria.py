@@ -17,10 +17,12 @@ from gen_course.ch07_comparison.criteria import (
     at,
     beats,
     budgets,
+    fullest,
     overall,
     places,
     ranking,
     scores,
+    spelled,
     summary,
     values,
     verdict,
@@ -184,6 +186,19 @@ def test_verdicts_of_several_training_times_make_one():
     assert overall([AGAINST, AGAINST]) == "contradicted"
     for mixed in ([HOLDS, OPEN], [OPEN], [UNKNOWN], [HOLDS, AGAINST]):
         assert overall(mixed) == "holds with a condition"
+
+
+def test_verdicts_are_spelled_by_time():
+    assert spelled({20.0: HOLDS, 60.0: OPEN, 180.0: HOLDS, 600.0: HOLDS}) == (
+        "holds at 20, 180 and 600 s, undecided at 60 s"
+    )
+    assert spelled({20.0: UNKNOWN}) == "unknown at every time"
+
+
+def test_the_fullest_time_is_the_longest_with_most_families_that_were_repeated():
+    runs = [(f, seed, b) for b in (20.0, 60.0) for f in "ab" for seed in (0, 1)]
+    runs += [("a", 0, 180.0), ("b", 0, 180.0), ("a", 1, 180.0)]
+    assert fullest([run(f, seed, budget=b) for f, seed, b in runs]) == 60
 
 
 def test_another_reading_may_turn_a_ranking_round():
