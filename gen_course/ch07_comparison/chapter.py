@@ -53,7 +53,6 @@ from gen_course.ch07_comparison.criteria import (
     overall,
     places,
     ranking,
-    scores,
     spelled,
     summary,
     values,
@@ -513,7 +512,7 @@ ends = {
     for family in families
 }
 plots.show(
-    figures.over_time(runs, real),
+    figures.over_time(runs, real, TITLE - TIME),
     f"Three panels over {', '.join(f'{t:g}' for t in times)} seconds of training. Mean Fréchet distance from the first to the last time: "
     + "; ".join(f"{family} {each[0]:.1f} to {each[-1]:.1f}" for family, each in ends.items())
     + f". Real images {float(real['frechet']):.2f}.",
@@ -739,10 +738,7 @@ for line, (_, measured) in said.items():
 Table(
     {line: [*each.values(), verdicts[line]] for line, (each, _) in said.items()},
     [
-        *(
-            f"{t:g} s ({max(map(len, values(at(runs, t), 'frechet').values()))} seeds)"
-            for t in times
-        ),
+        *(f"{t:g} s, seeds: {max(map(len, values(at(runs, t), 'seed').values()))}" for t in times),
         "all together",
     ],
     "claim",
@@ -777,7 +773,7 @@ for criterion, named in advice.items():
         for t in times:
             found = places(at(runs, t), reading, three)
             first = [family for family in three if found.get(family, 9) <= len(named)]
-            cells.append(f"{' = '.join(first) or UNKNOWN}: {each[name, t]}" if first else UNKNOWN)
+            cells.append(f"{', '.join(first)}: {each[name, t]}" if first else UNKNOWN)
         answers[f"{criterion} ({', '.join(named)}): {name}"] = cells
     count = {word: list(each.values()).count(word) for word in (HOLDS, AGAINST)}
     known = sum(word != UNKNOWN for word in each.values())

@@ -1,4 +1,4 @@
-"""Checks for chapter 07: effective classes, coverage, kernel distance, undominated rows, samples."""
+"""Checks for chapter 07: classes, coverage, kernel distance, undominated rows, samples."""
 
 from collections.abc import Callable, Iterator
 

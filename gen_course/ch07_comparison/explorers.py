@@ -56,7 +56,7 @@ class ChoiceExplorer(Explorer[ChoiceState]):
             budget: {c: summary(some, reading) for c, reading in USUAL.items()}
             for budget, some in self.runs.items()
         }
-        options = [(f"{budget:g} s of one core", budget) for budget in self.runs]
+        options = [(f"{budget:g} s", budget) for budget in self.runs]
         controls = {criterion: slider(criterion, 0.0, 10.0, 1.0) for criterion in CRITERIA}
         controls["budget"] = steps("training time", options)
         most = max(len(found["quality"]) for found in self.figures.values())
@@ -100,7 +100,8 @@ class ChoiceExplorer(Explorer[ChoiceState]):
 
     def places(self, state: ChoiceState) -> list[Place]:
         """The families that have runs of this training time, best first."""
-        return ranking(self.runs[state.budget], state._asdict())
+        weights = {criterion: getattr(state, criterion) for criterion in CRITERIA}
+        return ranking(self.runs[state.budget], weights)
 
     def _row(
         self, canvas: Canvas, place: Place, found: dict[str, dict[str, float]], top: int

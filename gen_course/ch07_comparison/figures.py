@@ -17,7 +17,7 @@ COLORS = {
     "VAE": plots.CODE,
     "GAN": plots.GENERATOR,
     "diffusion": plots.MODEL,
-    "latent diffusion": "#882255",
+    "latent diffusion": "#7A3300",
 }
 """The colour of each family."""
 MARKERS = dict(zip(COLORS, "osD^v", strict=True))
@@ -88,7 +88,7 @@ def latent() -> Figure:
     return figure
 
 
-def over_time(rows: Sequence[Row], real: Row) -> Figure:
+def over_time(rows: Sequence[Row], real: Row, title: str) -> Figure:
     """Fréchet distance, precision and recall of each family against its training time."""
     shown = (
         ("frechet", "course Fréchet distance", "less is better"),
@@ -107,7 +107,8 @@ def over_time(rows: Sequence[Row], real: Row) -> Figure:
                 ax.plot([budget] * len(each), each, MARKERS.get(family, "o"), color=color, ms=4)
             ends[family] = middle[-1]
         ax.axhline(float(real[column]), color=plots.DATA, linestyle="--", linewidth=1)
-        ax.set(xscale="log", xlabel="seconds of training", title=f"{label}:\n{better}")
+        ax.set(xscale="log", xlabel="seconds of training")
+        ax.set_title(f"{label}:\n{better}", fontweight="normal")
         ax.set_xticks(times, [f"{budget:g}" for budget in times])
         ax.set_xticks([], minor=True)
         if column == "frechet":
@@ -118,26 +119,7 @@ def over_time(rows: Sequence[Row], real: Row) -> Figure:
             _name(ax, ends)
         else:
             ax.set(ylim=(0, 1))
-    return figure
-
-
-def trade(rows: Sequence[Row], real: Row) -> Figure:
-    """Precision against recall: the way of each family from the shortest to the longest time."""
-    figure, ax = plt.subplots(figsize=(6.5, 4.2))
-    ends = {}
-    for family, color in _families(rows).items():
-        x, y = (
-            [sum(each) / len(each) for each in _points(rows, family, column).values()]
-            for column in ("recall", "precision")
-        )
-        sizes = [20 + 25 * k for k in range(len(x))]
-        ax.plot(x, y, color=color, linewidth=1)
-        ax.scatter(x, y, sizes, color=color)
-        ends[family] = y[-1]
-    ax.plot(float(real["recall"]), float(real["precision"]), "*", color=plots.DATA, ms=12)
-    ends["real images"] = float(real["precision"])
-    ax.set(xlabel="recall: diversity", ylabel="precision: quality", xlim=(0, 1), ylim=(0, 1))
-    _name(ax, ends)
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
 
