@@ -259,6 +259,7 @@ MOVES = [
     (field, "draw", 1),
     *((guidance, name, value) for name, value in dict(label="Bag", weight=5.0, seed=1).items()),
     *((choosing, name, 10) for name in ("quality", "stability", "speed", "diversity")),
+    (choosing, "budget", 180.0),
 ]
 # controls that choose what is shown
 ANOTHER = ("m", "image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
