@@ -436,8 +436,8 @@ for reading in (*CRITERIA["quality"].values(), *CRITERIA["diversity"].values(), 
 #
 # <details><summary>Answer</summary>
 #
-# The GAN or diffusion, since their steps are the most expensive: the GAN's moves two networks, diffusion's a U-Net. In the stored study the GAN makes the fewest steps in 20 s (table in *Idea*).
-# The smallest distance after so short a time has the baseline, also in the stored study after 20 s: an autoencoder learns blurred garments within seconds, and a mixture fits in one more. The others first
+# The GAN or diffusion makes the fewest steps, since their steps are the most expensive: the GAN's moves two networks, diffusion's a U-Net. In the stored study it is the GAN after 20 s (table in *Idea*).
+# The baseline has the smallest distance, also in the stored study after 20 s. An autoencoder draws blurred garments after a few seconds, and the mixture is fitted in no time. The other families first
 # have to find out where garments lie at all.
 #
 # </details>
@@ -508,7 +508,7 @@ plots.show(
 #
 # <details><summary>Answer</summary>
 #
-# XX
+# After 20 s the baseline has the smallest distance, with every seed, and after 60 s it still has. Latent diffusion falls the most between the two: by more than half. What longer training brings is in the last columns of the figure and in the table.
 #
 # </details>
 
@@ -526,7 +526,7 @@ plots.show(
     figures.over_time(
         runs,
         real,
-        f"From {times[0]:g} to {times[-1]:g} s of one core: every family gets better, none is near real images",
+        f"From {times[0]:g} to {times[-1]:g} s of one core every family gets better; none is near real images",
     ),
     f"Three panels over {', '.join(f'{t:g}' for t in times)} seconds of training. Mean Fréchet distance from the first to the last time: "
     + "; ".join(f"{family} {each[0]:.1f} to {each[-1]:.1f}" for family, each in ends.items())
@@ -563,14 +563,47 @@ numbers["real images (floor)"] = [
 Table(numbers, ["seeds", *columns], "budget, family")
 
 # %% jupyter={"source_hidden": true}
-# Check: after 20 s the baseline is ahead of all others by distance, the GAN of all others by precision; all far from the floor.
+# Check: the conclusions below, for the two shortest times; all far from the floor.
+FRECHET, RECALL = CRITERIA["quality"]["Fréchet distance"], USUAL["diversity"]
+COVERAGE = CRITERIA["diversity"]["coverage"]
+soon, then = (at(runs, t) for t in (20.0, 60.0))
+others = [name for name in families if name not in ("AE + mixture", "GAN")]
+assert all(beats(soon, "AE + mixture", name, FRECHET) for name in (*others, "GAN"))
+assert all(beats(soon, "GAN", name, FRECHET) for name in others)
+assert all(beats(soon, "GAN", name, USUAL["quality"]) for name in (*others, "AE + mixture"))
+assert places(soon, USUAL["quality"], families)["diffusion"] == 2
+assert max(map(max, values(soon, "recall").values())) < 0.1
+assert not beats(soon, "latent diffusion", "diffusion", FRECHET)
+first, second = (summary(some_runs, FRECHET) for some_runs in (soon, then))
+assert list(sorted(second, key=second.get))[:2] == ["AE + mixture", "GAN"]
+falls = {name: first[name] / second[name] for name in families}
+assert max(falls, key=falls.get) == "latent diffusion"
+assert falls["latent diffusion"] > 2
+assert second["latent diffusion"] < second["diffusion"]
+late = summary(then, RECALL)
+assert min(late["GAN"], late["diffusion"]) > 1.4 * late["AE + mixture"]
+assert summary(soon, COVERAGE)["AE + mixture"] > max(
+    summary(soon, COVERAGE)[name] for name in others
+)
+for family in families:
+    each = [
+        found[family] for found in (summary(at(runs, t), FRECHET) for t in times) if family in found
+    ]
+    assert each == sorted(each, reverse=True)
 assert all(
     min(found) > 2 * float(real["frechet"])
     for found in (each for t in times for each in values(at(runs, t), "frechet").values())
 )
 
 # %% [markdown]
-# XX
+# What the first two budgets show:
+#
+# - **By Fréchet distance the baseline is ahead** after 20 s, with every seed, and after 60 s. The GAN is second.
+# - **By precision the GAN is ahead** after 20 s, with every seed, and diffusion is second. So the two rulers disagree: the baseline's images are blurred, and precision sees that. But they are spread over more of the garments (coverage), and that counts for the Fréchet distance, too.
+# - **After 20 s hardly a real image lies near a sample**: recall is below 0.1 for every family. A minute later GAN and diffusion are ahead in recall, and the baseline is far behind them.
+# - **Latent diffusion is no better than diffusion after 20 s.** Six of its seconds train the autoencoder only. After 60 s it is ahead of diffusion by distance.
+#
+# So an order of families holds for one budget and one ruler. For the longer budgets, read the figure and the table in the same way.
 #
 # ### By eye, and by the ruler
 #
@@ -693,7 +726,7 @@ Table(copies, ["rarest class", "nearest, as a multiple", "closest of all"], f"{m
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table and claims: what the runs of each budget say about the lecture's claims.
 STABLE, LOST = 0.2, 0.01
-PRECISION, COVERAGE = USUAL["quality"], CRITERIA["diversity"]["coverage"]
+PRECISION = USUAL["quality"]
 lecture = [
     ("GAN", "fast sampling", USUAL["speed"], True, "{:.2g} s", "for 1,000 samples"),
     ("GAN", "high quality", PRECISION, True, "{:.2f}", "precision"),
@@ -760,8 +793,34 @@ Table(
     "claim",
 )
 
+# %% jupyter={"source_hidden": true}
+# Check: the conclusions below, for 20 s, and for the speed at every budget.
+at_20 = {line: each[20.0] for line, (each, _) in said.items()}
+assert at_20["GAN: high quality"] == at_20["VAE: lower quality"] == HOLDS
+assert at_20["VAE: diversity ensured"] == at_20["diffusion: mode coverage"] == AGAINST
+assert at_20["GAN: mode collapse"] == HOLDS
+assert max(least[20.0]["VAE"], least[20.0]["diffusion"]) < LOST < least[60.0]["GAN"]
+assert 0.05 < spread[20.0]["GAN"] < 0.15
+assert at_20["diffusion: high quality"] not in (HOLDS, AGAINST)
+for t in times:
+    some_runs = at(runs, t)
+    assert beats(some_runs, "VAE", "GAN", USUAL["speed"])
+    assert beats(some_runs, "GAN", "diffusion", USUAL["speed"])
+    costs = summary(some_runs, USUAL["speed"])
+    if "latent diffusion" in costs:
+        assert 10 * costs["GAN"] < costs["latent diffusion"] < 0.7 * costs["diffusion"]
+
 # %% [markdown]
-# XX
+# Row by row:
+#
+# - **Fast sampling** is not the GAN's alone. The VAE also calls one network once, here in less time. Speed tells diffusion from the others, so **slow sampling** holds. Latent diffusion takes about half of diffusion's time for a sample, and still many times the GAN's.
+# - **High quality**: the GAN has the higher precision at the shortest budget. Diffusion is between GAN and VAE there, which the rule calls undecided.
+# - **Lower quality** holds: the VAE's precision is the lowest of the three.
+# - **Diversity** is not *ensured* by being a VAE: after 20 s both others have more recall, with every seed.
+# - **Mode coverage** of diffusion: after 20 s the GAN covers more, the VAE as much. Look along the row for what longer training changes.
+# - **Unstable training and mode collapse** of the GAN belong to rules and times, not to the family. Its spread over the seeds is about a tenth after 20 s. A rare class after 20 s is no collapse: VAE and diffusion have one, too, and it is gone with more training. With the rules of chapter 04 that let G learn faster than D, nearly all modes are lost. A few seeds of a tame recipe are a mild test.
+#
+# The conditions, then, are the **budget** (quality, diversity, coverage), the **rival** (speed: the GAN is fast, but so is a VAE) and the **rules of training** (stability, collapse).
 #
 # ### Which family for which purpose?
 #
@@ -801,8 +860,21 @@ for criterion, named in advice.items():
     )
 Table(answers, [f"{t:g} s" for t in times], "purpose (advice): reading")
 
+# %% jupyter={"source_hidden": true}
+# Check: the conclusions below, for 20 s.
+by_20 = {
+    name: advised(soon, advice[criterion], three, reading)
+    for criterion, readings in CRITERIA.items()
+    for name, reading in readings.items()
+}
+assert by_20["precision"] == by_20["density"] == HOLDS
+assert not beats(soon, "diffusion", "VAE", FRECHET)
+assert not beats(soon, "diffusion", "VAE", CRITERIA["quality"]["kernel distance"])
+assert beats(soon, "GAN", "VAE", RECALL)
+
 # %% [markdown]
-# XX
+# The advice for **quality** depends on how quality is measured: by precision and density GAN and diffusion come first after 20 s, by the two distances the VAE is not behind diffusion. For **speed** the VAE is as good an answer as the GAN. For
+# **diversity** the lecture's pair does not come first by recall after 20 s, since the GAN is better than the VAE. For **stability** a few seeds tell only large differences apart: two spreads within a factor of two count as equal.
 #
 # ### The places of all five
 #
@@ -832,8 +904,19 @@ Table(
     f"places at {', '.join(f'{t:g}' for t in times)} s",
 )
 
+# %% jupyter={"source_hidden": true}
+# Check: the conclusions below, for 20 s.
+early = {name: found[times.index(20.0)] for name, found in placed.items()}
+assert early["both: Fréchet distance"]["AE + mixture"] == early["speed"]["VAE"] == 1
+assert early["quality: precision"]["GAN"] == 1
+assert early["speed"]["GAN"] == 2
+assert early["stability"]["AE + mixture"] == max(early["stability"].values()) > 1
+assert early["quality: precision"]["VAE"] > 2
+assert all(1 < max(found[family] for found in early.values()) for family in families)
+
 # %% [markdown]
-# XX
+# No family is first in every column. The baseline is first by distance after 20 s and the last by stability; the VAE is first in speed and behind by precision; the GAN is first in precision and second in speed. A family with a place 1 in no column can still suit you, if the column that matters to you is not here: a VAE also gives
+# a bound on the likelihood, an autoencoder a code for an image, and a diffusion model can be guided by labels and fills holes.
 #
 # ### The fast recipe
 #
@@ -901,7 +984,9 @@ Table(
 #
 # <details><summary>Answers</summary>
 #
-# XX
+# 1. The underlined numbers say it. After 20 s: quality the GAN; stability the VAE, level with the GAN; speed the VAE; diversity the GAN, level with diffusion and the baseline. With one seed a budget says nothing about stability: a dash.
+# 2. After 20 s it is the GAN, and no line of another family reaches its own. Move on and look whether the lines overlap: if they do, the first place is not certain.
+# 3. A game needs each garment in milliseconds, so one network call: of those families take the one with the best precision. A study of rare garments can wait; take the family with the highest recall and the highest share of the rarest class at the longest training that you can afford.
 #
 # </details>
 
@@ -1195,7 +1280,10 @@ check_better_samples(better_samples)
 # %% [markdown]
 # ## Summary
 #
-# XX
+# A comparison needs one clock, one ruler, one number of samples, several seeds, a floor and a plain baseline, and it names what differs. Leave one out, and almost any family can win. Quality, stability, speed and diversity are words; each has several numbers, and they need not agree.
+#
+# **What was found after 20 s of one core**: the plain baseline has the smallest Fréchet distance, the GAN the highest precision, the VAE the fastest sampling. Diffusion needs 39 network calls for a sample at every budget. The order changes with the budget, so "which family is best?" has no answer without a training time.
+# Latent diffusion first pays for its autoencoder; after a minute it is ahead of diffusion in pixels by distance. It can never be better than its decoder.
 #
 # The table has the lecture's claims and the conclusions of this chapter, each with what was measured.
 
