@@ -164,19 +164,17 @@ def by_number(
 
 
 def recipes(rows: Sequence[Row], title: str) -> Figure:
-    """The Fréchet distance of each recipe at the same clock, one dot a run, best first."""
-    found: dict[str, list[float]] = {}
-    for row in rows:
-        found.setdefault(row["recipe"], []).append(float(row["frechet"]))
-    order = sorted(found, key=lambda name: sum(found[name]) / len(found[name]))
-    figure, ax = plt.subplots(figsize=(8, 0.8 + 0.32 * len(order)))
-    for place, name in enumerate(order):
-        each = found[name]
-        ax.plot(each, [place] * len(each), "o", color=plots.MODEL)
-        ax.annotate(f"   {sum(each) / len(each):.2f}", (max(each), place), va="center", fontsize=9)
-    ax.set_yticks(range(len(order)), order)
-    ax.invert_yaxis()
-    ax.set(xscale="log", xlabel="course Fréchet distance")
+    """The Fréchet distance of each recipe at the same clock, one dot for each run."""
+    found = values([dict(row, family=row["recipe"]) for row in rows], "frechet")
+    figure, ax = plt.subplots(figsize=(8, 0.9 + 0.34 * len(found)))
+    for place, (name, each) in enumerate(found.items()):
+        color = COLORS["latent diffusion" if "codes" in name or "logit" in name else "diffusion"]
+        middle = sum(each) / len(each)
+        ax.plot(each, [place] * len(each), "o", color=color)
+        ax.annotate(f"   {middle:.2f}", (max(each), place), va="center", fontsize=9)
+    ax.set_yticks(range(len(found)), list(found))
+    ax.set_ylim(len(found) - 0.5, -0.5)
+    ax.set(xscale="log", xlabel="course Fréchet distance (number: mean)")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("{x:g}")
     ax.margins(x=0.12)
