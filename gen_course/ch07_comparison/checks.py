@@ -229,8 +229,9 @@ def check_better_samples(better_samples: Callable) -> str:
     few = x[:: N_SAMPLES // 100]
     apart = nearest(few, data.train.x).distance
     require(apart.median() > 0.5, "These are training images, not samples of a model.")
+    between = torch.pdist(few.flatten(1)).median()
+    require(between > 0.5, "All samples are much alike: draw new noise for each of them.")
     found = SampleQuality(data).quality(x)
-    require(found.recall > 0.01, "All samples are much alike: draw new noise for each of them.")
     scores = f"Fréchet distance {found.frechet:.2f}, recall {found.recall:.2f}"
     require(
         found.frechet <= MOST_FRECHET,
