@@ -596,7 +596,7 @@ assert all(
 )
 
 # %% [markdown]
-# What the first two budgets show:
+# What the first two budgets show (the table says how many seeds each has; one run is one run):
 #
 # - **By Fréchet distance the baseline is ahead** after 20 s, with every seed, and after 60 s. The GAN is second.
 # - **By precision the GAN is ahead** after 20 s, with every seed, and diffusion is second. So the two rulers disagree: the baseline's images are blurred, and precision sees that. But they are spread over more of the garments (coverage), and that counts for the Fréchet distance, too.
