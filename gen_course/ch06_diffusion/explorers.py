@@ -105,9 +105,11 @@ class ScheduleExplorer(Explorer[ScheduleState]):
             canvas.image(image, left, 20, 168)
         shares = [k / (STRIP - 1) for k in range(STRIP)]
         marked = round(state.time * (STRIP - 1))
-        film = [self.noised(state._replace(time=share)) for share in shares]
-        canvas.text("the same noise at seven times", 448, 204, FAINT)
-        _strip(canvas, film, 448, 226, marked)
+        several = [state._replace(time=share) for share in shares]
+        for number, one in enumerate(several):
+            words = f"{all_times(schedule)[self._now(one)]:g}"
+            canvas.text(words if number else f"t = {words}", 448 + 62 * number, 204, FAINT)
+        _strip(canvas, [self.noised(one) for one in several], 448, 226, marked)
 
     def noised(self, state: ScheduleState) -> Float[Tensor, "c h w"]:
         """x_t of the state's image, with the same eps at every time."""
@@ -321,7 +323,8 @@ class FieldExplorer(Explorer[FieldState]):
             color = plots.DATA if name == "exact" else plots.MODEL
             canvas.dots(_pixels(inside), left, 22, color)
         left, high = 2 * SIDE + 40, max(0.1, float(self.error.max()))
-        canvas.text("learnt x_0 is off by (units)", left, 0, plots.MODEL)
+        canvas.text("learnt − exact x_0: root mean", left, 0, plots.MODEL)
+        canvas.text("squared distance", left + 70, 22, plots.MODEL)
         canvas.text(f"{high:.2f}", left, 22, FAINT)
         box = (left, 40, 870, 160)
         draw_curve(canvas, self.error.tolist(), box, (0.0, high), plots.MODEL, now)

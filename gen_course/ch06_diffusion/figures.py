@@ -45,6 +45,7 @@ BOXES = (  # left edge, bottom, width, height, what it holds, its shape
     (0.0, 2.0, 0.5, 1.5, "x_τ", "1 × 28 × 28"),
     (2.0, 2.2, 1.0, 1.1, "down", "48 × 14 × 14"),
     (4.7, 0.3, 1.4, 0.7, "bottom", "96 × 7 × 7"),
+    (6.6, 2.7, 0.55, 0.5, "join", ""),
     (7.6, 2.2, 1.0, 1.1, "up", "48 × 14 × 14"),
     (10.2, 2.0, 0.5, 1.5, "u", "1 × 28 × 28"),
 )
@@ -64,7 +65,8 @@ def unet() -> Figure:
     arrows = (
         ((0.55, 2.75), (1.95, 2.75), "pixels to\nchannels", (1.25, 2.9)),
         ((3.05, 2.45), (4.65, 0.7), "stride 2", (3.6, 1.3)),
-        ((6.15, 0.7), (7.55, 2.45), "channels\nto pixels", (7.15, 1.0)),
+        ((6.15, 0.7), (6.87, 2.65), "channels\nto pixels", (6.7, 1.3)),
+        ((7.2, 2.95), (7.55, 2.95), "", (7.4, 3.0)),
         ((8.65, 2.75), (10.15, 2.75), "channels\nto pixels", (9.4, 2.9)),
     )
     for start, end, words, place in arrows:
@@ -72,15 +74,16 @@ def unet() -> Figure:
         side = {"stride 2": "right", "channels\nto pixels": "left"}.get(words, "center")
         side = "center" if place[1] > 2 else side
         ax.annotate(words, place, ha=side, fontsize=9, va="bottom" if place[1] > 2 else "center")
-    _arrow(ax, (3.05, 2.95), (7.55, 2.95), plots.CODE)
-    words = "skip connection: the fine features of the first half"
-    ax.annotate(words, (5.3, 3.05), ha="center", va="bottom", color=plots.CODE, fontsize=9)
-    ax.annotate("τ, to every block:", (5.4, 2.2), ha="center", va="bottom", fontsize=9)
-    ax.annotate("scale and shift of its features", (5.4, 2.1), ha="center", va="top", fontsize=9)
-    for end in ((3.02, 2.25), (7.58, 2.25), (5.4, 1.02)):
-        start = {3.02: (4.3, 2.2), 7.58: (6.5, 2.2)}.get(end[0], (5.4, 1.75))
-        _arrow(ax, start, end, plots.BASELINE, "dotted")
-    ax.set(xlim=(-0.6, 11.3), ylim=(-0.25, 3.8))
+    _arrow(ax, (3.05, 2.95), (6.55, 2.95), plots.CODE)
+    words = "skip connection: the fine features"
+    ax.annotate(words, (4.8, 3.05), ha="center", va="bottom", color=plots.CODE, fontsize=9)
+    for x, y in ((2.5, 3.35), (8.1, 3.35), (5.4, 1.05)):
+        _arrow(ax, (x, y + 0.4), (x, y), plots.BASELINE, "dotted")
+        ax.annotate("τ", (x, y + 0.4), ha="center", va="bottom", fontsize=9)
+    ax.annotate(
+        "τ scales and shifts the\nfeatures of every block", (5.1, 1.8), ha="center", fontsize=9
+    )
+    ax.set(xlim=(-0.6, 11.3), ylim=(-0.25, 4.1))
     ax.axis("off")
     ax.set_title("The U-Net: half and a quarter of the side, and back")
     return figure
@@ -98,7 +101,7 @@ def _arrow(
 
 
 def schedules(share: Mapping[str, Curve], log_snr: Mapping[str, Tensor]) -> Figure:
-    """The share of the power that is signal, and log SNR, against the share of the time."""
+    """The share of the power that is signal, and log SNR, against t / T."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3))
     colors = (plots.DATA, plots.MODEL, plots.CODE, plots.DISCRIMINATOR)
     x = torch.linspace(0, 1, len(next(iter(share.values()))))
@@ -106,8 +109,10 @@ def schedules(share: Mapping[str, Curve], log_snr: Mapping[str, Tensor]) -> Figu
         axes[0].plot(x, share[name], color=color, label=name)
         axes[1].plot(x, log_snr[name].clamp(-12, 12), color=color)
     axes[0].legend(frameon=False)
-    axes[0].set(xlabel="share of the time", title="Share of the power that is signal")
-    axes[1].set(xlabel="share of the time", title="log SNR (cut at ±12)", ylim=(-12, 12))
+    axes[0].set(xlabel="t / T, or τ", ylabel="share of the power that is signal")
+    axes[1].set(xlabel="t / T, or τ", ylabel="log SNR (cut at ±12)", ylim=(-12, 12))
+    axes[0].set_title("Linear loses the signal first")
+    axes[1].set_title("All end in noise")
     return figure
 
 
@@ -119,16 +124,30 @@ def grid(images: Images, columns: int, title: str) -> Figure:
     return figure
 
 
+def with_columns(figure: Figure, names: Sequence[str], side: int = 28) -> Figure:
+    """Write a name over each column of a figure made by ``plots.image_rows``."""
+    room, title = 0.2, 0.35  # inches
+    height = figure.get_figheight() + room
+    figure.set_figheight(height)
+    figure.subplots_adjust(top=1 - (title + room) / height)
+    for text in figure.texts:
+        text.set_y(1 - 0.06 / height)
+    for column, name in enumerate(names):
+        middle = 2 + side / 2 + (side + 2) * column
+        figure.axes[0].annotate(name, (middle, 0), ha="center", va="bottom", fontsize=6.5)
+    return figure
+
+
 def walks(truth: Float[Tensor, "n 2"], paths: Mapping[str, Float[Tensor, "times m 2"]]) -> Figure:
     """Paths of several samplers in the plane, from the same points of noise."""
     figure, axes = plt.subplots(1, len(paths), figsize=(9, 3.4))
     for ax, (name, several) in zip(axes, paths.items(), strict=True):
         plots.points(ax, truth, size=1)
-        colors = (plots.MODEL, plots.CODE, "black")
+        colors = (plots.MODEL, plots.CODE, plots.DISCRIMINATOR)
         for path, color in zip(several.permute(1, 0, 2), colors, strict=True):
             ax.plot(*path.T, color=color, linewidth=1)
-            ax.plot(*path[0], "o", color="black", markersize=4, fillstyle="none")
-            ax.plot(*path[-1], "o", color="black", markersize=4)
+            ax.plot(*path[0], "o", color=color, markersize=5, fillstyle="none")
+            ax.plot(*path[-1], "o", color=color, markersize=5, markeredgecolor="black")
         ax.set_title(f"{name}: {len(several) - 1} steps")
     figure.suptitle("The ancestral paths jump; those of DDIM and Heun are short", fontweight="bold")
     return figure
@@ -172,9 +191,7 @@ def calls(points: Points, floor: float) -> Figure:
     ax.set_yticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
     ax.set_yticks([], minor=True)
     ax.legend(frameon=False)
-    ax.set_title(
-        f"From 5 to 20 calls: {share_of_gain(points):.0%} of the fall of the best distance"
-    )
+    ax.set_title("After 20 calls most of the gain is made")
     return figure
 
 
@@ -188,7 +205,7 @@ def share_of_gain(points: Points, number: int = 20) -> float:
     return (first - best[number]) / (first - least)
 
 
-def orders(steps: Sequence[int], errors: Mapping[str, Sequence[float]]) -> Mapping[str, list[str]]:
+def orders(errors: Mapping[str, Sequence[float]]) -> Mapping[str, list[str]]:
     """The rows of a table: errors, and by what factor each doubling of the steps divides them."""
     rows = {}
     for name, values in errors.items():
