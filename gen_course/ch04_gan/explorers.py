@@ -3,6 +3,7 @@
 A game is the training of a GAN in the plane.
 """
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -22,7 +23,15 @@ from gen_course.ch04_gan.scene import Scene, scene
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.explorer import Explorer, Size, choice, index_slider, shipped, slider, steps
-from gen_course.common.plane import draw_curve, draw_field, draw_modes, draw_pull, draw_samples
+from gen_course.common.plane import (
+    ARROW,
+    LIMIT,
+    draw_curve,
+    draw_field,
+    draw_modes,
+    draw_pull,
+    draw_samples,
+)
 from gen_lib import InputError
 from gen_lib.data.toys import EIGHT_GAUSSIANS, Mixture, Modes, modes
 from gen_lib.models.base import in_batches
@@ -34,6 +43,7 @@ from gen_lib.training.checkpoints import pretrained_folder
 FILMS = "gan-plane.npz"  # in the folder of the shipped weights
 SHIPPED = "gan"  # name of the shipped weights
 SIDE = 400  # of the picture of the plane
+SHOWN = 20  # samples that have an arrow
 SEEDS = 100  # latent codes that a slider reaches
 FRAMES = 9  # images generated between two codes
 
@@ -71,15 +81,34 @@ def load_films() -> dict[str, Film]:
         ) from error
 
 
-def _draw_scale(canvas: Canvas, top: int) -> None:
-    """Draw the scale of the map of D at the right: white for 0, pink for 1, as ``draw_field``."""
+def _draw_scale(canvas: Canvas, top: int, rules: str) -> None:
+    """Draw the scale of the map at the right: white for 0, pink for 1, in ten even steps.
+
+    With the relativistic loss sigmoid(f) is no probability, so it is not called D there.
+    """
     pink = np.array(ImageColor.getrgb(plots.DISCRIMINATOR), dtype=float)
-    colours = 255 + np.linspace(0, 1, 90)[None, :, None] * (pink - 255)
+    colours = 255 + np.linspace(0, 1, 10).repeat(9)[None, :, None] * (pink - 255)
     strip = Image.fromarray(colours.round().astype(np.uint8))
-    canvas.text("D(x): 0", 750, top, anchor="ra")
+    relative = rules.startswith("relativistic")
+    canvas.text("sigmoid(f): 0" if relative else "D(x): 0", 750, top, anchor="ra")
     canvas.box(755, top, 846, top + 15, FAINT)
     canvas.paste(strip, 756, top + 1, (90, 14), Image.Resampling.NEAREST)
     canvas.text("1", 851, top)
+
+
+def _draw_arrows(
+    canvas: Canvas, points: Float[np.ndarray, "m 2"], pull: Float[np.ndarray, "k 2"], side: int
+) -> None:
+    """Draw the pull on the first samples as arrows; the strongest pull has the longest arrow."""
+    pull, unit = pull[:SHOWN], side / (2 * LIMIT)  # pixels for 1 in the plane
+    draw_pull(canvas, points, pull, side)
+    ways = ARROW * unit * pull / (np.linalg.norm(pull, axis=1).max() + 1e-12)
+    for (x, y), (right, up) in zip(points.tolist(), ways.tolist(), strict=False):
+        tip = unit * (x + LIMIT) + right, side - unit * (y + LIMIT) - up
+        angle, long = math.atan2(up, right), min(7.0, math.hypot(right, up))
+        for turn in (2.6, -2.6):  # radians from the arrow's direction: the two sides of its head
+            back = long * math.cos(angle + turn), -long * math.sin(angle + turn)
+            canvas.line([tip, (tip[0] + back[0], tip[1] + back[1])], INK)
 
 
 class FilmState(NamedTuple):
@@ -119,10 +148,10 @@ class TrainingScrubber(Explorer[FilmState]):
         draw_modes(canvas, self.mixture, SIDE)
         samples = film.samples[k].astype(np.float32)
         draw_samples(canvas, samples, SIDE)
-        draw_pull(canvas, samples, film.pull[k].astype(np.float32), SIDE)
+        _draw_arrows(canvas, samples, film.pull[k].astype(np.float32), SIDE)
         covered = [found[0] for found in self.found[state.game]]
         canvas.text("Modes covered (0 to 8)", 430, 6, plots.DATA)
-        _draw_scale(canvas, 6)
+        _draw_scale(canvas, 6, state.game)
         draw_curve(canvas, covered, (430, 34, 860, 124), (0, 8), plots.DATA, k)
         for number, (name, color) in enumerate(
             (("D's loss", plots.DISCRIMINATOR), ("G's loss", plots.GENERATOR))
@@ -131,6 +160,7 @@ class TrainingScrubber(Explorer[FilmState]):
             low, high = min(*values, 0.0), max(*values, 0.0) + 1e-6
             canvas.text(f"{name} ({low:.1f} to {high:.1f})", 430, top, color)
             draw_curve(canvas, values, (430, top + 28, 860, top + 112), (low, high), color, k)
+        canvas.text(f"steps, to {film.steps[-1]:,}", 860, SIDE, FAINT, anchor="rd")
         return canvas.pixels()
 
     @override
@@ -141,7 +171,7 @@ class TrainingScrubber(Explorer[FilmState]):
         return (
             f"After {film.steps[k]:,} steps G reaches {covered} of {len(self.mixture.means)} modes "
             f"(blue circles), with {near:.0%} of its samples (orange) inside. D (pink: real) has a "
-            f"loss of {d:.2f}, G of {g:.2f}; lines show where G's loss pulls samples."
+            f"loss of {d:.2f}, G of {g:.2f}; arrows show where G's loss pulls samples."
         )
 
     def _count(self, film: Film) -> list[tuple[int, float]]:
@@ -286,7 +316,7 @@ class CollapseLab(Explorer[LabState]):
                 "learning rate of D", [(f"{r:g}", r) for r in (2e-4, 6e-4, 2e-3, 6e-3, 2e-2)]
             ),
             "seed": steps("seed", [(str(k), k) for k in range(5)]),
-            "penalty": steps("R1 + R2", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
+            "penalty": steps("penalty", [(f"{p:g}", p) for p in (0.0, 0.001, 0.01, 0.1, 1.0)]),
             "frame": Frames(),
         }
         self.start_button = widgets.Button(description="Start", tooltip="Play a new game")
@@ -373,12 +403,12 @@ class CollapseLab(Explorer[LabState]):
             now = moments[-1].scene
             draw_field(canvas, now.field.numpy(), LAB_SIDE)
             draw_samples(canvas, now.samples.numpy(), LAB_SIDE)
-            draw_pull(canvas, now.samples.numpy(), now.pull[:60].numpy(), LAB_SIDE)
+            _draw_arrows(canvas, now.samples.numpy(), now.pull.numpy(), LAB_SIDE)
         else:
             draw_field(canvas, np.full((2, 2), 0.5), LAB_SIDE)
         draw_modes(canvas, self.toy, LAB_SIDE)
         canvas.text("Next game:", 410, 6)
-        _draw_scale(canvas, 6)
+        _draw_scale(canvas, 6, self.rules if moments else state.loss)
         canvas.text(_words(state), 410, 26, plots.MODEL)
         canvas.text("This game:", 410, 66)
         canvas.text(self.rules or "none yet: press Start", 410, 86, INK if self.rules else FAINT)

@@ -16,6 +16,7 @@ from gen_course.common import plots
 from gen_lib.data.toys import Mixture
 
 DARK = "#8a5f00"  # the generator's orange, dark enough for text and small dots
+TEXT = "#8f3d6c"  # the discriminator's pink, dark enough for text on grey
 PINK = LinearSegmentedColormap.from_list("D", ["white", plots.DISCRIMINATOR])
 Line = Float[Tensor, "places"]
 
@@ -27,7 +28,7 @@ def players() -> Figure:
         (0.0, 0.35, "z ~ N(0, I)", plots.BASELINE),
         (2.0, 0.35, "generator G", plots.GENERATOR),
         (5.2, 0.85, "discriminator D", plots.DISCRIMINATOR),
-        (2.0, 1.35, "real images x", plots.DATA),
+        (2.0, 1.35, "real images", plots.DATA),
     ):
         shape = "round,pad=0.08"
         box = FancyBboxPatch((left, top), 1.5, 0.35, boxstyle=shape, color=color, alpha=0.3)
@@ -42,7 +43,10 @@ def players() -> Figure:
         ax.add_patch(
             FancyArrowPatch(start, end, arrowstyle="-|>", mutation_scale=12, color="black")
         )
-    ax.text(4.2, 0.5, "G(z)", ha="left", va="top")
+    for top, words in ((1.32, "x"), (0.735, "G(z)")):  # on the arrows
+        ax.text(
+            4.35, top, words, ha="center", va="center", bbox={"fc": "white", "ec": "none", "pad": 2}
+        )
     ax.text(7.6, 1.02, "D(x): real?", va="center")
     ax.set(xlim=(-0.2, 8.8), ylim=(0.1, 1.95))
     ax.axis("off")
@@ -68,9 +72,14 @@ def counts(
     right.plot(torch.tensor(centers)[filled], share, "o", color=plots.DISCRIMINATOR, markersize=7)
     for center, part in zip(torch.tensor(centers)[filled].tolist(), share.tolist(), strict=True):
         right.annotate(
-            f"{part:.2f}", (center, part), (0, 7), textcoords="offset points", ha="center"
+            f"{part:.2f}",
+            (center, part),
+            (0, 7),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
         )
-    right.set(xlim=left.get_xlim(), ylim=(0, 1.15), xlabel="x", ylabel="share that is real")
+    right.set(xlim=left.get_xlim(), ylim=(-0.06, 1.1), xlabel="x", ylabel="share that is real")
     right.set_yticks([0, 0.5, 1])
     right.set_title("The share of real numbers in each bin")
     return figure
@@ -85,18 +94,22 @@ def best(
     first.plot(x, p, color=plots.DATA)
     first.plot(x, q, color=plots.GENERATOR)
     first.annotate("p, the data", (-2, 0.345), color=plots.DATA, ha="center")
-    first.annotate("q, samples of G", (2.9, 0.12), color=DARK)
+    first.annotate("q, samples\nof G", (3.2, 0.13), color=DARK)
     first.set(ylim=(0, 0.39), title="Two densities", xlabel="x", ylabel="density")
     middle.plot(x, d, color="black", linestyle="--")
     middle.plot(x, f.sigmoid(), color=plots.DISCRIMINATOR)
-    middle.annotate("best D", (3.3, 0.9))
-    middle.annotate("trained D", (3.3, 0.78), color=plots.DISCRIMINATOR)
+    middle.annotate("dashed: best D", (0.25, 0.92), ha="center", fontsize=9)
+    middle.annotate("trained D", (-7.9, 0.6), color=TEXT, fontsize=9)
     middle.set(ylim=(0, 1), title="D learns p / (p + q)", xlabel="x", ylabel="D(x)")
     last.plot(x, (d / (1 - d)).log(), color="black", linestyle="--")
     last.plot(x, f, color=plots.DISCRIMINATOR)
     last.set(ylim=(-22, 4), title="Where samples are rare, f is off", xlabel="x", ylabel="f(x)")
-    last.annotate("log p − log q", (0.3, -13), ha="center")
-    last.annotate("trained f", (-7.9, 1.5), color=plots.DISCRIMINATOR, fontsize=9)
+    last.annotate("log p − log q", (0.2, -11), ha="center")
+    for end in (-5.9, 5.7):
+        last.annotate(
+            "", (end, -13.5), (0.2, -11.2), arrowprops={"arrowstyle": "-", "linewidth": 0.6}
+        )
+    last.annotate("trained f", (8.9, -4.5), color=TEXT, fontsize=9, ha="right")
     lone = known < floor
     for ax in (middle, last):
         ax.fill_between(x, -40, 40, where=lone, color="#dddddd", linewidth=0, zorder=0)
@@ -134,26 +147,24 @@ def pulls(
 
 def paths(games: Mapping[str, Float[Tensor, "rounds 2"]]) -> Figure:
     """The two weights of the smallest GAN, followed over the rounds."""
-    figure, axes = plt.subplots(1, len(games), figsize=(8.4, 3.5), sharey=True)
+    figure, axes = plt.subplots(1, len(games), figsize=(10, 3.4), sharey=True)
     for ax, (name, path) in zip(axes, games.items(), strict=True):
         ax.plot(path[:, 0], path[:, 1], color=plots.MODEL, linewidth=0.8)
-        ax.plot(0, 0, "o", color=plots.DATA)
         ax.plot(*path[0], "o", color="black", markerfacecolor="white")
-        ax.plot(*path[-1], "s", color="black", markersize=5)
+        ax.plot(0, 0, "o", color=plots.DATA, markersize=4)
+        ax.plot(*path[-1], "s", color="black", markerfacecolor="none", markersize=8)
         ax.set(title=name, xlabel="$θ_g$, the number G gives", aspect="equal")
         ax.set(xlim=(-3.4, 3.4), ylim=(-3.4, 3.4))
     axes[0].set_ylabel("$θ_d$, D's slope")
-    axes[1].annotate("ring: start, black square: end", (0, 2.9), ha="center", fontsize=9)
-    axes[1].annotate("blue dot: equilibrium", (0, 2.3), ha="center", color=plots.DATA, fontsize=9)
-    figure.suptitle(
-        "Only in turn with the penalty does the path end in the middle", fontweight="bold"
-    )
+    axes[1].annotate("ring: start, square: end", (0, 2.8), ha="center", fontsize=9)
+    axes[1].annotate("blue dot: equilibrium", (0, 2.1), ha="center", color=plots.DATA, fontsize=9)
+    figure.suptitle("Only with the penalty do the paths lead to the middle", fontweight="bold")
     return figure
 
 
 def strip(film: Mapping[str, Scene], mixture: Mixture, title: str) -> Figure:
     """Named moments of a game in the plane: D's field, samples of G, and their pull."""
-    figure, axes = plt.subplots(1, len(film), figsize=(10, 2.7) if len(film) > 4 else (9, 2.9))
+    figure, axes = plt.subplots(1, len(film), figsize=(10, 2.7), sharey=True)
     for ax, (name, now) in zip(axes, film.items(), strict=True):
         _draw(ax, now, mixture)
         ax.set_title(name, fontsize=10)
@@ -163,14 +174,14 @@ def strip(film: Mapping[str, Scene], mixture: Mixture, title: str) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, now: Scene, mixture: Mixture, arrows: int = 60) -> None:
+def _draw(ax: Axes, now: Scene, mixture: Mixture, arrows: int = 20) -> None:
     """D's field, G's samples, and arrows where G's loss pulls some of them."""
     plots.field(ax, now.field, cmap=PINK, vmin=0, vmax=1)
     ax.scatter(now.samples[:, 0], now.samples[:, 1], s=3, color=plots.GENERATOR)
     start, pull = now.samples[:arrows], now.pull[:arrows]
     pull = pull / pull.norm(dim=1).max().clamp(min=1e-9)
     ax.quiver(
-        *start.T.numpy(), *pull.T.numpy(), angles="xy", scale_units="xy", scale=2, width=0.006
+        *start.T.numpy(), *pull.T.numpy(), angles="xy", scale_units="xy", scale=1, width=0.008
     )
     for mean in mixture.means.tolist():  # three standard deviations: what counts as near
         ax.add_patch(Circle(mean, 3 * mixture.sigma, fill=False, edgecolor=plots.DATA))
@@ -189,7 +200,8 @@ def shares(percent: Mapping[str, float], title: str) -> Figure:
     figure, ax = plt.subplots(figsize=(7, 3.0))
     plots.bars(ax, percent, plots.GENERATOR, text="{:.1f}")
     ax.axvline(10, color="black", linestyle="--", linewidth=1, zorder=3)  # on top of the bars
-    plt.setp(ax.texts, zorder=4, bbox={"fc": "white", "ec": "none", "pad": 0.5})
+    for label in ax.texts:  # inside the bars, away from the dashed line
+        label.set_x(0)
     ax.set_xlabel("per cent of the samples (dashed: of the data)")
     ax.set_title(title)
     return figure
@@ -204,7 +216,7 @@ def losses(history: Mapping[str, Sequence[float]], window: int, title: str) -> F
         ax.plot(range(window, window + len(curve)), curve, color=colors[player])
         last = window + len(curve), curve[-1].item()
         ax.annotate(f" {player}", last, color=colors[player], va="center", annotation_clip=False)
-    ax.set(xlabel="step", ylabel=f"loss, mean of {window}")
+    ax.set(xlabel="step", ylabel=f"loss, mean of\nthe last {window} steps")
     ax.set_title(title)
     return figure
 
