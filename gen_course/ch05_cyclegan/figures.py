@@ -1,6 +1,6 @@
 """The figures of chapter 05."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -12,8 +12,6 @@ from gen_course.common import plots
 from gen_lib.models.base import Images
 
 Point = tuple[float, float]
-Added = Mapping[str, Sequence[float]]
-"""Name of a change -> the squared error that it adds before the way back, and after it."""
 
 
 def cycle(pictures: Mapping[str, Images]) -> Figure:
@@ -28,7 +26,7 @@ def cycle(pictures: Mapping[str, Images]) -> Figure:
         _arrow(ax, (start, 1.0), (start + 1.4, 1.0), plots.GENERATOR)
         ax.text(start + 0.7, 1.1, name, ha="center", color=plots.GENERATOR, weight="bold")
     _arrow(ax, (3.7, 1.75), (3.7, 2.25), plots.DISCRIMINATOR)
-    ax.text(3.9, 2.05, "D_Y: a real winter?", color=plots.DISCRIMINATOR, va="center")
+    ax.text(3.9, 2.05, "$D_Y$: a real winter?", color=plots.DISCRIMINATOR, va="center")
     bow = FancyArrowPatch(
         (0.7, -0.12),
         (6.7, -0.12),
@@ -42,7 +40,9 @@ def cycle(pictures: Mapping[str, Images]) -> Figure:
     ax.text(3.7, -0.62, question, color=plots.CODE, ha="center", va="top")
     ax.set(xlim=(-0.1, 7.6), ylim=(-0.85, 2.3), aspect="equal")
     ax.axis("off")
-    ax.set_title("From X to Y and back: D_Y judges G(x), the cycle loss compares F(G(x)) with x")
+    ax.set_title(
+        "From X to Y and back: $\\mathbf{D_Y}$ judges G(x), the cycle loss compares F(G(x)) with x"
+    )
     return figure
 
 
@@ -57,14 +57,14 @@ def maps_of_numbers(trained: Mapping[int, Numbers], found: Mapping[int, Measured
     """The generators G of numbers that several seeds have learnt, between the two exact maps."""
     figure, ax = plt.subplots(figsize=(5.6, 3.4))
     ends = GRID[[0, -1], 0]
-    for exact, name, end in ((ends + 2, "shift x + 2", 3.0), (2 - ends, "mirror 2 - x", 1.0)):
-        ax.plot(ends, exact, color=plots.BASELINE, linestyle="--")
-        label = name.replace("-", "−")
-        ax.annotate(f" {label}", (1, end), color=plots.BASELINE, va="center")
+    exact = ((ends + 2, "shift x + 2", 2.85), (2 - ends, "mirror 2 \u2212 x", 1.0))
+    for values, label, height in exact:
+        ax.plot(ends, values, color=plots.BASELINE, linestyle="--")
+        ax.annotate(label, (0.55, height), color=plots.BASELINE, ha="right", va="center")
     for pair in trained.values():
         ax.plot(GRID, pair.g(GRID).detach(), color=plots.GENERATOR, linewidth=1.3)
     rising = sum(m.slope > 0 for m in found.values())
-    ax.set(xlim=(-1.1, 1.75), ylim=(0.6, 3.4), xlabel="x", ylabel="G(x)")
+    ax.set(xlim=(-1.05, 1.05), ylim=(0.6, 3.4), xlabel="x", ylabel="G(x)")
     ax.set_xticks([-1, 0, 1])
     ax.set_title(
         f"Of {len(found)} seeds, {rising} learn a rising G and {len(found) - rising} a falling one"
@@ -72,28 +72,29 @@ def maps_of_numbers(trained: Mapping[int, Numbers], found: Mapping[int, Measured
     return figure
 
 
-def added_errors(added: Mapping[str, Added]) -> Figure:
-    """The error that each change adds before the way back, against what it adds after it."""
-    figure, ax = plt.subplots(figsize=(7, 3.4))
-    shapes = {"noise": "o", "blur": "s", "levels": "^", "JPEG": "D"}
-    for (name, changes), color in zip(
-        added.items(), (plots.BASELINE, plots.GENERATOR), strict=True
-    ):
-        before, after = zip(*changes.values(), strict=True)
-        for kind, shape in shapes.items():
-            of_kind = [pair for change, pair in changes.items() if kind in change]
-            ax.scatter(
-                [b for _, b in of_kind], [a for a, _ in of_kind], 30, color=color, marker=shape
-            )
-        first = (min(after), before[after.index(min(after))])
-        ax.annotate(f"{name}  ", first, color=color, ha="right")
-    ends = (5e-5, 2e-2)
-    ax.plot(ends, ends, color="black", linewidth=1, linestyle="--")
-    ax.annotate("equal", (4e-4, 4e-4), (4, -4), textcoords="offset points", va="top", ha="left")
-    ax.set(xscale="log", yscale="log", xlim=(2e-5, 4e-2), ylim=(5e-5, 3))
-    for kind, shape in shapes.items():
-        ax.scatter([], [], 30, color="black", marker=shape, label=kind)
-    ax.legend(loc="lower right", frameon=False)
-    ax.set(xlabel="squared error added after the way back", ylabel="added before the way back")
-    ax.set_title("Every change harms what the hider hid far more than what G tells F")
+def excess(errors: Mapping[str, Mapping[str, float]]) -> Figure:
+    """The excess of each change for hider, G(x) and true y; on the right without the hider."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
+    looks = (plots.BASELINE, 36, "D"), (plots.GENERATOR, 80, "o"), (plots.DATA, 18, "s")
+    for (name, changes), (color, size, shape) in zip(errors.items(), looks, strict=True):
+        for ax in axes if name != "hider" else axes[:1]:
+            ax.scatter(list(changes.values()), list(changes), size, color=color, marker=shape)
+    for ax in axes:
+        ax.axvline(0, color="black", linewidth=1)
+        ax.set_xlabel("excess error")
+    axes[0].set(xlim=(-0.05, 1))
+    axes[1].set(xlim=(-0.001, 0.02))
+    axes[0].invert_yaxis()
+    axes[0].set_title("with the hider", weight="normal")
+    axes[1].set_title("without it, 50 times as large", weight="normal")
+    for name, (color, size, shape) in zip(errors, looks, strict=True):
+        axes[1].scatter([], [], size, color=color, marker=shape, label=name)
+    axes[1].legend(loc="upper right", frameon=False)
+    figure.suptitle(
+        "Every change finds out the hider; G(x) loses hardly more than the true y, mostly less",
+        x=0.01,
+        ha="left",
+        fontsize=10.5,
+        weight="bold",
+    )
     return figure
