@@ -149,6 +149,7 @@ class TrainingScrubber(Explorer[FilmState]):
         samples = film.samples[k].astype(np.float32)
         draw_samples(canvas, samples, SIDE)
         _draw_arrows(canvas, samples, film.pull[k].astype(np.float32), SIDE)
+        canvas.box(SIDE, 0, canvas.width, SIDE, "white")  # over samples outside the plane
         covered = [found[0] for found in self.found[state.game]]
         canvas.text("Modes covered (0 to 8)", 430, 6, plots.DATA)
         _draw_scale(canvas, 6, state.game)
@@ -407,6 +408,7 @@ class CollapseLab(Explorer[LabState]):
         else:
             draw_field(canvas, np.full((2, 2), 0.5), LAB_SIDE)
         draw_modes(canvas, self.toy, LAB_SIDE)
+        canvas.box(LAB_SIDE, 0, canvas.width, LAB_SIDE, "white")  # over samples outside the plane
         canvas.text("Next game:", 410, 6)
         _draw_scale(canvas, 6, self.rules if moments else state.loss)
         canvas.text(_words(state), 410, 26, plots.MODEL)
