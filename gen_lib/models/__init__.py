@@ -12,6 +12,7 @@ from gen_lib.models.cyclegan import CycleGAN
 from gen_lib.models.diffusion import Diffusion
 from gen_lib.models.gan import GAN
 from gen_lib.models.judge import Judge
+from gen_lib.models.latent_diffusion import LatentDiffusion
 from gen_lib.models.masked import MaskedAutoencoder
 from gen_lib.models.supervised_translator import SupervisedTranslator
 from gen_lib.models.vae import BernoulliVAE, GaussianVAE
@@ -29,6 +30,7 @@ KINDS = (
     SupervisedTranslator,
     GAN,
     Diffusion,
+    LatentDiffusion,
     Judge,
 )
 MODELS: dict[str, type[Model]] = {kind.name: kind for kind in KINDS}

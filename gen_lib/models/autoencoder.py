@@ -243,7 +243,7 @@ def reconstruction_rows(model: Reconstructs, data: ImageSet) -> list[Row]:
     pixels or more, since its error would be 0.
     """
     train, x = data.train.x, data.test.x
-    latent_size = in_batches(model.encode, x[:2]).shape[1]
+    latent_size = in_batches(model.encode, x[:2])[0].numel()
     outputs = {"": in_batches(model.reconstruct, x)}
     if latent_size < x[0].numel():
         outputs["pca"] = PCA.fit(train, latent_size).reconstruct(x)

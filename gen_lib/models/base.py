@@ -34,6 +34,7 @@ class Player(NamedTuple):
     weight_decay: float = 0.0  # each step of AdamW multiplies the weights by 1 - lr * weight_decay
     hidden: Sequence[nn.Parameter] = ()  # those of the parameters that Muon updates, not AdamW
     hidden_lr: float = 0.0  # the peak of Muon's learning rate
+    until: float = 1.0  # the share of the budget after which the player takes no more turns
 
 
 class Turn(NamedTuple):
@@ -103,7 +104,7 @@ class Reconstructs(ABC):
 
     @abstractmethod
     def encode(self, x: Images) -> Codes:
-        """Images in [-1, 1] to codes."""
+        """Images in [-1, 1] to codes: k units, or for latent diffusion a grid of them."""
 
     @abstractmethod
     def decode(self, z: Codes) -> Images:

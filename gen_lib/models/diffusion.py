@@ -180,13 +180,17 @@ class DenoisingDiffusion(Model, Samples):
     def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """The mean squared error of y, at a random time for each image."""
         x_0 = batch.images
-        t = self.schedule.draw(len(x_0), rng)
+        t = self.times(len(x_0), rng)
         eps = torch.randn(x_0.shape, generator=rng, device=x_0.device)
         x_t = self.schedule.noised(x_0, t, eps)
         a, b = TARGETS[self.target](*self.schedule.scales(t, x_0))
         y = self._predict(x_t, t, self._partly_hidden(batch.labels, rng))
         loss = (y - (a * x_0 + b * eps)).square().mean()
         return Loss(loss, {"mse": loss})
+
+    def times(self, n: int, rng: torch.Generator) -> Float[Tensor, "n"]:
+        """Random times of a training step."""
+        return self.schedule.draw(n, rng)
 
     def _predict(self, x_t: Tensor, t: Tensor, labels: Tensor | None) -> Tensor:
         return self.net(x_t, (t / self.schedule.last).to(x_t.dtype), labels).float()
@@ -212,6 +216,7 @@ class Diffusion(DenoisingDiffusion):
         muon_lr: learning rate of the hidden layers, which Muon updates; 0 for AdamW alone.
     """
 
+    net: UNet
     name = "diffusion"
     batch_size = 32
     limit = 1.0

@@ -9,7 +9,7 @@ channels.
 from collections.abc import Callable
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from gen_lib import InputError
 
@@ -94,6 +94,54 @@ def conv_images(image_shape: Shape, width: int, batch_norm: bool = False) -> nn.
         *activation(width),
         nn.Conv2d(width, width, 3, padding=1),
         *activation(width),
+        nn.Conv2d(width, 4 * channels, 3, padding=1),
+        nn.PixelShuffle(2),  # (N, C, H, W)
+    )
+
+
+class ResidualBlock(nn.Module):
+    """h + conv(SiLU(conv(SiLU(h)))): features of the same shape (He et al. 2016, 1603.05027)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Map features (N, width, H, W) to features of the same shape."""
+        return h + self.body(h)
+
+
+def grid_encoder(image_shape: Shape, depth: int, width: int) -> nn.Sequential:
+    """Map images (N, C, H, W) to grids of codes (N, depth, H/4, W/4)."""
+    channels = divisible_by_four(image_shape)[0]
+    return nn.Sequential(
+        nn.PixelUnshuffle(2),  # (N, 4 C, H/2, W/2)
+        nn.Conv2d(4 * channels, width, 3, padding=1),
+        ResidualBlock(width),
+        nn.Conv2d(width, 2 * width, 3, padding=1, stride=2),  # (N, 2 width, H/4, W/4)
+        ResidualBlock(2 * width),
+        nn.SiLU(),
+        nn.Conv2d(2 * width, depth, 1),
+    )
+
+
+def grid_decoder(image_shape: Shape, depth: int, width: int) -> nn.Sequential:
+    """Map grids of codes (N, depth, H/4, W/4) to images (N, C, H, W) of unbounded values."""
+    channels = divisible_by_four(image_shape)[0]
+    return nn.Sequential(
+        nn.Conv2d(depth, 2 * width, 3, padding=1),
+        ResidualBlock(2 * width),
+        ResidualBlock(2 * width),
+        nn.SiLU(),
+        nn.Conv2d(2 * width, 4 * width, 1),
+        nn.PixelShuffle(2),  # (N, width, H/2, W/2)
+        ResidualBlock(width),
+        nn.SiLU(),
         nn.Conv2d(width, 4 * channels, 3, padding=1),
         nn.PixelShuffle(2),  # (N, C, H, W)
     )

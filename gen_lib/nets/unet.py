@@ -1,4 +1,4 @@
-"""Denoising networks with the time as a second input: a small U-Net, and an MLP for toys.
+"""Denoising networks with the time as a second input: U-Net, residual network, and an MLP for toys.
 
 A U-Net (Ronneberger, Fischer, Brox 2015, arXiv:1505.04597) computes features at falling and then at
 rising resolution. A skip connection passes the features of the first half to the second, so details
@@ -47,7 +47,41 @@ class TimedBlock(nn.Module):
         return h + self.conv2(silu(self.conv1(body)))
 
 
-class UNet(nn.Module):
+class TimedNet(nn.Module):
+    """A network of ``TimedBlock``s: what it knows of time and label, as one embedding.
+
+    Args:
+        width: channels of its blocks, a multiple of 8.
+        classes: number of class labels; 0 for a network without labels.
+
+    Raises:
+        InputError: the width is not such a multiple.
+    """
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        if width % GROUPS:
+            raise InputError(f"width is {width}: it must be a multiple of {GROUPS}.")
+        self.classes, self.n_time = classes, 2 * width
+        self.time = mlp(self.n_time, self.n_time, self.n_time)
+        self.label = nn.Embedding(classes + 1, self.n_time) if classes else None
+
+    def embed(self, t: Times, labels: Labels) -> Float[Tensor, "n time"]:
+        """The sum of the embeddings of the time and of the label."""
+        time = self.time(time_features(t, self.n_time))
+        if self.label is None:
+            return time
+        if labels is None:
+            labels = torch.full_like(t, self.classes).long()
+        return time + self.label(labels)
+
+    def hidden(self) -> list[nn.Parameter]:
+        """The matrices of the hidden layers: all but the first, the last and the embeddings'."""
+        named, outer = self.named_parameters(), ("stem", "out", "time", "label", "place")
+        return [p for name, p in named if p.ndim > 1 and name.partition(".")[0] not in outer]
+
+
+class UNet(TimedNet):
     """Map noisy images, times and labels to images of unbounded values; the output starts at 0.
 
     Args:
@@ -63,13 +97,9 @@ class UNet(nn.Module):
     def __init__(
         self, image_shape: tuple[int, int, int], width: int = 32, blocks: int = 2, classes: int = 0
     ):
-        super().__init__()
-        if width % GROUPS:
-            raise InputError(f"width is {width}: it must be a multiple of {GROUPS}.")
-        channels, n_time = divisible_by_four(image_shape)[0], 2 * width
-        self.classes, self.n_time = classes, n_time
-        self.time = mlp(n_time, n_time, n_time)
-        self.label = nn.Embedding(classes + 1, n_time) if classes else None
+        channels = divisible_by_four(image_shape)[0]
+        super().__init__(width, classes)
+        n_time = self.n_time
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2),  # (n, 4 C, H/2, W/2)
             nn.Conv2d(4 * channels, width, 3, padding=1),
@@ -101,18 +131,41 @@ class UNet(nn.Module):
             h = block(h, time)
         return self.out(h)
 
-    def hidden(self) -> list[nn.Parameter]:
-        """The matrices of the hidden layers: all but the first, the last and the embeddings'."""
-        return hidden_matrices(self, ("stem", "out", "time", "label"))
 
-    def embed(self, t: Times, labels: Labels) -> Float[Tensor, "n time"]:
-        """The sum of the embeddings of the time and of the label."""
-        time = self.time(time_features(t, self.n_time))
-        if self.label is None:
-            return time
-        if labels is None:
-            labels = torch.full_like(t, self.classes).long()
-        return time + self.label(labels)
+class TimedResNet(TimedNet):
+    """Map noisy grids, times and labels to grids of the same shape; the output starts at 0.
+
+    All blocks work at the side of the grid. A learnt table tells the network where in the grid it
+    is.
+
+    Args:
+        shape: (depth, height, width) of a grid.
+        width: channels of the blocks, a multiple of 8.
+        blocks: number of blocks.
+        classes: number of class labels; 0 for a network without labels.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], width: int = 64, blocks: int = 4, classes: int = 0
+    ):
+        super().__init__(width, classes)
+        depth, *sides = shape
+        self.place = nn.Parameter(0.02 * torch.randn(width, *sides))
+        self.stem = nn.Conv2d(depth, width, 3, padding=1)
+        self.blocks = nn.ModuleList(TimedBlock(width, self.n_time) for _ in range(blocks))
+        self.out = nn.Sequential(
+            nn.GroupNorm(GROUPS, width), nn.SiLU(), _zero(nn.Conv2d(width, depth, 3, padding=1))
+        )
+
+    def forward(
+        self, z: Float[Tensor, "n k h w"], t: Times, labels: Labels = None
+    ) -> Float[Tensor, "n k h w"]:
+        """z_t at times t in [0, 1]; label index ``classes``, or None, means unconditional."""
+        time = silu(self.embed(t, labels))
+        h = self.stem(z) + self.place
+        for block in self.blocks:
+            h = block(h, time)
+        return self.out(h)
 
 
 class TimedMLP(nn.Module):
@@ -133,12 +186,6 @@ class TimedMLP(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             inputs = torch.cat([x[:, :, 0, 0], time_features(t, self.n_time)], dim=1)
             return self.body(inputs.float())[:, :, None, None]
-
-
-def hidden_matrices(net: nn.Module, outer: tuple[str, ...]) -> list[nn.Parameter]:
-    """The weights of at least two dimensions, except those of the parts named ``outer``."""
-    named = net.named_parameters()
-    return [p for name, p in named if p.ndim > 1 and name.partition(".")[0] not in outer]
 
 
 def _zero(layer: nn.Conv2d) -> nn.Conv2d:
