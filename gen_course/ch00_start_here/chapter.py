@@ -311,7 +311,7 @@ on_the_way = {
     for name, run in runs.items()
 }
 figure = figures.em_iterations(train, runs, on_the_way, (0, 1, 10, 50, 100))
-figures.title(
+plots.title(
     figure, "EM moves the components to the clusters; from a bad start it ends at a lower peak"
 )
 good, stuck = (on_the_way[name][-1] for name in runs)
@@ -541,7 +541,7 @@ figure = figures.densities_and_samples(
     score | {"p_data": toy.log_prob},
     samples | {"p_data": toy.sample(1_000, torch.Generator().manual_seed(3))},
 )
-figures.title(figure, "One Gaussian cannot make eight clusters; the other three models can")
+plots.title(figure, "One Gaussian cannot make eight clusters; the other three models can")
 plots.show(
     figure,
     "Five columns, the map of log density above and samples below. The single Gaussian is one broad blob over the "
@@ -576,7 +576,7 @@ figure = figures.kernel_widths(
     {h: lambda x, model=model: torch.tensor(model.score_samples(x)) for h, model in fitted.items()},
     corner=(1.7, -0.3),
 )
-figures.title(figure, "Narrow kernels keep to the training points, wide ones fill the gaps")
+plots.title(figure, "Narrow kernels keep to the training points, wide ones fill the gaps")
 plots.show(
     figure,
     "Maps of log density for widths 0.01, 0.1 and 0.5, each for the whole plane and for one cluster. Width 0.01: small "
@@ -700,7 +700,7 @@ for h in widths:
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the score on training and on held-out points against the width of the kernels.
 figure = figures.score_against_width(widths, scores, ceiling)
-figures.title(figure, "Narrow kernels win on the training points and lose on all others")
+plots.title(figure, "Narrow kernels win on the training points and lose on all others")
 plots.show(
     figure,
     "Log-likelihood against kernel width. On training points it rises steadily as kernels get narrower, far above the "

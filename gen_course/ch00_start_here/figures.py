@@ -20,14 +20,9 @@ Components = tuple[Float[Tensor, "k"], Float[Tensor, "k 2"], Float[Tensor, "k 2 
 """The shares, means and covariances of a mixture."""
 
 
-def title(figure: Figure, text: str) -> None:
-    """Put a title above all panels, at the left."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-
-
-def log_map(ax: Axes, log_p: LogDensity, n: int = 150) -> AxesImage:
+def log_map(ax: Axes, log_p: LogDensity) -> AxesImage:
     """Draw log p(x) over [-3, 3]^2 on the scale that all maps of the chapter share."""
-    values = log_p(plots.plane(n)).reshape(n, n)
+    values = log_p(plots.plane(150)).reshape(150, 150)
     plots.field(ax, values, vmin=FAINTEST, vmax=BRIGHTEST)
     return ax.images[-1]
 

@@ -79,9 +79,9 @@ def _above(ax: Axes, words: str, x: float, y: float, color: str, side: str = "le
     ax.annotate(words, (x, y), (0, 4), textcoords="offset points", color=color, ha=side)
 
 
-def error_map(y: Images, x: Images, white: float = 0.5) -> Images:
-    """The size of the error of each pixel as an image: 0 is black, ``white`` or more is white."""
-    return 2 * ((y - x).abs() / white).clamp(max=1) - 1
+def error_map(y: Images, x: Images) -> Images:
+    """The size of the error of each pixel as an image: 0 is black, 0.5 or more is white."""
+    return 2 * ((y - x).abs() / 0.5).clamp(max=1) - 1
 
 
 def code_of(x: Images, z: Float[Tensor, "1 k"], y: Images) -> Figure:
@@ -253,14 +253,14 @@ def as_images(rows: Float[Tensor, "k d"]) -> Images:
     return (rows / rows.abs().amax(dim=1, keepdim=True)).reshape(-1, 1, side, side)
 
 
-def grid_of_places(codes: Float[Tensor, "n 2"], side: int = 16) -> Float[Tensor, "places 2"]:
-    """A grid of places over the middle 98 % of the codes each way, from the upper left corner."""
+def grid_of_places(codes: Float[Tensor, "n 2"]) -> Float[Tensor, "256 2"]:
+    """16 x 16 places over the middle 98 % of the codes each way, from the upper left corner."""
     low, high = codes.quantile(0.01, dim=0), codes.quantile(0.99, dim=0)
-    z1, z2 = (torch.linspace(a, b, side) for a, b in zip(low.tolist(), high.tolist(), strict=True))
+    z1, z2 = (torch.linspace(a, b, 16) for a, b in zip(low.tolist(), high.tolist(), strict=True))
     return torch.stack(torch.meshgrid(z1, z2.flip(0), indexing="xy"), dim=-1).reshape(-1, 2)
 
 
-def with_columns(figure: Figure, names: Sequence[str], side: int = 28) -> Figure:
+def with_columns(figure: Figure, names: Sequence[str]) -> Figure:
     """Write a name under each column of a figure made by ``plots.image_rows``."""
     room = 0.25  # inches
     height = figure.get_figheight() + room
@@ -268,11 +268,11 @@ def with_columns(figure: Figure, names: Sequence[str], side: int = 28) -> Figure
     figure.subplots_adjust(bottom=room / height, top=1 - 0.35 / height)
     for title in figure.texts:
         title.set_y(1 - 0.06 / height)
-    figure.axes[-1].set_xticks(_middles(len(names), side), names, fontsize=8)
+    figure.axes[-1].set_xticks(_middles(len(names)), names, fontsize=8)
     figure.axes[-1].tick_params(axis="x", length=0)
     return figure
 
 
-def _middles(columns: int, side: int = 28) -> list[float]:
+def _middles(columns: int) -> list[int]:
     """Where the middles of the images of a row are, in pixels from the left."""
-    return [2 + side / 2 + (side + 2) * column for column in range(columns)]
+    return [16 + 30 * column for column in range(columns)]  # 28 wide, 2 between them

@@ -11,6 +11,7 @@ from gen_lib.nets.feedforward import mlp
 
 Points = Float[Tensor, "n 2"]
 STEPS = 500
+IMAGES, CODES = 150, 900  # points of the two toys
 
 
 class Squeezed(NamedTuple):
@@ -23,12 +24,12 @@ class Squeezed(NamedTuple):
     """Reconstructions by an encoder and a decoder with a hidden layer."""
 
 
-def squeeze_two_pixels(n: int = 150) -> Squeezed:
-    """Draw n images of two pixels near a parabola, and train both autoencoders on them."""
+def squeeze_two_pixels() -> Squeezed:
+    """Draw images of two pixels near a parabola, and train both autoencoders on them."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        first = 1.6 * torch.rand(n, 1) - 0.8
-        x = torch.cat([first, 1.8 * first.square() - 0.6], dim=1) + 0.05 * torch.randn(n, 2)
+        first = 1.6 * torch.rand(IMAGES, 1) - 0.8
+        x = torch.cat([first, 1.8 * first.square() - 0.6], dim=1) + 0.05 * torch.randn(IMAGES, 2)
         linear = mlp(2, 1), mlp(1, 2)
         deep = mlp(2, 32, 1), mlp(1, 32, 2)
         return Squeezed(x, _reconstructed(*linear, x), _reconstructed(*deep, x))
@@ -46,7 +47,7 @@ def _reconstructed(encoder: nn.Module, decoder: nn.Module, x: Points) -> Points:
         return decoder(encoder(x))
 
 
-def clumps_and_gaussian(n: int = 900) -> tuple[Points, Points]:
+def clumps_and_gaussian() -> tuple[Points, Points]:
     """Codes in three clumps, and draws from a Gaussian with the mean and covariance of the codes.
 
     The draws are shifted and stretched, so that their own mean and covariance are exactly those of
@@ -54,8 +55,8 @@ def clumps_and_gaussian(n: int = 900) -> tuple[Points, Points]:
     """
     rng = torch.Generator().manual_seed(0)
     centres = torch.tensor([[0.0, 2.2], [-1.9, -1.1], [1.9, -1.1]])
-    codes = centres[torch.arange(n) % 3] + 0.25 * torch.randn(n, 2, generator=rng)
-    draws = torch.randn(n, 2, generator=rng)
+    codes = centres[torch.arange(CODES) % 3] + 0.25 * torch.randn(CODES, 2, generator=rng)
+    draws = torch.randn(CODES, 2, generator=rng)
     draws = draws - draws.mean(dim=0)
     white = torch.linalg.solve_triangular(
         torch.linalg.cholesky(draws.T.cov()), draws.T, upper=False

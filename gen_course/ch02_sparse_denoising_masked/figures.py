@@ -25,12 +25,12 @@ Mask = Bool[Tensor, "n 49"]
 
 
 class Run(NamedTuple):
-    """A training curve, the level that no training reaches, its name, and the axis' label."""
+    """A panel of ``training`` shows a curve over the dashed level of a baseline."""
 
     curve: Float[Tensor, "steps"]
     level: float
-    label: str
-    unit: str
+    label: str  # of the level
+    unit: str  # label of the vertical axis
     color: str
 
 
@@ -70,11 +70,11 @@ def three_constraints(
     return figure
 
 
-def one_unit(prices: Sequence[float] = (0.3, 1.2)) -> Figure:
+def one_unit() -> Figure:
     """One unit that is worth 1: its loss against z, and the best z against what it is worth."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     z = torch.linspace(0, 1.5, 301)
-    for price, style in zip(prices, ("-", "--"), strict=True):
+    for price, style in ((0.3, "-"), (1.2, "--")):
         loss = 0.5 * (1 - z).square() + price * z
         left.plot(z, loss, style, color=SPARSE)
         left.annotate(
@@ -156,8 +156,7 @@ def gains(table: Mapping[str, Mapping[str, float]]) -> Figure:
         ax.set_title(level, fontweight="normal")
     for ax in axes[1]:
         ax.set_xlabel("PSNR in dB")
-    title = "Far ahead at its own noise (σ = 0.5); elsewhere a smaller lead, or none"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    plots.title(figure, "Far ahead at its own noise (σ = 0.5); elsewhere a smaller lead, or none")
     return figure
 
 
@@ -293,8 +292,9 @@ def ladder(rows: Mapping[str, Mapping[str, str]]) -> Figure:
     return figure
 
 
-def two_points(sigma: float = 0.7) -> Figure:
+def two_points() -> Figure:
     """Data at -1 and +1 with noise: the density, and the best denoiser's change."""
+    sigma = 0.7
     figure, (upper, lower) = plt.subplots(2, 1, figsize=(7, 4), height_ratios=(3, 2), sharex=True)
     noised = torch.linspace(-3, 3, 301)
     density = _two_bumps(noised, sigma)
@@ -357,5 +357,5 @@ def arrows(
         ax.set_title(title, fontweight="normal")
     axes[0].set_ylabel(r"$\tilde x_2$")
     title = "Learnt and exact arrows nearly agree (drawn at 5/8 of their length; blue: clean data)"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+    plots.title(figure, title)
     return figure

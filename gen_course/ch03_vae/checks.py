@@ -43,12 +43,12 @@ N_TEST = 2_000  # test images on which the experiment is measured
 
 @exercise
 def check_reparameterise(draw: Callable) -> str:
-    """draw(mu, log_var, rng): z = mu + sigma * eps of shape (n, k), differentiable."""
+    """draw(mu, log_var, rng): z = mu + sigma * eps of shape (n, K), differentiable."""
     draw = watched(draw, "mu", "log_var", "rng")
     mu = torch.tensor([1.5, -0.5]).repeat(20_000, 1).requires_grad_()
     log_var = torch.tensor([0.25, 4.0]).log().repeat(20_000, 1).requires_grad_()
     z = draw(mu, log_var, torch.Generator().manual_seed(0))
-    require_shape(z, (20_000, 2), "(n, k)")
+    require_shape(z, (20_000, 2), "(n, K)")
     noise = (z - mu).detach()
     _check_eps(noise)
     values, most = z.detach(), float(z.detach().abs().max())
@@ -81,7 +81,7 @@ def _check_draw(draw: Callable, n: int, K: int, wide: float) -> None:
         learnt(part) for part in (wide * torch.randn(2, n, K, generator=rng)).clamp(-60, 60)
     )
     z = call(draw, {"mu": mu, "log_var": log_var, "rng": seeded(2)})
-    require_shape(z, (n, K), "(n, k)")
+    require_shape(z, (n, K), "(n, K)")
     around_0 = draw(torch.zeros(n, K), log_var.detach(), seeded(2))
     eps = draw(torch.zeros(n, K), torch.zeros(n, K), seeded(2)).detach()
     right = (log_var / 2).exp() * eps

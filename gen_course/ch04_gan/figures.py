@@ -174,11 +174,11 @@ def strip(film: Mapping[str, Scene], mixture: Mixture, title: str) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, now: Scene, mixture: Mixture, arrows: int = 20) -> None:
+def _draw(ax: Axes, now: Scene, mixture: Mixture) -> None:
     """D's field, G's samples, and arrows where G's loss pulls some of them."""
     plots.field(ax, now.field, cmap=PINK, vmin=0, vmax=1)
     ax.scatter(now.samples[:, 0], now.samples[:, 1], s=3, color=plots.GENERATOR)
-    start, pull = now.samples[:arrows], now.pull[:arrows]
+    start, pull = now.samples[:20], now.pull[:20]
     pull = pull / pull.norm(dim=1).max().clamp(min=1e-9)
     ax.quiver(
         *start.T.numpy(), *pull.T.numpy(), angles="xy", scale_units="xy", scale=1, width=0.008

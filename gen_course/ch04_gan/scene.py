@@ -13,7 +13,7 @@ from gen_lib.models.gan import LOSSES, Adversarial
 class Scene(NamedTuple):
     """D, samples of G and their gradients at one moment of the training."""
 
-    field: Float[Tensor, "n n"]
+    field: Float[Tensor, "40 40"]
     """D(x) on a grid over [-3, 3]^2, rows from below."""
     samples: Float[Tensor, "m 2"]
     """The points G(z) for given codes z."""
@@ -21,20 +21,17 @@ class Scene(NamedTuple):
     """Minus the gradient of m times G's loss at each sample: the direction that lowers the loss."""
 
 
-def scene(
-    model: Adversarial, z: Float[Tensor, "m latent"], x: Float[Tensor, "m 2"], n: int = 40
-) -> Scene:
+def scene(model: Adversarial, z: Float[Tensor, "m latent"], x: Float[Tensor, "m 2"]) -> Scene:
     """Evaluate the model as it is now.
 
     Args:
         model: a GAN of points in the plane.
         z: codes, from which G makes the samples.
         x: real points; the relativistic loss compares each sample with one of them.
-        n: points of the grid in each direction.
     """
-    grid = plots.plane(n)
+    grid = plots.plane(40)
     with torch.no_grad():
-        field = model.logits(grid[:, :, None, None]).sigmoid().reshape(n, n)
+        field = model.logits(grid[:, :, None, None]).sigmoid().reshape(40, 40)
         real = model.logits(x[:, :, None, None])
         samples = model.generate(z)
     samples.requires_grad_()

@@ -195,14 +195,14 @@ def calls(points: Points, floor: float) -> Figure:
     return figure
 
 
-def share_of_gain(points: Points, number: int = 20) -> float:
-    """How much of the fall of the best distance, from the fewest calls on, so many calls bring."""
+def share_of_gain(points: Points) -> float:
+    """How much of the fall of the best distance, from the fewest calls on, 20 calls bring."""
     best: dict[int, float] = {}
     for several in points.values():
         for made, _, value in several:
             best[made] = min(value, best.get(made, value))
     first, least = best[min(best)], min(best.values())
-    return (first - best[number]) / (first - least)
+    return (first - best[20]) / (first - least)
 
 
 def orders(errors: Mapping[str, Sequence[float]]) -> Mapping[str, list[str]]:

@@ -116,28 +116,31 @@ def _is_outside(text: Annotation) -> bool:
 
 
 def image_rows(
-    rows: Mapping[str, Float[Tensor, "n c h w"]], title: str = "", scale: float = 0.6
+    rows: Mapping[str, Float[Tensor, "n c h w"]], heading: str = "", scale: float = 0.6
 ) -> Figure:
     """Rows of images in [-1, 1], each row with its label, without smoothing.
 
     Args:
         rows: the images of each row, by label; every row has the same number of images.
-        title: title of the figure, which states what it shows.
+        heading: title of the figure, which states what it shows.
         scale: inches per image.
     """
     columns = len(next(iter(rows.values())))
-    left, top = 0.25 + 0.085 * max(map(len, rows)), 0.35 if title else 0.0
+    left, top = 0.25 + 0.085 * max(map(len, rows)), 0.35 if heading else 0.0
     width, height = left + scale * columns, top + 1.05 * scale * len(rows)
     figure, axes = plt.subplots(len(rows), 1, figsize=(width, height), squeeze=False, layout="none")
     figure.subplots_adjust(left / width, 0, 1, 1 - top / height, hspace=0.05)
     for ax, (label, images) in zip(axes[:, 0], rows.items(), strict=True):
         draw_images(ax, images, columns)
         ax.set_ylabel(label, rotation=0, ha="right", va="center")
-    if title:
-        figure.suptitle(
-            title, x=0.01, y=1 - 0.06 / height, ha="left", va="top", fontsize=10.5, weight="bold"
-        )
+    if heading:
+        title(figure, heading, 1 - 0.06 / height)
     return figure
+
+
+def title(figure: Figure, text: str, y: float | None = None) -> None:
+    """Put a title above all panels, at the left; ``y`` places its top, as a share of the height."""
+    figure.suptitle(text, x=0.01, y=y, ha="left", fontsize=10.5, fontweight="bold")
 
 
 def draw_images(ax: Axes, images: Float[Tensor, "n c h w"], columns: int) -> None:
@@ -153,9 +156,9 @@ def curves(
     ax: Axes,
     series: Mapping[str, Sequence[float] | Float[Tensor, "n"]],
     x: Sequence[float] | Float[Tensor, "n"] | None = None,
-    colors: Sequence[str] = (DATA, MODEL, CODE, DISCRIMINATOR, GENERATOR, BASELINE),
 ) -> None:
     """Lines against x (or against 1, 2, ...), each named at its right end, not in a legend."""
+    colors = (DATA, MODEL, CODE, DISCRIMINATOR, GENERATOR, BASELINE)
     for (label, values), color in zip(series.items(), cycle(colors), strict=False):
         y = torch.as_tensor(values).tolist()
         places = list(range(1, len(y) + 1)) if x is None else torch.as_tensor(x).tolist()

@@ -34,7 +34,7 @@ class Player(NamedTuple):
     weight_decay: float = 0.0  # each step of AdamW multiplies the weights by 1 - lr * weight_decay
     hidden: Sequence[nn.Parameter] = ()  # those of the parameters that Muon updates, not AdamW
     hidden_lr: float = 0.0  # the peak of Muon's learning rate
-    until: float = 1.0  # the share of the budget after which the player takes no more turns
+    part: tuple[float, float] = (0.0, 1.0)  # of the budget, in which the player takes turns
 
 
 class Turn(NamedTuple):

@@ -35,7 +35,7 @@ from gen_lib.nets.feedforward import (
 )
 from gen_lib.nets.unet import TimedResNet
 
-Grids = Float[Tensor, "n k h w"]  # codes: k numbers in each cell
+Grids = Float[Tensor, "n depth rows columns"]  # codes: ``depth`` numbers in each cell
 REDUCED = 4  # pixels, each way, for a cell of the grid
 FIRST = 0.3  # share of the budget that trains the autoencoder
 NOISE = 0.1  # standard deviation r of the noise that the decoder learns to tolerate
@@ -63,7 +63,7 @@ class LatentDiffusion(DenoisingDiffusion, Reconstructs):
     def __init__(
         self,
         image_shape: tuple[int, int, int] = (1, 28, 28),
-        depth: int = 4,
+        depth: int = 3,
         width: int = 64,
         blocks: int = 4,
         conditional: bool = False,
@@ -106,7 +106,10 @@ class LatentDiffusion(DenoisingDiffusion, Reconstructs):
         first = Player([*halves.parameters()], self.lr, hidden=inner, hidden_lr=MUON_LR)
         hidden = self.net.hidden()
         then = Player([*self.net.parameters()], self.lr, hidden=hidden, hidden_lr=MUON_LR)
-        return {"autoencoder": first._replace(until=FIRST), "diffusion": then}
+        return {
+            "autoencoder": first._replace(part=(0.0, FIRST)),
+            "diffusion": then._replace(part=(FIRST, 1.0)),
+        }
 
     @override
     def turns(self, batch: Batch, rng: torch.Generator, progress: float) -> Iterator[Turn]:

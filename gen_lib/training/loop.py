@@ -4,7 +4,7 @@ In each step the loop asks the model for its turns (one for most models, two for
 turn it differentiates the loss with respect to that player's parameters alone and updates them by
 AdamW (Kingma & Ba 2014, arXiv:1412.6980; Loshchilov & Hutter 2017, arXiv:1711.05101), or the hidden
 layers by ``muon``, if the model asks for it. Learning rate and averaging depend on the progress p
-in [0, 1], the share spent of a budget in steps or minutes (or of a player's part of it, ``until``):
+in [0, 1], the share spent of a budget in steps or minutes (or of a player's part of it):
 
     lr(p)   = lr * min(1, p / 0.02) * (1 + cos(pi p)) / 2
     average = average + (1 - beta_t) (weights - average),   beta_t = (1 - 1/t)^(gamma + 1)
@@ -123,7 +123,7 @@ def training_steps(
     seconds = history.seconds[-1] if history.seconds else 0.0
     start = time.perf_counter() - seconds
     progress = spent(history.steps, seconds, steps, minutes)
-    until = {name: player.until for name, player in model.players().items()}
+    parts = {name: player.part for name, player in model.players().items()}
     given = torch.get_num_threads()
     threads = thread_counts(given)
     next(threads)
@@ -138,7 +138,9 @@ def training_steps(
             terms: dict[str, float] = {}
             with flush_denormal():
                 while turn := _next_turn(turns, device):
-                    scale = learning_rate_scale(min(1.0, progress / until[turn.player]))
+                    begin_turns, end_turns = parts[turn.player]
+                    share = (progress - begin_turns) / (end_turns - begin_turns)
+                    scale = learning_rate_scale(share)
                     _update(turn, state.optimisers[turn.player], scale, step)
                     terms |= {name: value.item() for name, value in turn.terms.items()}
             torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))

@@ -28,50 +28,52 @@ def contractive_penalty(answer: Callable) -> None:
         z = torch.sigmoid(2 * torch.randn(n, K, generator=rng))
         return {"z": learnt(z), "W": learnt(torch.randn(K, D, generator=rng))}
 
-    def right(z: Tensor, W: Tensor) -> Tensor:
-        jacobian = (z * (1 - z))[:, :, None] * W
-        return jacobian.square().sum() / len(z)
-
-    def mistakes(z: Tensor, W: Tensor) -> Iterator[tuple[Tensor, str]]:
-        slope, squared, wanted = z * (1 - z), W**2, right(z, W)
-        yield wanted * len(z), "It is summed over the batch: take the mean over the images."
-        for share in (5, 25):
-            why = "It is averaged over the units or pixels: ||J||_F^2 is a sum over both."
-            yield wanted / share, why
-        yield (
-            (slope @ squared.sum(1)).mean(),
-            "The slope z (1 - z) is not squared: each entry of J is z_k (1 - z_k) W_kd, squared.",
-        )
-        yield (slope**2 @ W.sum(1)).mean(), "The weights are not squared."
-        yield (slope**2 @ W.abs().sum(1)).mean(), "The weights are not squared."
-        yield squared.sum(), "The slope is missing: this is weight decay, whatever the image."
-        yield (
-            (z**2 @ squared.sum(1)).mean(),
-            "z itself stands for the slope: the derivative of a sigmoid is z (1 - z).",
-        )
-        yield (
-            (slope**2 @ squared.sum(0)).mean(),
-            "W is summed over the wrong dimension: a unit's slope goes with its own row of W.",
-        )
-        yield wanted.sqrt(), "This is the norm: the penalty is its square."
-        yield (
-            (slope**2 @ squared.sum(1)).sqrt().mean(),
-            "This is the mean norm: the penalty is the mean of its square.",
-        )
-
     extreme = {
         "z": learnt(torch.tensor([[0.0, 1.0, 0.5], [1e-6, 0.999, 0.2]])),
         "W": learnt(300 * torch.eye(3)[:, [0, 0, 1, 2]]),
     }
     agrees(
         answer,
-        right,
+        _right_penalty,
         arguments,
         [(7, 5, 5), (1, 3, 8), (4, 9, 2), (12, 1, 1)],  # square first: no shape tells
         extremes=[extreme],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_penalty,
         form="take the mean over the images",
         formula="Not sum_k (z_k (1 - z_k))^2 sum_d W_kd^2, averaged over images.",
+    )
+
+
+def _right_penalty(z: Tensor, W: Tensor) -> Tensor:
+    jacobian = (z * (1 - z))[:, :, None] * W
+    return jacobian.square().sum() / len(z)
+
+
+def _mistakes_of_penalty(z: Tensor, W: Tensor) -> Iterator[tuple[Tensor, str]]:
+    slope, squared, wanted = z * (1 - z), W**2, _right_penalty(z, W)
+    yield wanted * len(z), "It is summed over the batch: take the mean over the images."
+    for share in (5, 25):
+        why = "It is averaged over the units or pixels: ||J||_F^2 is a sum over both."
+        yield wanted / share, why
+    yield (
+        (slope @ squared.sum(1)).mean(),
+        "The slope z (1 - z) is not squared: each entry of J is z_k (1 - z_k) W_kd, squared.",
+    )
+    yield (slope**2 @ W.sum(1)).mean(), "The weights are not squared."
+    yield (slope**2 @ W.abs().sum(1)).mean(), "The weights are not squared."
+    yield squared.sum(), "The slope is missing: this is weight decay, whatever the image."
+    yield (
+        (z**2 @ squared.sum(1)).mean(),
+        "z itself stands for the slope: the derivative of a sigmoid is z (1 - z).",
+    )
+    yield (
+        (slope**2 @ squared.sum(0)).mean(),
+        "W is summed over the wrong dimension: a unit's slope goes with its own row of W.",
+    )
+    yield wanted.sqrt(), "This is the norm: the penalty is its square."
+    yield (
+        (slope**2 @ squared.sum(1)).sqrt().mean(),
+        "This is the mean norm: the penalty is the mean of its square.",
     )
 
 
@@ -213,42 +215,14 @@ def k_sparse(answer: Callable) -> None:
     def arguments(rng: Generator, n: int, K: int, k: int) -> Arguments:
         return {"h": learnt(torch.randn(n, K, generator=rng) - 1), "k": k}  # many are negative
 
-    def keep(h: Tensor, k: int, score: Tensor, dim: int) -> Tensor:
-        order = score.argsort(dim=dim, descending=True)
-        return h * torch.zeros_like(h).scatter(dim, order.narrow(dim, 0, k), 1.0)
-
-    def right(h: Tensor, k: int) -> Tensor:
-        return keep(h, k, h, 1)
-
-    def mistakes(h: Tensor, k: int) -> Iterator[tuple[Tensor, str]]:
-        kept = right(h, k)
-        yield (
-            keep(h, k, h, 0),
-            "The largest are sought across the batch: look at the units of each image.",
-        )
-        yield (
-            h * (h >= h.flatten().topk(k * len(h)).values[-1]),
-            "The 2n largest of the whole batch are kept: take k for each image.",
-        )
-        yield (
-            keep(h, k, h.abs(), 1),
-            "The largest in absolute value are kept: very negative is small.",
-        )
-        yield keep(h, k, -h, 1), "The smallest units are kept."
-        yield h - kept, "The largest units are removed: keep them."
-        yield (kept != 0).float(), "The places are returned: the units keep their values."
-        yield kept.relu(), "Negative units among the k largest are lost: they keep their values."
-        yield kept.softmax(1), "The units are rescaled: those that are kept stay as they were."
-        yield h, "Nothing is set to zero."
-
     large = torch.tensor([[-3e4, 5e4, 2.0, -7e4], [-1e-3, -2e3, -5.0, -9e4]])
     agrees(
         answer,
-        right,
+        _right_k_sparse,
         arguments,
         [(6, 6, 2), (3, 9, 4), (1, 5, 5), (11, 7, 1)],
         extremes=[{"h": learnt(large), "k": 2}, {"h": learnt(large - 1e5), "k": 3}],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_k_sparse,
         form="(n, K)",
         formula="Not the k largest units of each image, all others zero.",
     )
@@ -260,6 +234,35 @@ def k_sparse(answer: Callable) -> None:
             "Equal units are all kept: comparing with the k-th largest value keeps more than k.",
         )
         require(same(got.sum(), k * h.max()), "Of equal units those that are kept must not change.")
+
+
+def _right_k_sparse(h: Tensor, k: int) -> Tensor:
+    return _keep(h, k, h, 1)
+
+
+def _keep(h: Tensor, k: int, score: Tensor, dim: int) -> Tensor:
+    """Set all but the k numbers with the highest scores along a dimension to zero."""
+    order = score.argsort(dim=dim, descending=True)
+    return h * torch.zeros_like(h).scatter(dim, order.narrow(dim, 0, k), 1.0)
+
+
+def _mistakes_of_k_sparse(h: Tensor, k: int) -> Iterator[tuple[Tensor, str]]:
+    kept = _right_k_sparse(h, k)
+    yield (
+        _keep(h, k, h, 0),
+        "The largest are sought across the batch: look at the units of each image.",
+    )
+    yield (
+        h * (h >= h.flatten().topk(k * len(h)).values[-1]),
+        "The 2n largest of the whole batch are kept: take k for each image.",
+    )
+    yield _keep(h, k, h.abs(), 1), "The largest in absolute value are kept: very negative is small."
+    yield _keep(h, k, -h, 1), "The smallest units are kept."
+    yield h - kept, "The largest units are removed: keep them."
+    yield (kept != 0).float(), "The places are returned: the units keep their values."
+    yield kept.relu(), "Negative units among the k largest are lost: they keep their values."
+    yield kept.softmax(1), "The units are rescaled: those that are kept stay as they were."
+    yield h, "Nothing is set to zero."
 
 
 def cosine_mask(answer: Callable) -> None:

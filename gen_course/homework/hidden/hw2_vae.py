@@ -31,78 +31,80 @@ def mmd2(answer: Callable) -> None:
         width = 0.8 + float(torch.rand((), generator=rng))
         return {"a": learnt(a), "b": learnt(b), "width": width}
 
-    def parts(a: Tensor, b: Tensor, scale: float, power: int = 2) -> tuple[Tensor, Tensor, Tensor]:
-        def k(u: Tensor, v: Tensor) -> Tensor:
-            # cdist, unlike norm or sqrt, has the gradient 0 between equal points
-            exact = "donot_use_mm_for_euclid_dist"
-            return torch.exp(-torch.cdist(u, v, compute_mode=exact).pow(power) * scale)
-
-        return k(a, a), k(b, b), k(a, b)
-
-    def mmd(kaa: Tensor, kbb: Tensor, kab: Tensor, cross: float = 2.0, own: bool = True) -> Tensor:
-        first, second = kaa.mean(), kbb.mean()
-        if own:
-            first, second = (
-                (k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1)) for k in (kaa, kbb)
-            )
-        return first + second - cross * kab.mean()
-
-    def right(a: Tensor, b: Tensor, width: float) -> Tensor:
-        return mmd(*parts(a, b, 1 / (2 * width**2)))
-
-    def mistakes(a: Tensor, b: Tensor, width: float) -> Iterator[tuple[Tensor, str]]:
-        kernel, w = parts(a, b, 1 / (2 * width**2)), width
-        off = [(k * (1 - torch.eye(len(k)))).mean() for k in kernel[:2]]
-        yield (
-            mmd(*kernel, own=False),
-            "The diagonal counts: k(a_i, a_i) = 1 says nothing about the distribution and biases "
-            "the estimate. Leave out i = j.",
-        )
-        yield (
-            off[0] + off[1] - 2 * kernel[2].mean(),
-            "The diagonal is left out of the sum, but not of the count: divide by m (m - 1).",
-        )
-        yield (
-            mmd(*kernel, cross=1.0),
-            "The term between the sets counts twice: the factor 2 is missing.",
-        )
-        yield mmd(*kernel, cross=-2.0), "The term between the sets is added: subtract it."
-        yield (
-            right(a, b, width).abs().sqrt(),
-            "This is the root: return the square, which may be negative.",
-        )
-        yield mmd(*parts(a, b, 1 / w**2)), "The kernel lacks its 2: the square is over 2 w^2."
-        yield mmd(*parts(a, b, 1 / (2 * w))), "The width is not squared in the kernel."
-        yield (
-            mmd(*parts(a, b, w**2 / 2)),
-            "The kernel multiplies by the width: divide by 2 w^2.",
-        )
-        yield (
-            mmd(*parts(a, b, 1 / (2 * w**2), 1)),
-            "The distance in the kernel is not squared.",
-        )
-        yield mmd(*parts(a, b, 0.5)), "The width is ignored."
-        yield (
-            (a.mean(0) - b.mean(0)).square().sum(),
-            "These are the means alone: samples with equal means and another spread differ, too.",
-        )
-
-    def near(sample: Tensor) -> Arguments:  # so near that the estimate is negative
+    def near(rng: Generator) -> Arguments:  # so near that the estimate is negative
+        sample = torch.randn(6, 3, generator=rng)
         return {"a": learnt(sample), "b": learnt(sample + 0.01), "width": 1.3}
 
     sample, far = torch.randn(2, 6, 3, generator=seeded(9))
     cut = "It is cut off at 0: an unbiased estimate of a distance near 0 is often below it."
     agrees(
         answer,
-        right,
+        _right_mmd2,
         arguments,
         [(5, 7, 3), (6, 2, 4), (9, 9, 1), (2, 3, 5)],
         extremes=[{"a": learnt(sample + 6), "b": learnt(3 * far + 8), "width": 0.9}],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_mmd2,
         form="all three sums end in a mean",
         formula="Not the unbiased estimate: compare each of the three terms by hand.",
     )
-    agrees(answer, right, lambda rng: near(torch.randn(6, 3, generator=rng)), [()], formula=cut)
+    agrees(answer, _right_mmd2, near, [()], formula=cut)
+
+
+def _right_mmd2(a: Tensor, b: Tensor, width: float) -> Tensor:
+    return _mmd(*_kernels(a, b, 1 / (2 * width**2)))
+
+
+def _mmd(kaa: Tensor, kbb: Tensor, kab: Tensor, cross: float = 2.0, own: bool = True) -> Tensor:
+    """The estimate from three kernel matrices; ``own`` leaves out pairs of a point with itself."""
+    first, second = kaa.mean(), kbb.mean()
+    if own:
+        first, second = (
+            (k.sum() - k.diagonal().sum()) / (len(k) * (len(k) - 1)) for k in (kaa, kbb)
+        )
+    return first + second - cross * kab.mean()
+
+
+def _kernels(a: Tensor, b: Tensor, scale: float, power: int = 2) -> tuple[Tensor, Tensor, Tensor]:
+    """The kernel matrices of a with itself, of b with itself, and of a with b."""
+
+    def k(u: Tensor, v: Tensor) -> Tensor:
+        # cdist, unlike norm or sqrt, has the gradient 0 between equal points
+        exact = "donot_use_mm_for_euclid_dist"
+        return torch.exp(-torch.cdist(u, v, compute_mode=exact).pow(power) * scale)
+
+    return k(a, a), k(b, b), k(a, b)
+
+
+def _mistakes_of_mmd2(a: Tensor, b: Tensor, width: float) -> Iterator[tuple[Tensor, str]]:
+    kernel, w = _kernels(a, b, 1 / (2 * width**2)), width
+    off = [(k * (1 - torch.eye(len(k)))).mean() for k in kernel[:2]]
+    yield (
+        _mmd(*kernel, own=False),
+        "The diagonal counts: k(a_i, a_i) = 1 says nothing about the distribution and biases "
+        "the estimate. Leave out i = j.",
+    )
+    yield (
+        off[0] + off[1] - 2 * kernel[2].mean(),
+        "The diagonal is left out of the sum, but not of the count: divide by m (m - 1).",
+    )
+    yield (
+        _mmd(*kernel, cross=1.0),
+        "The term between the sets counts twice: the factor 2 is missing.",
+    )
+    yield _mmd(*kernel, cross=-2.0), "The term between the sets is added: subtract it."
+    yield (
+        _right_mmd2(a, b, width).abs().sqrt(),
+        "This is the root: return the square, which may be negative.",
+    )
+    yield _mmd(*_kernels(a, b, 1 / w**2)), "The kernel lacks its 2: the square is over 2 w^2."
+    yield _mmd(*_kernels(a, b, 1 / (2 * w))), "The width is not squared in the kernel."
+    yield _mmd(*_kernels(a, b, w**2 / 2)), "The kernel multiplies by the width: divide by 2 w^2."
+    yield _mmd(*_kernels(a, b, 1 / (2 * w**2), 1)), "The distance in the kernel is not squared."
+    yield _mmd(*_kernels(a, b, 0.5)), "The width is ignored."
+    yield (
+        (a.mean(0) - b.mean(0)).square().sum(),
+        "These are the means alone: samples with equal means and another spread differ, too.",
+    )
 
 
 class _Distance:
@@ -186,28 +188,6 @@ def _check_distortion(answer: Callable) -> None:
         logits, bits = torch.randn(n, 1, h, w, generator=rng), torch.rand(n, 1, h, w, generator=rng)
         return {"logits": learnt(logits), "x": (bits < 0.5) * 2.0 - 1}
 
-    def mistakes(logits: Tensor, x: Tensor) -> Iterator[tuple[Tensor, str]]:
-        (n, *_, h, w), right = x.shape, _distortion(logits, x)
-        entropy = F.binary_cross_entropy_with_logits
-        yield (
-            right / (h * w),
-            "log p(x|z) is averaged over the pixels: it is a sum over all of them.",
-        )
-        yield (
-            right * n,
-            "log p(x|z) is summed over the batch: take the mean over the images.",
-        )
-        yield -right, "The sign is wrong: a loss holds -log p(x|z)."
-        yield (
-            entropy(logits, x, reduction="sum") / n,
-            "x is -1 or 1, and your cross entropy takes it for 0 or 1: map it first.",
-        )
-        yield _distortion(-logits, x), "Black and white are exchanged in log p(x|z)."
-        yield (
-            0.5 * (torch.tanh(logits / 2) - x).square().flatten(1).sum(1).mean(),
-            "This is a squared error: log p(x|z) of black and white pixels is a cross entropy.",
-        )
-
     sure = 200 * torch.tensor([1.0, -1.0, 1.0, -1.0]).reshape(2, 1, 1, 2)
     agrees(
         alone,
@@ -215,9 +195,26 @@ def _check_distortion(answer: Callable) -> None:
         arguments,
         [(6, 2, 3), (2, 5, 1), (17, 1, 1)],
         extremes=[{"logits": learnt(sure), "x": torch.ones(2, 1, 1, 2)}],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_distortion,
         form="take the mean over the images",
         formula="With weight 0 the loss is not the distortion -log p(x|z) per image.",
+    )
+
+
+def _mistakes_of_distortion(logits: Tensor, x: Tensor) -> Iterator[tuple[Tensor, str]]:
+    (n, *_, h, w), right = x.shape, _distortion(logits, x)
+    entropy = F.binary_cross_entropy_with_logits
+    yield right / (h * w), "log p(x|z) is averaged over the pixels: it is a sum over all of them."
+    yield right * n, "log p(x|z) is summed over the batch: take the mean over the images."
+    yield -right, "The sign is wrong: a loss holds -log p(x|z)."
+    yield (
+        entropy(logits, x, reduction="sum") / n,
+        "x is -1 or 1, and your cross entropy takes it for 0 or 1: map it first.",
+    )
+    yield _distortion(-logits, x), "Black and white are exchanged in log p(x|z)."
+    yield (
+        0.5 * (torch.tanh(logits / 2) - x).square().flatten(1).sum(1).mean(),
+        "This is a squared error: log p(x|z) of black and white pixels is a cross entropy.",
     )
 
 
@@ -250,68 +247,6 @@ def kl_to_class(answer: Callable) -> None:
         given = {"mu": learnt(mu), "log_var": learnt(log_var - 0.5)}
         return {**given, "labels": labels, "means": learnt(means)}
 
-    def kl(q: Normal, p: Normal) -> Tensor:
-        return kl_divergence(q, p).sum(1)
-
-    def right(mu: Tensor, log_var: Tensor, labels: Tensor, means: Tensor) -> Tensor:
-        prior = Normal(means[labels], torch.ones_like(mu))
-        return kl(Normal(mu, (0.5 * log_var).exp()), prior)
-
-    def mistakes(
-        mu: Tensor, log_var: Tensor, labels: Tensor, means: Tensor
-    ) -> Iterator[tuple[Tensor, str]]:
-        m, sigma, one, wanted = (
-            means[labels],
-            (0.5 * log_var).exp(),
-            torch.ones_like(mu),
-            right(mu, log_var, labels, means),
-        )
-        q, spread = Normal(mu, sigma), (sigma**2 - log_var - 1).sum(1)
-        for batch in (wanted.mean(), wanted.sum()):
-            yield batch, "Return one number for each image, (n,): no mean or sum over the batch."
-        yield (
-            kl(q, Normal(0 * m, one)),
-            "The means are ignored: this is the KL to N(0, I) for all.",
-        )
-        yield (
-            kl(Normal(-mu, sigma), Normal(m, one)),
-            "mu and the mean are added: subtract them.",
-        )
-        yield (
-            kl(q, Normal(means.mT[labels], one)),
-            "means is read by columns: the mean of class y is the row means[y].",
-        )
-        yield kl(q, Normal(means[:1], one)), "All images get the prior of class 0."
-        for sign, between in ((-1, "-"), (1, "+")):
-            yield (
-                0.5 * (mu**2 + sign * m**2).sum(1) + 0.5 * spread,
-                f"mu^2 {between} m^2 is not (mu - m)^2: subtract before you square.",
-            )
-        yield (
-            0.5 * (mu - m).sum(1) + 0.5 * spread,
-            "The difference of the means is not squared.",
-        )
-        yield 2 * wanted, "The factor 1/2 is missing."
-        yield -wanted, "The sign is wrong: a KL is never negative."
-        yield wanted / 4, "It is averaged over the units: the KL is their sum."
-        yield wanted + 2, "The - 1 is missing: at the prior itself the KL is 0."
-        yield (
-            kl(Normal(mu, log_var.exp()), Normal(m, one)),
-            "log_var is the log of the variance, not of sigma: sigma = exp(log_var / 2).",
-        )
-        yield (
-            0.5 * ((mu - m) ** 2 + sigma**4 - log_var - 1).sum(1),
-            "log_var is the log of the variance: sigma^2 = exp(log_var), without another square.",
-        )
-        yield (
-            0.5 * ((mu - m) ** 2 + sigma - log_var - 1).sum(1),
-            "sigma stands where its square belongs: sigma^2 = exp(log_var).",
-        )
-        yield (
-            kl(Normal(m, one), q),
-            "The KL is reversed: it is from q(z|x) to the prior.",
-        )
-
     far = {
         "mu": learnt(torch.tensor([[80.0, -300.0], [0.0, 5.0], [1.0, 1.0]])),
         "log_var": learnt(torch.tensor([[-14.0, 9.0], [7.0, -30.0], [0.0, 12.0]])),
@@ -320,13 +255,67 @@ def kl_to_class(answer: Callable) -> None:
     }
     agrees(
         answer,
-        right,
+        _right_kl_to_class,
         arguments,
         [(6, 4, 4), (5, 2, 7), (1, 3, 2), (20, 1, 3), (3, 6, 1)],  # square first: no shape tells
         extremes=[far],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_kl_to_class,
         form="(n,)",
         formula="Not 1/2 sum_k ((mu_k - m_yk)^2 + sigma_k^2 - log sigma_k^2 - 1), y each label.",
+    )
+
+
+def _right_kl_to_class(mu: Tensor, log_var: Tensor, labels: Tensor, means: Tensor) -> Tensor:
+    prior = Normal(means[labels], torch.ones_like(mu))
+    return _kl(Normal(mu, (0.5 * log_var).exp()), prior)
+
+
+def _kl(q: Normal, p: Normal) -> Tensor:
+    return kl_divergence(q, p).sum(1)
+
+
+def _mistakes_of_kl_to_class(
+    mu: Tensor, log_var: Tensor, labels: Tensor, means: Tensor
+) -> Iterator[tuple[Tensor, str]]:
+    m, sigma, one = means[labels], (0.5 * log_var).exp(), torch.ones_like(mu)
+    wanted = _right_kl_to_class(mu, log_var, labels, means)
+    q, spread = Normal(mu, sigma), (sigma**2 - log_var - 1).sum(1)
+    for batch in (wanted.mean(), wanted.sum()):
+        yield batch, "Return one number for each image, (n,): no mean or sum over the batch."
+    yield _kl(q, Normal(0 * m, one)), "The means are ignored: this is the KL to N(0, I) for all."
+    yield _kl(Normal(-mu, sigma), Normal(m, one)), "mu and the mean are added: subtract them."
+    yield (
+        _kl(q, Normal(means.mT[labels], one)),
+        "means is read by columns: the mean of class y is the row means[y].",
+    )
+    yield _kl(q, Normal(means[:1], one)), "All images get the prior of class 0."
+    for sign, between in ((-1, "-"), (1, "+")):
+        yield (
+            0.5 * (mu**2 + sign * m**2).sum(1) + 0.5 * spread,
+            f"mu^2 {between} m^2 is not (mu - m)^2: subtract before you square.",
+        )
+    yield 0.5 * (mu - m).sum(1) + 0.5 * spread, "The difference of the means is not squared."
+    yield 2 * wanted, "The factor 1/2 is missing."
+    yield -wanted, "The sign is wrong: a KL is never negative."
+    yield wanted / 4, "It is averaged over the units: the KL is their sum."
+    yield wanted + 2, "The - 1 is missing: at the prior itself the KL is 0."
+    yield from _mistakes_of_log_var(mu, log_var, m)
+    yield _kl(Normal(m, one), q), "The KL is reversed: it is from q(z|x) to the prior."
+
+
+def _mistakes_of_log_var(mu: Tensor, log_var: Tensor, m: Tensor) -> Iterator[tuple[Tensor, str]]:
+    sigma, prior = (0.5 * log_var).exp(), Normal(m, torch.ones_like(m))
+    yield (
+        _kl(Normal(mu, log_var.exp()), prior),
+        "log_var is the log of the variance, not of sigma: sigma = exp(log_var / 2).",
+    )
+    yield (
+        0.5 * ((mu - m) ** 2 + sigma**4 - log_var - 1).sum(1),
+        "log_var is the log of the variance: sigma^2 = exp(log_var), without another square.",
+    )
+    yield (
+        0.5 * ((mu - m) ** 2 + sigma - log_var - 1).sum(1),
+        "sigma stands where its square belongs: sigma^2 = exp(log_var).",
     )
 
 

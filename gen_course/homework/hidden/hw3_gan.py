@@ -37,49 +37,17 @@ def wasserstein_losses(answer: Callable) -> None:
         )
         return both
 
-    def critic(f_real: Tensor, f_fake: Tensor) -> Tensor:
-        return f_fake.mean() - f_real.mean()
-
-    def generator(f_real: Tensor, f_fake: Tensor) -> Tensor:
-        return -f_fake.mean()
-
-    def of_critic(f_real: Tensor, f_fake: Tensor) -> Iterator[tuple[Tensor, str]]:
-        right = critic(f_real, f_fake)
-        yield -right, "The critic's sign is wrong: it wants f large on real images, and minimises."
-        yield 6 * right, "The critic's loss is summed over the images: take means."
-        yield (
-            F.softplus(-f_real).mean() + F.softplus(f_fake).mean(),
-            "This is the loss of chapter 04: here there is no sigmoid and no logarithm.",
-        )
-        yield (
-            f_fake.sigmoid().mean() - f_real.sigmoid().mean(),
-            "A sigmoid squeezes f: then f is no distance any more.",
-        )
-        yield right.abs(), "The absolute value is taken: the critic must find the sign by itself."
-        yield right**2, "The difference is squared: then its sign does not matter."
-
-    def of_generator(f_real: Tensor, f_fake: Tensor) -> Iterator[tuple[Tensor, str]]:
-        yield (
-            f_fake.mean(),
-            "The generator's sign is wrong: it wants f large on its images, and minimises.",
-        )
-        yield F.softplus(-f_fake).mean(), "The generator's loss has no logarithm here."
-        yield (
-            -critic(f_real, f_fake),
-            "The real images stand in the generator's loss: it cannot change them.",
-        )
-
     first = arguments(seeded(SEEDS[0]), 6)
     d, g = (number(loss, "take means over the images") for loss in call(losses, first))
     require(
-        not (same(d, generator(**first)) and same(g, critic(**first))),
+        not (same(d, _right_generator(**first)) and same(g, _right_critic(**first))),
         "The two losses are exchanged: the critic's comes first.",
     )
     far = {"f_real": learnt(torch.tensor([-3e3, 8e3])), "f_fake": learnt(torch.tensor([9e3, 7.0]))}
     for part, (right, mistakes, formula) in enumerate(
         (
-            (critic, of_critic, "The critic's loss is not E f(G(z)) - E f(x)."),
-            (generator, of_generator, "The generator's loss is not - E f(G(z))."),
+            (_right_critic, _mistakes_of_critic, "The critic's loss is not E f(G(z)) - E f(x)."),
+            (_right_generator, _mistakes_of_generator, "The generator's loss is not - E f(G(z))."),
         )
     ):
         agrees(
@@ -92,6 +60,42 @@ def wasserstein_losses(answer: Callable) -> None:
             form="take means over the images",
             formula=formula,
         )
+
+
+def _right_critic(f_real: Tensor, f_fake: Tensor) -> Tensor:
+    return f_fake.mean() - f_real.mean()
+
+
+def _right_generator(f_real: Tensor, f_fake: Tensor) -> Tensor:
+    return -f_fake.mean()
+
+
+def _mistakes_of_critic(f_real: Tensor, f_fake: Tensor) -> Iterator[tuple[Tensor, str]]:
+    right = _right_critic(f_real, f_fake)
+    yield -right, "The critic's sign is wrong: it wants f large on real images, and minimises."
+    yield 6 * right, "The critic's loss is summed over the images: take means."
+    yield (
+        F.softplus(-f_real).mean() + F.softplus(f_fake).mean(),
+        "This is the loss of chapter 04: here there is no sigmoid and no logarithm.",
+    )
+    yield (
+        f_fake.sigmoid().mean() - f_real.sigmoid().mean(),
+        "A sigmoid squeezes f: then f is no distance any more.",
+    )
+    yield right.abs(), "The absolute value is taken: the critic must find the sign by itself."
+    yield right**2, "The difference is squared: then its sign does not matter."
+
+
+def _mistakes_of_generator(f_real: Tensor, f_fake: Tensor) -> Iterator[tuple[Tensor, str]]:
+    yield (
+        f_fake.mean(),
+        "The generator's sign is wrong: it wants f large on its images, and minimises.",
+    )
+    yield F.softplus(-f_fake).mean(), "The generator's loss has no logarithm here."
+    yield (
+        -_right_critic(f_real, f_fake),
+        "The real images stand in the generator's loss: it cannot change them.",
+    )
 
 
 class _Critic(nn.Module):
@@ -121,20 +125,10 @@ def gradient_penalty(answer: Callable) -> None:
     False alarms: one distribution, a correlation of neighbours and of their squares, below 1e-8.
     """
 
-    def shown(f: _Critic, real: Tensor, fake: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
-        """The penalty, and the images at which it was taken."""
-        got = call(answer, {"f": f, "real": real, "fake": fake, "rng": rng})
-        number(got, "take the mean over the images")
-        require(bool(f.seen), "f is never called.")
-        whole = [x for x in f.seen if x.shape == real.shape]
-        require(bool(whole), "f gets another shape than that of the images.")
-        right = [x for x in whole if same(got, f.penalty(x))]
-        return got, (right or whole)[-1]
-
     def draw(rng: Generator) -> Tensor:
         n = 2_500
         real, fake = 2 * torch.ones(n, 1, 2, 3), -torch.ones(n, 1, 2, 3)
-        x = shown(_Critic(1, 2, 3), real, fake, rng)[1]
+        x = _shown(answer, _Critic(1, 2, 3), real, fake, rng)[1]
         u = (x + 1) / 3  # 1 at the real image
         shared = same(u[0], u[1]) and same(u[0], u[2])
         require(not shared, "u is shared by all images: draw n of them.")
@@ -148,7 +142,7 @@ def gradient_penalty(answer: Callable) -> None:
 
     def check(scale: float, n: int, *shape: int) -> None:
         f, real, fake = _Critic(*shape), torch.randn(n, *shape), torch.randn(n, *shape)
-        got, x = shown(f, scale * real, scale * fake, seeded(n))
+        got, x = _shown(answer, f, scale * real, scale * fake, seeded(n))
         require(
             _lie_between(x, scale * real, scale * fake),
             "u differs within an image, or images are mixed: u x + (1 - u) G(z), one by one.",
@@ -166,6 +160,19 @@ def gradient_penalty(answer: Callable) -> None:
     sizes = [(3, 1, 2, 3), (3, 1, 2, 3), (64, 3, 2, 2), (5, 2, 3, 1), (1, 1, 1, 4)]
     for_every(check, [(scale, *size) for scale in (1.0, 40.0) for size in sizes])
     require_uniform(repeatable(draw, "u"), "The numbers u")
+
+
+def _shown(
+    answer: Callable, f: _Critic, real: Tensor, fake: Tensor, rng: Generator
+) -> tuple[Tensor, Tensor]:
+    """The penalty, and the images at which it was taken."""
+    got = call(answer, {"f": f, "real": real, "fake": fake, "rng": rng})
+    number(got, "take the mean over the images")
+    require(bool(f.seen), "f is never called.")
+    whole = [x for x in f.seen if x.shape == real.shape]
+    require(bool(whole), "f gets another shape than that of the images.")
+    right = [x for x in whole if same(got, f.penalty(x))]
+    return got, (right or whole)[-1]
 
 
 def _lie_between(x: Tensor, real: Tensor, fake: Tensor) -> bool:
@@ -217,45 +224,6 @@ def told(answer: Callable) -> None:
         features, labels = torch.randn(n, K, generator=rng), labels_of(rng, n, classes)
         return {"features": learnt(features), "labels": labels, "w": learnt(w), "V": learnt(V)}
 
-    def right(features: Tensor, labels: Tensor, w: Tensor, V: Tensor) -> Tensor:
-        return features @ w + (features * V[labels]).sum(1)
-
-    def mistakes(
-        features: Tensor, labels: Tensor, w: Tensor, V: Tensor
-    ) -> Iterator[tuple[Tensor, str]]:
-        plain, rows, wanted = features @ w, V[labels], right(features, labels, w, V)
-        own = (features * rows).sum(1)
-        yield plain, "The label is not used: add V_y . phi."
-        yield own, "The part without a label, w . phi, is missing."
-        yield (
-            plain + (features * V).sum(1),
-            "Row n of V is used for image n: use the row of its label.",
-        )
-        yield (
-            plain + (features * V.mT[labels]).sum(1),
-            "V is read by columns: the row V[y] belongs to y.",
-        )
-        yield (
-            plain + (features @ V.mT).sum(1),
-            "All classes are added up: use the row of the label only.",
-        )
-        yield (
-            plain + rows.sum(1),
-            "V_y is added without phi: then it says how common y is, not if x fits.",
-        )
-        yield (
-            plain + (features * rows).mean(1),
-            "The second product is averaged over the features: sum it.",
-        )
-        yield plain * own, "The two parts are multiplied: add them."
-        yield wanted.sigmoid(), "f is the output before the sigmoid."
-        for wide in (plain[:, None] + features @ V.mT, plain[None] + features @ V[labels].mT):
-            yield (
-                wide,
-                "This has a column for each image or class: one number for each image, with its "
-                "own label.",
-            )
-
     far = {
         "features": learnt(torch.tensor([[900.0, -2.0], [0.0, 7e3], [1.0, 1e-3]])),
         "labels": torch.tensor([2, 0, 2]),
@@ -264,14 +232,52 @@ def told(answer: Callable) -> None:
     }
     agrees(
         answer,
-        right,
+        _right_told,
         arguments,
         [(4, 4, 4), (5, 3, 6), (1, 2, 3), (9, 5, 2), (6, 2, 1)],  # square first: no shape tells
         extremes=[far],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_told,
         form="(n,)",
         formula="Not w . phi + V_y . phi, with the row V_y of each label.",
     )
+
+
+def _right_told(features: Tensor, labels: Tensor, w: Tensor, V: Tensor) -> Tensor:
+    return features @ w + (features * V[labels]).sum(1)
+
+
+def _mistakes_of_told(
+    features: Tensor, labels: Tensor, w: Tensor, V: Tensor
+) -> Iterator[tuple[Tensor, str]]:
+    plain, rows, wanted = features @ w, V[labels], _right_told(features, labels, w, V)
+    own = (features * rows).sum(1)
+    yield plain, "The label is not used: add V_y . phi."
+    yield own, "The part without a label, w . phi, is missing."
+    yield plain + (features * V).sum(1), "Row n of V is used for image n: use the row of its label."
+    yield (
+        plain + (features * V.mT[labels]).sum(1),
+        "V is read by columns: the row V[y] belongs to y.",
+    )
+    yield (
+        plain + (features @ V.mT).sum(1),
+        "All classes are added up: use the row of the label only.",
+    )
+    yield (
+        plain + rows.sum(1),
+        "V_y is added without phi: then it says how common y is, not if x fits.",
+    )
+    yield (
+        plain + (features * rows).mean(1),
+        "The second product is averaged over the features: sum it.",
+    )
+    yield plain * own, "The two parts are multiplied: add them."
+    yield wanted.sigmoid(), "f is the output before the sigmoid."
+    for wide in (plain[:, None] + features @ V.mT, plain[None] + features @ V[labels].mT):
+        yield (
+            wide,
+            "This has a column for each image or class: one number for each image, with its "
+            "own label.",
+        )
 
 
 def patch_nce(answer: Callable) -> None:
@@ -282,68 +288,66 @@ def patch_nce(answer: Callable) -> None:
         tau = 0.2 + float(torch.rand((), generator=rng)) / 2
         return {"q": learnt(q), "k": learnt(k + q / 2), "tau": tau}
 
-    def unit(v: Tensor, dim: int = 2) -> Tensor:
-        return v / v.norm(dim=dim, keepdim=True)
-
-    def entropy(a: Tensor, b: Tensor, tau: float, along: int = 2) -> Tensor:
-        return -(a @ b.mT / tau).log_softmax(along).diagonal(dim1=-2, dim2=-1).mean()
-
-    def right(q: Tensor, k: Tensor, tau: float) -> Tensor:
-        return entropy(unit(q), unit(k.detach()), tau)
-
-    def mistakes(q: Tensor, k: Tensor, tau: float) -> Iterator[tuple[Tensor, str]]:
-        (n, P, d), wanted = q.shape, right(q, k, tau)
-        flat = [unit(v).reshape(1, n * P, d) for v in (q, k)]
-        positive, scores = (unit(q) * unit(k)).sum(2), unit(q) @ unit(k).mT / tau
-        others = scores.masked_fill(torch.eye(P, dtype=torch.bool), -torch.inf).logsumexp(2)
-        yield wanted * P, "It is summed over the places: take the mean over images and places."
-        yield wanted * n, "It is summed over the images: take the mean over images and places."
-        yield wanted * n * P, "It is summed over images and places: take the mean."
-        yield entropy(q, k, tau), "The features are not scaled to length 1: long ones would win."
-        yield entropy(unit(q), k, tau), "k is not scaled to length 1."
-        yield entropy(q, unit(k), tau), "q is not scaled to length 1."
-        yield (
-            entropy(unit(q, 1), unit(k, 1), tau),
-            "The features are scaled along the places: along d.",
-        )
-        yield (
-            entropy(flat[0], flat[1], tau),
-            "Other images are among the candidates: only the places of the same image.",
-        )
-        yield (
-            entropy(unit(q), unit(k), tau, along=1),
-            "The softmax runs over q: it chooses among the k.",
-        )
-        yield entropy(unit(q), unit(k), 1.0), "The temperature is not used."
-        yield (
-            entropy(unit(q), unit(k), 1 / tau),
-            "It is multiplied by the temperature: divide.",
-        )
-        yield (
-            -positive.mean() / tau,
-            "Only the right pairs count: there is nothing to tell them from.",
-        )
-        yield (
-            -(positive / tau).mean() + scores.exp().sum(2).mean(),
-            "The logarithm of the sum is missing.",
-        )
-        yield (
-            (others - positive / tau).mean(),
-            "The right place is missing from the sum below the line.",
-        )
-        yield -wanted, "The sign is wrong: a loss is minimised."
-
     q, k = torch.randn(2, 2, 4, 3, generator=seeded(8))
     agrees(
         answer,
-        right,
+        _right_patch_nce,
         arguments,
         [(3, 5, 5), (2, 4, 7), (1, 2, 3), (6, 9, 2)],
         extremes=[
             {"q": learnt(1e3 * q), "k": learnt(k), "tau": 1e-3},
             {"q": learnt(-k), "k": learnt(k), "tau": 0.02},
         ],
-        mistakes=mistakes,
+        mistakes=_mistakes_of_patch_nce,
         form="take the mean over images and places",
         formula="Not the mean cross-entropy of the right place among all of the image.",
     )
+
+
+def _right_patch_nce(q: Tensor, k: Tensor, tau: float) -> Tensor:
+    return _entropy(_unit(q), _unit(k.detach()), tau)
+
+
+def _entropy(a: Tensor, b: Tensor, tau: float, along: int = 2) -> Tensor:
+    return -(a @ b.mT / tau).log_softmax(along).diagonal(dim1=-2, dim2=-1).mean()
+
+
+def _unit(v: Tensor, dim: int = 2) -> Tensor:
+    return v / v.norm(dim=dim, keepdim=True)
+
+
+def _mistakes_of_patch_nce(q: Tensor, k: Tensor, tau: float) -> Iterator[tuple[Tensor, str]]:
+    (n, P, d), wanted = q.shape, _right_patch_nce(q, k, tau)
+    flat = [_unit(v).reshape(1, n * P, d) for v in (q, k)]
+    positive, scores = (_unit(q) * _unit(k)).sum(2), _unit(q) @ _unit(k).mT / tau
+    others = scores.masked_fill(torch.eye(P, dtype=torch.bool), -torch.inf).logsumexp(2)
+    yield wanted * P, "It is summed over the places: take the mean over images and places."
+    yield wanted * n, "It is summed over the images: take the mean over images and places."
+    yield wanted * n * P, "It is summed over images and places: take the mean."
+    yield _entropy(q, k, tau), "The features are not scaled to length 1: long ones would win."
+    yield _entropy(_unit(q), k, tau), "k is not scaled to length 1."
+    yield _entropy(q, _unit(k), tau), "q is not scaled to length 1."
+    yield (
+        _entropy(_unit(q, 1), _unit(k, 1), tau),
+        "The features are scaled along the places: along d.",
+    )
+    yield (
+        _entropy(flat[0], flat[1], tau),
+        "Other images are among the candidates: only the places of the same image.",
+    )
+    yield (
+        _entropy(_unit(q), _unit(k), tau, along=1),
+        "The softmax runs over q: it chooses among the k.",
+    )
+    yield _entropy(_unit(q), _unit(k), 1.0), "The temperature is not used."
+    yield _entropy(_unit(q), _unit(k), 1 / tau), "It is multiplied by the temperature: divide."
+    yield -positive.mean() / tau, "Only the right pairs count: there is nothing to tell them from."
+    yield (
+        -(positive / tau).mean() + scores.exp().sum(2).mean(),
+        "The logarithm of the sum is missing.",
+    )
+    yield (
+        (others - positive / tau).mean(),
+        "The right place is missing from the sum below the line.",
+    )
+    yield -wanted, "The sign is wrong: a loss is minimised."

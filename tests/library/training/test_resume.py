@@ -19,8 +19,8 @@ def state_after(steps: int) -> TrainState:
 def test_a_checkpoint_holds_the_whole_state_and_restores_it(tmp_path):
     torch.manual_seed(1)
     state, checkpoints = state_after(3), RunCheckpoints(tmp_path, {"seed": 1}, seconds=0.0)
-    for optimiser in state.optimisers.values():
-        for moments in optimiser.state.values():
+    for optimisers in state.optimisers.values():
+        for moments in optimisers[0].state.values():
             moments["exp_avg"].normal_()
     for average in state.average:
         average.normal_()
