@@ -232,7 +232,7 @@ class Diffusion(DenoisingDiffusion):
         conditional: bool = False,
         classes: int = 10,
         label_dropout: float = 0.1,
-        muon_lr: float = 0.02,
+        muon_lr: float | int = 0.02,
     ):
         known = classes if conditional else 0
         net = UNet(image_shape, positive("width", width), positive("blocks", blocks), known)

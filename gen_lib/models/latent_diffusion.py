@@ -79,7 +79,7 @@ class LatentDiffusion(DenoisingDiffusion, Reconstructs):
         self.config |= {"blocks": blocks, "conditional": conditional, "classes": classes}
         self.config |= {"label_dropout": label_dropout}
         self.encoder = grid_encoder(image_shape, depth, AE_WIDTH)
-        self.scale = nn.BatchNorm2d(depth, momentum=0.01, affine=False)
+        self.scale = nn.BatchNorm2d(depth, affine=False)
         self.decoder = grid_decoder(image_shape, depth, AE_WIDTH)
 
     @override

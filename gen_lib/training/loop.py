@@ -129,7 +129,7 @@ def training_steps(
     next(threads)
     try:
         while progress < 1:
-            begin, step = time.perf_counter(), history.steps
+            step_start, step = time.perf_counter(), history.steps
             number = step * processes + rank  # each process has batches and noise of its own
             batch = data.batch(number, batch_size, seed)
             batch = type(batch)(*(part.to(device) for part in batch))
@@ -138,9 +138,8 @@ def training_steps(
             terms: dict[str, float] = {}
             with flush_denormal():
                 while turn := _next_turn(turns, device):
-                    begin_turns, end_turns = parts[turn.player]
-                    share = (progress - begin_turns) / (end_turns - begin_turns)
-                    scale = learning_rate_scale(share)
+                    begin, end = parts[turn.player]
+                    scale = learning_rate_scale((progress - begin) / (end - begin))
                     _update(turn, state.optimisers[turn.player], scale, step)
                     terms |= {name: value.item() for name, value in turn.terms.items()}
             torch._foreach_lerp_(state.average, state.weights, 1 - average_decay(step + 1))
@@ -148,7 +147,7 @@ def training_steps(
             progress = spent(step + 1, seconds, steps, minutes)
             history.add(record := Record(step + 1, progress, seconds, terms))
             if minutes and processes == 1:
-                torch.set_num_threads(threads.send(time.perf_counter() - begin))
+                torch.set_num_threads(threads.send(time.perf_counter() - step_start))
             yield record
     finally:
         torch.set_num_threads(given)
