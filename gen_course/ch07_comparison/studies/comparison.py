@@ -46,6 +46,7 @@ from gen_lib.training.hardware import machine
 BUDGETS = {20: 3, 60: 3, 180: 3, 600: 3, 2400: 1}  # CPU seconds: number of seeds
 N = 2_000  # samples of each run
 CODES = 10_000  # training images to whose codes the mixture is fitted
+AE_BATCH = 32  # the other families take batches of their default size
 COPIES = 1_000  # samples whose nearest training image is searched
 FAMILIES: dict[str, tuple[type[Model], str]] = {
     "AE + mixture": (ConvAutoencoder, "decoder"),
@@ -110,7 +111,8 @@ def train(family: str, seed: int, seconds: float, images: ImageSet) -> Trained:
     kind, net = FAMILIES[family]
     torch.manual_seed(seed)
     model, start = kind(), time.process_time()
-    budget = {"minutes": seconds / 60, "batch_size": model.batch_size, "seed": seed}
+    size = AE_BATCH if kind is ConvAutoencoder else model.batch_size
+    budget = {"minutes": seconds / 60, "batch_size": size, "seed": seed}
     with patch("time.perf_counter", time.process_time):  # fit then counts CPU seconds
         steps = fit(model, images.train, **budget, show_bar=False).steps
     sampler = model

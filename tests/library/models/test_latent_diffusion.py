@@ -59,7 +59,8 @@ def test_the_codes_stay_as_they_are_while_diffusion_trains(few):
     turns(model, few, 0.0)
     before = bits(model.encoder) + bits(model.scale)
     turns(model, few, 0.9)
-    assert all(map(torch.equal, before, bits(model.encoder) + bits(model.scale), strict=True))
+    after = bits(model.encoder) + bits(model.scale)
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_codes_have_mean_0_and_variance_1_in_each_number_of_a_cell(trained, few):
