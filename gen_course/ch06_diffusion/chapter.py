@@ -445,9 +445,11 @@ Table(
 #
 # ### Longer training
 #
-# What helps is a better network and many more steps. The library's `Diffusion` is the U-Net of *Build*, with batches of 128, Adam with
-# a learning rate that falls along half a cosine, and **averaged weights**: what is kept is a mean over the last part of the run. Two such networks come with the course: one of 600 steps with 32
-# instead of 48 maps, and the shipped one of 11,000 steps. All three start here from the same noises and take 19 steps of the program's `sample`, as many calls as *Look* uses.
+# What helps is a better network and many more steps. Two trained networks of the library's `Diffusion`, the U-Net of *Build*, come with
+# the course: one of 600 steps with 32 instead of 48 maps, and the shipped one of 11,000 steps. Both were trained with batches of 128,
+# Adam with a learning rate that falls along half a cosine, and **averaged weights**: what is kept is a mean over the last part of the
+# run. (By default `Diffusion` now learns faster: [chapter 07](07_comparison.ipynb) shows how.) All three start here from the same
+# noises and take 19 steps of the program's `sample`, as many calls as *Look* uses.
 
 # %%
 short_run = load_pretrained("diffusion-half", Diffusion)
