@@ -15,6 +15,7 @@ SMALL = {
     "cyclegan": {"width": 4, "blocks": 1, "width_d": 4, "pool": 4},
     "paired": {"width": 4, "blocks": 1},
     "diffusion": {"width": 8, "blocks": 1, "conditional": True},
+    "latent-diffusion": {"width": 8, "blocks": 1, "conditional": True},
     **{name: {"width": 4} for name in ("conv-ae", "denoising", "gan", "vae", "gaussian-vae")},
 }
 N, BATCH = 8, 4

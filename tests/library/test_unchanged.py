@@ -1,8 +1,9 @@
 """The library gives the same losses, gradients and samples as before its files moved.
 
 ``unchanged.json`` was recorded by the code of version 0.1.0 in float32 on one thread (new weights
-and models: when they first came; the steps of diffusion: when Muon became its default). On the kind of processor that recorded it, with the same torch, every
-bit must agree; elsewhere sums are taken in another order, and numbers agree closely.
+and models: when they first came; the steps of diffusion: when Muon became its default). On the kind
+of processor that recorded it, with the same torch, every bit must agree; elsewhere sums are taken
+in another order, and numbers agree closely.
 """
 
 import hashlib

@@ -241,6 +241,37 @@ def test_learning_rate_is_half_a_cosine_after_the_warm_up(progress):
 # The running average
 
 
+class InParts(Model):
+    """A first player for 40 % of the run, a second one for the rest, each with a gradient of 1."""
+
+    name = "in-parts"
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+    def loss(self, batch, rng, progress):
+        raise NotImplementedError
+
+    def players(self):
+        first, then = Player([self.a], lr=1.0), Player([self.b], lr=1.0)
+        return {"first": first._replace(part=(0.0, 0.4)), "then": then._replace(part=(0.4, 1.0))}
+
+    def turns(self, batch, rng, progress):
+        name, weight = ("first", self.a) if progress < 0.4 else ("then", self.b)
+        yield Turn(name, weight, {"weight": weight.detach().clone()})
+
+
+def test_a_player_of_a_part_of_the_run_has_its_own_course_of_learning_rates():
+    history = fit(InParts(), pixels(), steps=100, show_bar=False)
+    at = torch.tensor(history.terms["weight"])
+    steps = -at.diff()  # AdamW moves a weight by its learning rate if the gradient is constant
+    first = torch.tensor([learning_rate_scale(k / 40) for k in range(39)])
+    then = torch.tensor([learning_rate_scale(k / 60) for k in range(59)])
+    torch.testing.assert_close(steps[:39], first, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(steps[40:], then, atol=1e-5, rtol=1e-4)
+
+
 def test_the_running_average_weighs_step_t_by_the_power_function():
     weights = torch.zeros(500, dtype=torch.float64)
     for t in range(1, 501):
