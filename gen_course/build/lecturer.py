@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-import jupytext
 from nbformat import NotebookNode
 
-from gen_course.build import places, solutions
+from gen_course.build import masters, places, solutions
 from gen_course.build.lecture_map import link, master, parts, section
 
 PLAN = places.NOTEBOOKS / "lecturer.md"
@@ -161,7 +160,7 @@ def names(code: str) -> tuple[set[str], set[str]]:
 
 @cache
 def _cells(chapter: str) -> list[NotebookNode]:
-    return jupytext.read(master(chapter), fmt="py:percent").cells
+    return masters.cells(master(chapter))
 
 
 def main() -> None:
