@@ -782,7 +782,7 @@ Table(
 #
 # $$\alpha_t (1 - \bar\alpha_{t-1}) + \beta_t = 1 - \alpha_t \bar\alpha_{t-1} = 1 - \bar\alpha_t$$
 #
-# variances of independent noises add up
+# variances add up
 #
 # $$q(x_t|x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\, x_0,\; (1 - \bar\alpha_t) I\right), \qquad \bar\alpha_t = \alpha_1 \cdots \alpha_t$$
 #
@@ -822,7 +822,7 @@ Table(
 # Variance of the noise in $x_{300}$: about 0.3, 0.5 or 0.6?
 
 # %% [markdown] tags=["slide", "extra"]
-# After 300 of 1,000 steps noise has 0.60 of the power
+# After 300 of 1,000 steps the noise has variance 0.60
 #
 # {film forward}
 
@@ -1746,7 +1746,7 @@ claims.add(
 #
 # $$\epsilon_\theta(x_t, t, y) - \epsilon_\theta(x_t, t) \approx -\sigma_t\, \nabla \log p(y|x_t)$$
 #
-# Tweedie's formula, with label and without
+# Tweedie, with and without label
 
 # %% [markdown]
 # The judge is ever surer of the class. That does not make the pictures better: precision and the

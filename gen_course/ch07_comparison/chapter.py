@@ -135,6 +135,24 @@ print(timing.stated("07_comparison"))
 # Density and coverage are from Naeem et al. 2020 ([2002.09797](https://arxiv.org/abs/2002.09797)). They never use the neighbourhoods of samples. That matters if a few samples lie far away from all others: such
 # samples have huge neighbourhoods, which catch many real images and raise recall, but not coverage.
 
+# %% [markdown] tags=["slide"]
+# The lecture compares three families in words
+#
+# | | strengths | weaknesses |
+# |---|---|---|
+# | GAN | fast sampling, high quality | unstable training, mode collapse |
+# | VAE | stable training, diversity | lower quality |
+# | diffusion | high quality, mode coverage | slow sampling |
+#
+# ? A word cannot be wrong. Which number would you take for quality?
+
+# %% [markdown] tags=["slide"]
+# Precision measures quality, recall measures diversity
+#
+# {figure}
+#
+# ? What does one sample far from all others do to recall?
+
 # %% jupyter={"source_hidden": true}
 # Plot and check: nine real points and five samples in the plane, precision on the left, recall on the right.
 dots = torch.randn(9, 2, generator=seeded(3))
@@ -168,6 +186,16 @@ assert 0 < share_in[1] < share_in[0]
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# Which cloud is precise, and which one recalls?
+#
+# Samples from a cloud a third as wide as the data, from one three times as wide, and from the right one.
+
+# %% [markdown] tags=["slide"]
+# Too narrow keeps precision, too wide keeps recall
+#
+# {figure}
+
 # %%
 rng = seeded(0)
 cloud = torch.randn(600, 2, generator=rng)
@@ -187,6 +215,20 @@ plots.show(
 )
 assert found["too narrow"][0] > 0.8 > 0.5 > found["too narrow"][1]
 assert found["too wide"][1] > 0.8 > found["too wide"][0]
+
+# %% [markdown] tags=["slide", "extra"]
+# Precision falls with the width and recall rises
+#
+# {film widths}
+
+# %% [markdown] tags=["slide"]
+# A fair comparison holds five things equal
+#
+# data · clock · ruler · number of samples · seeds
+#
+# Networks, batches and tuning differ. Name them.
+#
+# ? A family lost. With which settings did it lose?
 
 # %% [markdown]
 # The **course Fréchet distance** of chapter 04 sums up both: it compares mean and covariance of the features of samples and of real images. Less is better. It does not say which of the two is missing.
@@ -268,6 +310,13 @@ def sample_mixture(n, rng):
 library = CodeMixture(autoencoder, some, components=8).sample(100, seeded(1))
 torch.testing.assert_close(sample_mixture(100, seeded(1)), library, rtol=1e-4, atol=1e-4)
 
+# %% [markdown] tags=["slide"]
+# Latent diffusion walks among codes and decodes once
+#
+# {figure}
+#
+# ? Why is a step among codes cheaper than one among pixels?
+
 # %% [markdown]
 # ### Latent diffusion
 #
@@ -283,6 +332,11 @@ plots.show(
     "A diagram: an encoder maps an image of 28 by 28 pixels to codes of 4 by 7 by 7 numbers of scale 1; a decoder maps codes to an "
     "image. From noise of the same shape an arrow leads to the codes: 20 steps against the velocity that the flow estimates.",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# A short program draws rough garments by latent diffusion
+#
+# {figure}
 
 # %% [markdown]
 # A code has 196 numbers, a quarter of the pixels; what it leaves out is fine detail, for which the decoder puts something likely. So the network of the flow can be small: a few convolutions at 7 × 7. One complete program, in the symbols of chapter 06.
@@ -348,6 +402,11 @@ learn(flow.parameters(), velocity_loss, 1_200)
 new = sample(torch.randn(24, 4, 7, 7))
 plots.show(plots.image_rows({"new": new[:12], "more": new[12:]}, "None picked"), "24 new garments.")
 
+# %% [markdown] tags=["slide", "extra"]
+# Latent diffusion cannot be better than its decoder
+#
+# {table}
+
 # %% [markdown]
 # The program has three networks and two losses, without an opponent. The autoencoder's loss knows nothing of sampling; the flow never sees an image.
 
@@ -370,6 +429,13 @@ Table(
     ["Fréchet distance", "precision", "recall"],
     "2,000 images",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# A score runs from 0, the worst, to 1, the best
+#
+# ```python
+# return (x - x.min()) / (x.max() - x.min())  # (families,)
+# ```
 
 # %% [markdown]
 # The second row is a limit for every model that samples with this decoder: its codes are those of real images. Latent diffusion cannot be better than its autoencoder.
@@ -404,6 +470,17 @@ weights = {"quality": 3.0, "stability": 1.0, "speed": 2.0, "diversity": 1.0}
 mine = rank(at(runs, main_time), weights)
 for place in ranking(at(runs, main_time), weights):
     assert abs(mine[place.family] - place.total) < 1e-4
+
+# %% [markdown] tags=["slide"]
+# Better means: every run beats every run
+#
+# ```python
+# return min(here) > max(there)
+# ```
+#
+# Otherwise the two are equal within the spread and share a place.
+#
+# ? How often would two equal families look different by this rule?
 
 # %% [markdown]
 # **When is a family better than another one?** Here: if *every* run of it is better than *every* run of the other. Otherwise the two are **equal within the spread** over the seeds, and share a place. With three seeds
@@ -441,6 +518,22 @@ for reading in (*CRITERIA["quality"].values(), *CRITERIA["diversity"].values(), 
 # longer until a sample shows a garment at all.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "predict"]
+# Six seconds each: which family is ahead?
+#
+# Which one makes the fewest steps?
+#
+# Which one has the smallest Fréchet distance after so short a time?
+
+# %% [markdown] tags=["slide"]
+# After seconds the plain baseline is ahead
+#
+# An autoencoder soon draws blurred garments, and a mixture is fitted in no time.
+#
+# The others need longer until a sample shows a garment at all.
+#
+# ? What can six seconds not tell?
 
 # %%
 live, spent, steps = {}, {}, {}
@@ -481,6 +574,13 @@ Table(race, ["steps", "images a step", "seconds for 500 samples", "Fréchet dist
 #
 # First the five live models, then the shipped ones of the earlier chapters, which had more time (and partly larger networks: this is no comparison).
 
+# %% [markdown] tags=["slide"]
+# Seconds give blurs and blots, longer training gives garments
+#
+# {figure}
+#
+# ? Which of the shipped rows looks best, and which one worst?
+
 # %% jupyter={"source_hidden": true}
 # Plot: samples of the live models, of the shipped ones, and real images.
 rows_of_samples = {f"{name}, 6 s": x[:12] for name, x in live.items()}
@@ -511,6 +611,27 @@ plots.show(
 # After 20 s the baseline has the smallest distance, with every seed, and after 60 s it still has. Latent diffusion falls the most between the two: by more than half. What longer training brings is in the right part of each panel and in the table.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "hour", "predict"]
+# Is the first after 20 s still first later?
+#
+# All families train by the same clock.
+#
+# Whose Fréchet distance falls the most?
+
+# %% [markdown] tags=["slide", "hour"]
+# Every family gets better with time; none is near real
+#
+# {film race}
+#
+# ? The circles are runs. Which order is certain?
+
+# %% [markdown] tags=["slide", "hour"]
+# After 20 s two rulers name two first families
+#
+# {figure}
+#
+# ? Blurred, but spread over many garments: which ruler likes that?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: Fréchet distance, precision and recall against the training time; a dot is a run.
@@ -595,6 +716,13 @@ assert all(
     for found in (each for t in times for each in values(at(runs, t), "frechet").values())
 )
 
+# %% [markdown] tags=["slide"]
+# The autoencoder keeps the shape and loses the detail
+#
+# {figure}
+#
+# ? An eye looks for faults. What does it not miss?
+
 # %% [markdown]
 # What the first two budgets show (the table says how many seeds each has; one run is one run):
 #
@@ -641,6 +769,15 @@ plots.show(
     "Three rows of twelve: real images with prints and seams, the same images smooth and without them, and smooth samples.",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# Even real images are far away once they are smooth
+#
+# | | Fréchet | recall |
+# |---|---|---|
+# | real images | 0.08 | 0.88 |
+# | through the autoencoder | 1.81 | 0.26 |
+# | samples of AE + mixture | 2.34 | 0.25 |
+
 # %% jupyter={"source_hidden": true}
 # Table and check: sharpness, distance, precision, recall, density and coverage of the three sets.
 smooth, drawn = (ruled[name] for name in list(sets)[1:])
@@ -665,6 +802,11 @@ Table(
     ["sharpness", "Fréchet", "precision", "recall", "density", "coverage", "reach"],
     "2,000 images",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# Bars below the line show what a family leaves out
+#
+# {figure}
 
 # %% [markdown]
 # The images in the second row are no inventions, and yet their Fréchet distance is many times the floor. What they lack is detail: prints, seams, folds. An eye that looks for faults does not miss what is not there. The
@@ -732,6 +874,20 @@ Table(copies, ["rarest class", "nearest, as a multiple", "closest of all"], f"{m
 # Fast sampling. Both call one network once for a sample. Speed tells diffusion from the two, not the GAN from the VAE.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "predict"]
+# One strength of the GAN is the VAE's, too: which?
+#
+# The lecture credits the GAN with fast sampling and with high quality.
+
+# %% [markdown] tags=["slide", "hour"]
+# A GAN samples fast, and so does a VAE
+#
+# | | GAN | VAE | diffusion | latent diffusion |
+# |---|---|---|---|---|
+# | calls for a sample | 1 | 1 | 39 | 39 |
+#
+# ? Which claim about speed holds, then?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table and claims: what the runs of each budget say about the lecture's claims.
@@ -820,6 +976,13 @@ for t in times:
     if "latent diffusion" in costs:
         assert 10 * costs["GAN"] < costs["latent diffusion"] < 0.7 * costs["diffusion"]
 
+# %% [markdown] tags=["slide", "hour"]
+# The lecture's claims hold under conditions
+#
+# - **Budget**: quality, diversity, coverage
+# - **Rival**: a GAN is fast, but so is a VAE
+# - **Rules of training**: stability, collapse
+
 # %% [markdown]
 # Row by row:
 #
@@ -837,6 +1000,18 @@ for t in times:
 # The lecture's guide (선택 기준) names one or two families for each purpose. The guide that is computed takes the lecture's three families and gives each its place: one more than the number of
 # families that are better. An advice **holds** if the families that it names are the first ones and another one is behind; it is **contradicted** if a family that it names is not among the first; it is **undecided** if all three are level. Each purpose can be
 # measured in several ways, so the guide is computed for each of them.
+
+# %% [markdown] tags=["slide"]
+# The guide's advice depends on how a word is measured
+#
+# | purpose | advice of the lecture |
+# |---|---|
+# | quality | GAN, diffusion |
+# | stability | VAE, diffusion |
+# | speed | GAN |
+# | diversity | VAE, diffusion |
+#
+# ? After 20 s, which readings of quality agree with the lecture?
 
 # %% jupyter={"source_hidden": true}
 # Table and claims: the first families for each purpose, reading and budget.
@@ -924,6 +1099,13 @@ assert early["stability"]["AE + mixture"] == max(early["stability"].values()) > 
 assert early["quality: precision"]["VAE"] > 2
 assert all(max(found[family] for found in early.values()) > 1 for family in families)
 
+# %% [markdown] tags=["slide", "extra"]
+# Muon steps alike along every direction of a gradient
+#
+# $$U S V^\top \quad \to \quad U V^\top$$
+#
+# A comparison of families compares recipes, too.
+
 # %% [markdown]
 # No family is first in every column. The baseline is first by distance after 20 s and the last by stability; the VAE is first in speed and behind by precision; the GAN is first in precision and second in speed. A family with a place 1 in no column can still suit you, if the column that matters to you is not here: a VAE also gives
 # a bound on the likelihood, an autoencoder a code for an image, and a diffusion model can be guided by labels and fills holes.
@@ -993,6 +1175,13 @@ Table(
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# Your weights decide which family comes first
+#
+# {film weights}
+#
+# ? What would you choose for a game? For rare garments?
+
 # %% tags=["widget"]
 ChoiceExplorer(rows)
 
@@ -1009,6 +1198,20 @@ ChoiceExplorer(rows)
 # The GAN. With 100 images on either side even real images are about two units apart, since the covariance of 128 features cannot be estimated from 100 images.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "predict"]
+# Which is nearer: 100 real images or 10,000 fakes?
+#
+# 100 real images, compared with 100 others.
+#
+# 10,000 samples of a GAN, compared with 10,000 real ones.
+
+# %% [markdown] tags=["slide"]
+# With few images even real ones seem far away
+#
+# {figure}
+#
+# ? Why does too small a number only ever add to the distance?
 
 # %%
 sizes = (100, 300, 1_000, 3_000, 10_000)
@@ -1107,6 +1310,34 @@ Table(
 # gain. Pupils who practised with a plain GPT-4 did better while they had it. Without it they did worse than pupils who had never had
 # it. A version that gave hints and no answers mostly avoided that harm (Bastani et al. 2024, *Generative AI
 # Can Harm Learning*). None of this is measured here.
+
+# %% [markdown] tags=["slide", "hour"]
+# Diffusion draws; text and sound are written in order
+#
+# | system | family |
+# |---|---|
+# | Stable Diffusion, Sora, RunwayML | latent diffusion |
+# | GPT, WaveNet, Tacotron | autoregressive |
+# | DALL-E | autoregressive, then diffusion |
+# | 3D GAN | GAN |
+# | Midjourney | not published |
+#
+# ? Which of them have you used this week?
+
+# %% [markdown] tags=["slide", "hour"]
+# Autoencoders are everywhere, mostly unnamed
+#
+# - Half of these systems generate codes; a decoder does the rest.
+# - A GAN is seldom used alone.
+# - Its discriminator makes those decoders sharper.
+
+# %% [markdown] tags=["slide"]
+# What may come mixes the families
+#
+# - multimodal: the next word and the next image
+# - personal: a subject from a few photographs
+# - real time: one to four calls
+# - controllable: edges, depths or poses steer
 
 # %% [markdown]
 # ## Quiz
@@ -1289,6 +1520,13 @@ check_better_samples(better_samples)
 # Latent diffusion first pays for its autoencoder; after a minute it is ahead of diffusion in pixels by distance. It can never be better than its decoder.
 #
 # The table has the lecture's claims and the conclusions of this chapter, each with what was measured.
+
+# %% [markdown] tags=["slide"]
+# No family is best without a training time
+#
+# - One clock, one ruler, several seeds, a floor, a baseline.
+# - A word has several numbers, and they need not agree.
+# - Name what differs.
 
 # %% jupyter={"source_hidden": true}
 # Table: the claims of this chapter, with what was measured.
