@@ -54,6 +54,8 @@ class Session(NamedTuple):
     minutes: int
     questions: int
     rows: list[Row]
+    slides: str = "core"
+    """Which slides its deck shows: ``core``, or only those tagged ``hour``."""
 
 
 def sessions() -> list[Session]:

@@ -5,17 +5,21 @@ A chapter's ``films.py`` holds functions without arguments, each of which comput
 
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from gen_course.common.explorer import Explorer
-from gen_course.common.still import still
-from gen_lib import InputError
+if TYPE_CHECKING:  # imports torch, which reading a stored film does not need
+    from gen_course.common.explorer import Explorer
 
-LARGEST = (900, 640)  # width and height of a frame; an explorer with its controls fits
+LARGEST = (1760, 1280)  # width and height of a frame: an explorer at twice its size fits
 SECONDS_OF_A_STATE = 2.0
+SHARPNESS = 2  # pixels of a walk's frame for one pixel of the explorer's page
+
+
+class FilmError(ValueError):
+    """The frames of a film do not fit together, or something is missing."""
 
 
 class Film(NamedTuple):
@@ -41,24 +45,26 @@ class Encoded(NamedTuple):
     alt: str
 
 
-def walk(explorer: Explorer[Any], states: Sequence[Mapping[str, Any]]) -> Film:
+def walk(explorer: "Explorer[Any]", states: Sequence[Mapping[str, Any]]) -> Film:
     """The whole picture of an explorer, its controls too, in some states.
 
     Args:
         explorer: an explorer in its first state; it is closed afterwards.
         states: for each frame, the controls that differ from the first state, by their names.
     """
-    frames, told = [], []
+    from gen_course.common.still import still
+
+    frames, told = [], list[str]()
+    explorer.caption.density = SHARPNESS
     for state in states:
         explorer.show(explorer.default._replace(**state))
-        with Image.open(io.BytesIO(still(explorer.box))) as picture:
+        with Image.open(io.BytesIO(still(explorer.box, SHARPNESS))) as picture:
             frames.append(np.asarray(picture.convert("RGB")))
         told.append(explorer.caption.text)
     explorer.close()
     height = max(len(frame) for frame in frames)
-    frames = [
-        np.pad(f, ((0, height - len(f)), (0, 0), (0, 0)), constant_values=255) for f in frames
-    ]
+    margins = [((0, height - len(frame)), (0, 0), (0, 0)) for frame in frames]
+    frames = [np.pad(f, m, constant_values=255) for f, m in zip(frames, margins, strict=True)]
     return Film(frames, SECONDS_OF_A_STATE, " Then: ".join(told))
 
 
@@ -66,32 +72,20 @@ def encode(film: Film) -> Encoded:
     """A film as an animated lossless WebP that loops, and as a PNG of its last frame.
 
     Raises:
-        InputError: the frames are not pictures of one size, or too large.
+        FilmError: the frames are not pictures of one size, or too large, or there is no text.
     """
     shapes = {frame.shape for frame in film.frames}
     if len(shapes) != 1 or any(frame.dtype != np.uint8 for frame in film.frames):
-        raise InputError("A film needs frames of one size, as uint8 (height, width, 3).")
-    height, width, *colours = shapes.pop()
-    if colours != [3] or width > LARGEST[0] or height > LARGEST[1]:
-        raise InputError(
-            f"A frame is at most {LARGEST[0]} x {LARGEST[1]} x 3, not "
-            f"{' x '.join(map(str, (width, height, *colours)))}."
-        )
+        raise FilmError("A film needs frames of one size, as uint8 (height, width, 3).")
+    (shape,) = shapes
+    if len(shape) != 3 or shape[2] != 3 or shape[1] > LARGEST[0] or shape[0] > LARGEST[1]:
+        raise FilmError(f"A frame has the shape {shape}, not (height, width, 3) within {LARGEST}.")
     if not film.alt.strip() or film.seconds <= 0:
-        raise InputError("A film needs an alternative text, and seconds above 0 for each frame.")
-    pictures = [Image.fromarray(frame) for frame in film.frames]
-    stay = [round(1000 * film.seconds)] * (len(pictures) - 1) + [round(3000 * film.seconds)]
+        raise FilmError("A film needs an alternative text, and seconds above 0 for each frame.")
+    first, *rest = pictures = [Image.fromarray(frame) for frame in film.frames]
+    stay = [round(1000 * film.seconds)] * len(rest) + [round(3000 * film.seconds)]
     moving, last = io.BytesIO(), io.BytesIO()
-    pictures[0].save(
-        moving,
-        "WEBP",
-        save_all=True,
-        append_images=pictures[1:],
-        duration=stay,
-        loop=0,
-        lossless=True,
-        method=6,
-        minimize_size=True,
-    )
+    options: dict[str, Any] = {"lossless": True, "method": 4, "minimize_size": True}
+    first.save(moving, "WEBP", save_all=True, append_images=rest, duration=stay, loop=0, **options)
     pictures[-1].save(last, "PNG", optimize=True)
-    return Encoded(moving.getvalue(), last.getvalue(), width, height, film.alt)
+    return Encoded(moving.getvalue(), last.getvalue(), shape[1], shape[0], film.alt)

@@ -108,7 +108,9 @@ def chapter(name: str) -> Chapter:
     title = cells[0].source.splitlines()[0].removeprefix("# ")
     parts = [_section(name, heading, part, written) for heading, part in _by_heading(cells)]
     found = tuple(part for part in parts if part.slides)
-    _answered([slide for part in found for slide in part.slides])
+    slides = [slide for part in found for slide in part.slides]
+    for level in (slides, [s for s in slides if not s.extra], [s for s in slides if s.hour]):
+        _answered(level)
     return Chapter(name, title, cells[0].source, found, written)
 
 
@@ -201,7 +203,7 @@ def _check(slide: Slide, cells: list[NotebookNode]) -> None:
     for kind, value in slide.text.blocks:
         if kind in have and int(value) > have[kind]:
             raise SlideError(f"{where}its cells have {have[kind]} {kind}s, so no {kind} {value}.")
-        if kind == "film" and not films.exists(slide.chapter, value):
+        if kind == "film" and value not in films.named(slide.chapter):
             raise SlideError(f"{where}the chapter's films.py has no film {value}.")
         if kind == "code":
             known = {line.strip() for c in cells if c.cell_type == "code" for line in c.source.splitlines()}

@@ -1,61 +1,56 @@
 """The films of the chapters, computed once: a later build reads them from ``build/films/``."""
 
+import ast
 import hashlib
 import importlib
-import inspect
 import json
 from functools import cache
-from types import ModuleType
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gen_course.build import notebooks, places
-from gen_course.common.film import Encoded, encode
+
+if TYPE_CHECKING:  # imports torch, which a build without a new film does not need
+    from gen_course.common.film import Encoded
 
 STORE = places.ROOT / "build" / "films"
 
 
-def exists(chapter: str, name: str) -> bool:
-    """Whether the chapter has a film of this name."""
-    return name in named(chapter)
-
-
 def named(chapter: str) -> list[str]:
-    """The names of a chapter's films."""
-    module = _module(chapter)
-    if module is None:
-        return []
-    own = inspect.getmembers(module, inspect.isfunction)
-    return [
-        name for name, f in own if not name.startswith("_") and f.__module__ == module.__name__
-    ]
+    """The films of a chapter: the public functions without arguments in its ``films.py``."""
+    file = _file(chapter)
+    tree = ast.parse(file.read_text(encoding="utf-8") if file.is_file() else "")
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return [f.name for f in functions if not f.name.startswith("_") and not ast.unparse(f.args)]
 
 
 @cache
-def film(chapter: str, name: str) -> Encoded:
+def film(chapter: str, name: str) -> "Encoded":
     """A film, read from the store, or computed if the code or data that it uses has changed."""
+    from gen_course.common.film import Encoded, encode
+
     stored = STORE / f"{chapter}-{name}-{_stamp(chapter)[:16]}"
-    parts = [stored.with_suffix(suffix) for suffix in (".webp", ".png", ".json")]
-    if all(part.is_file() for part in parts):
-        width, height, alt = json.loads(parts[2].read_text(encoding="utf-8"))
-        return Encoded(parts[0].read_bytes(), parts[1].read_bytes(), width, height, alt)
-    made = encode(getattr(_module(chapter), name)())
+    webp, png, rest = (stored.with_suffix(suffix) for suffix in (".webp", ".png", ".json"))
+    if all(part.is_file() for part in (webp, png, rest)):
+        width, height, alt = json.loads(rest.read_text(encoding="utf-8"))
+        return Encoded(webp.read_bytes(), png.read_bytes(), width, height, alt)
+    module = importlib.import_module(f"gen_course.ch{chapter}.films")
+    made = encode(getattr(module, name)())
     STORE.mkdir(parents=True, exist_ok=True)
-    parts[0].write_bytes(made.webp)
-    parts[1].write_bytes(made.png)
-    parts[2].write_text(json.dumps([made.width, made.height, made.alt]), encoding="utf-8")
+    webp.write_bytes(made.webp)
+    png.write_bytes(made.png)
+    rest.write_text(json.dumps([made.width, made.height, made.alt]), encoding="utf-8")
     return made
 
 
-def _module(chapter: str) -> ModuleType | None:
-    if not (places.folder(chapter) / "films.py").is_file():
-        return None
-    return importlib.import_module(f"gen_course.ch{chapter}.films")
+def _file(chapter: str) -> Path:
+    return places.folder(chapter) / "films.py"
 
 
 @cache
 def _stamp(chapter: str) -> str:
     """One hash over everything that the films depend on."""
-    code = (places.folder(chapter) / "films.py").read_text(encoding="utf-8")
-    modules = [file.read_bytes() for file in sorted(notebooks.used_modules(code))]
-    used = notebooks.used_files(code, [module.decode() for module in modules])
-    data = [file.read_bytes() for file in sorted(used)]
-    return hashlib.sha256(b"\0".join([code.encode(), *modules, *data])).hexdigest()
+    code = _file(chapter).read_text(encoding="utf-8")
+    modules = [file.read_text(encoding="utf-8") for file in sorted(notebooks.used_modules(code))]
+    data = [file.read_bytes() for file in sorted(notebooks.used_files(code, modules))]
+    return hashlib.sha256(b"\0".join([text.encode() for text in [code, *modules]] + data)).hexdigest()

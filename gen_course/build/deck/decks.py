@@ -1,0 +1,145 @@
+"""The decks: one of every chapter, and one of every session of the lecturer's plan.
+
+A session's deck shows exactly the sections of its plan, and says in the notes which minute it is.
+"""
+
+import html
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+from typing import NamedTuple
+
+from gen_course.build.deck.chapter import Chapter, Section, Slide, chapter
+from gen_course.build.deck.page import Page, document, markdown, page
+from gen_course.build.deck.text import SlideError
+from gen_course.build.lecture_map import parts
+from gen_course.build.lecturer import Row, Session
+
+SECONDS_OF_A_PART = 10  # a page that only names the next part of the lecture
+LEAST_SECONDS = 40  # of a slide, so that nobody has to hurry
+
+
+class Deck(NamedTuple):
+    """A deck: the pages of each of its sections."""
+
+    name: str
+    title: str
+    columns: list[list[Page]]
+    timed: bool = False
+    """Whether its pages say how long they are shown."""
+
+    @property
+    def pages(self) -> list[Page]:
+        """All pages in their order."""
+        return [page for column in self.columns for page in column]
+
+    @property
+    def slides(self) -> list[Slide]:
+        """All slides in their order, without the pages that only name what follows."""
+        return [page.slide for page in self.pages if page.slide]
+
+    @property
+    def words(self) -> tuple[int, int]:
+        """The median and the largest number of words of a slide."""
+        counts = [slide.words for slide in self.slides]
+        return round(median(counts)), max(counts)
+
+    def html(self) -> str:
+        """The whole file."""
+        return document(self.title, self.columns, self.timed)
+
+
+def of_chapter(name: str) -> Deck:
+    """The deck of a chapter: its question, then all its slides."""
+    one = chapter(name)
+    opening = Page(_question(one), markdown(one.opening), kind="opening")
+    columns = [[opening]]
+    for section in one.sections:
+        if section.heading:
+            columns.append(list(_pages(section)))
+        else:
+            columns[0] += _pages(section)
+    return Deck(name, one.title, columns)
+
+
+def of_session(session: Session) -> Deck:
+    """The deck of a session: a title, the sections of its rows, and time for questions.
+
+    Raises:
+        SlideError: a row has no slide, or too many for its minutes.
+    """
+    minutes = f"{session.minutes} minutes, {session.questions} of them for questions"
+    columns = [[_named(session.title, minutes, "opening")]]
+    names, before, start = [part.title for part in parts()], 0, 0
+    for row in session.rows:
+        new = row.part != before
+        column = [_named(f"{row.part}. {names[row.part - 1]}", "", "part")] if new else []
+        columns.append(column + list(_timed(session, row, start, SECONDS_OF_A_PART * new)))
+        before, start = row.part, start + row.minutes
+    last = _named("Questions", f"{session.questions} minutes", "part")
+    return Deck(
+        file_name(session),
+        f"Generative models: {session.title}",
+        [*columns, [last._replace(seconds=60 * session.questions)]],
+        timed=True,
+    )
+
+
+def file_name(session: Session) -> str:
+    """The name of a session's file.
+
+    >>> file_name(Session("Four weeks, week 2: the variational autoencoder", 120, 10, []))
+    'week_2'
+    """
+    short = session.title.partition(":")[0].rpartition(", ")[2]
+    return re.sub(r"\W+", "_", short.lower())
+
+
+def shown(session: Session, row: Row) -> list[Slide]:
+    """The slides of a row: those of its section that the session's level shows.
+
+    Raises:
+        SlideError: there is none, or there are too many for the row's minutes.
+    """
+    name, _, heading = row.at.partition("#")
+    slides = [s for section in chapter(name).sections if section.heading == heading for s in section.slides]
+    slides = [s for s in slides if (s.hour if session.slides == "hour" else not s.extra)]
+    most = 60 * row.minutes // LEAST_SECONDS
+    if not slides or len(slides) > most:
+        raise SlideError(
+            f"{session.title}: {row.at} has {len(slides)} slides of level {session.slides}, and "
+            f"{row.minutes} minutes are for 1 to {most}."
+        )
+    return slides
+
+
+def _timed(session: Session, row: Row, start: int, spent: int) -> Iterator[Page]:
+    """The pages of a row, its seconds divided evenly after those that its part has spent."""
+    slides = shown(session, row)
+    seconds = 60 * row.minutes - spent
+    ends = [round(seconds * k / len(slides)) for k in range(len(slides) + 1)]
+    end = start + row.minutes
+    for number, (slide, (first, last)) in enumerate(zip(slides, pairwise(ends), strict=True)):
+        when = f"Minutes {start} to {end} of {session.minutes}, slide {number + 1} of {len(slides)}"
+        notes = f"<p><strong>{when}:</strong> {html.escape(row.todo)}</p>"
+        yield page(slide, number == 0 or slide.explores, notes, last - first)
+
+
+def _pages(section: Section) -> Iterator[Page]:
+    for number, slide in enumerate(section.slides):
+        yield page(slide, live=bool(section.heading) and (number == 0 or slide.explores))
+
+
+def _question(one: Chapter) -> str:
+    topic, _, question = one.title.partition(": ")
+    return _large(topic, question[:1].upper() + question[1:])
+
+
+def _named(title: str, under: str, kind: str) -> Page:
+    seconds = SECONDS_OF_A_PART if kind == "part" else 0
+    return Page(_large(title, under), seconds=seconds, kind=kind)
+
+
+def _large(title: str, under: str) -> str:
+    return f"<h1>{html.escape(title)}</h1>" + (f"<p>{html.escape(under)}</p>" if under else "")
