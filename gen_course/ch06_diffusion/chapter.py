@@ -784,7 +784,7 @@ Table(
 #
 # variances add up
 #
-# $$q(x_t|x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\, x_0,\; (1 - \bar\alpha_t) I\right), \qquad \bar\alpha_t = \alpha_1 \cdots \alpha_t$$
+# $$q(x_t|x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\, x_0,\; (1 - \bar\alpha_t) I\right)$$
 #
 # so all steps are one
 #
@@ -980,7 +980,7 @@ ScheduleExplorer()
 #
 # $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\; q(x_{t-1}|x_0)$$
 #
-# Bayes' rule; both factors are Gaussian
+# Bayes: both factors Gaussian
 #
 # $$\frac{1}{c_t^2} = \frac{\alpha_t}{\beta_t} + \frac{1}{1 - \bar\alpha_{t-1}}$$
 #
@@ -1022,14 +1022,22 @@ claims.add(
 )
 Table(found, ["mean", "standard deviation"])
 
-# %% [markdown] tags=["slide"]
+# %% [markdown] tags=["slide", "steps"]
 # The bound compares each step back with one that knows $x_0$
 #
-# $$-\log p_\theta(x_0) \le \underbrace{\mathrm{KL}(q(x_T|x_0) \Vert p(x_T))}_{\text{ends in noise?}} + \sum_{t=2}^{T} \mathbb{E}_q \underbrace{\mathrm{KL}(q(x_{t-1}|x_t, x_0) \Vert p_\theta(x_{t-1}|x_t))}_{\text{each step back}} \; \underbrace{- \mathbb{E}_q \log p_\theta(x_0|x_1)}_{\text{the last step}}$$
+# $$-\log p_\theta(x_0) \le \mathrm{KL}(q(x_T|x_0) \Vert p(x_T))$$
 #
-# The ELBO of chapter 03; here the encoder has nothing to learn.
+# ends in noise: nothing to learn
 #
-# ? Which of the three terms holds nothing to learn?
+# $$+ \sum_{t=2}^{T} \mathbb{E}_q\, \mathrm{KL}(q(x_{t-1}|x_t, x_0) \Vert p_\theta(x_{t-1}|x_t))$$
+#
+# each step back
+#
+# $$- \mathbb{E}_q \log p_\theta(x_0|x_1)$$
+#
+# the last step
+#
+# ? In chapter 03 the encoder was learnt. Who is the encoder here?
 
 # %% [markdown]
 # ### The bound, step by step

@@ -216,17 +216,20 @@ plots.show(
 assert found["too narrow"][0] > 0.8 > 0.5 > found["too narrow"][1]
 assert found["too wide"][1] > 0.8 > found["too wide"][0]
 
-# %% [markdown] tags=["slide", "extra"]
+# %% [markdown] tags=["slide"]
 # Precision falls with the width and recall rises
 #
 # {film widths}
+#
+# ? At which width would you stop? What does a model stop at?
 
 # %% [markdown] tags=["slide"]
 # A fair comparison holds five things equal
 #
-# data · clock · ruler · number of samples · seeds
-#
-# Networks, batches and tuning differ. Name them.
+# | equal | different, so named |
+# |---|---|
+# | data, clock, ruler | network, batch |
+# | number of samples, seeds | learning rate, tuning |
 #
 # ? A family lost. With which settings did it lose?
 
@@ -402,7 +405,7 @@ learn(flow.parameters(), velocity_loss, 1_200)
 new = sample(torch.randn(24, 4, 7, 7))
 plots.show(plots.image_rows({"new": new[:12], "more": new[12:]}, "None picked"), "24 new garments.")
 
-# %% [markdown] tags=["slide", "extra"]
+# %% [markdown] tags=["slide"]
 # Latent diffusion cannot be better than its decoder
 #
 # {table}
@@ -519,14 +522,14 @@ for reading in (*CRITERIA["quality"].values(), *CRITERIA["diversity"].values(), 
 #
 # </details>
 
-# %% [markdown] tags=["slide", "predict"]
+# %% [markdown] tags=["slide", "extra", "predict"]
 # Six seconds each: which family is ahead?
 #
 # Which one makes the fewest steps?
 #
 # Which one has the smallest Fréchet distance after so short a time?
 
-# %% [markdown] tags=["slide"]
+# %% [markdown] tags=["slide", "extra"]
 # After seconds the plain baseline is ahead
 #
 # An autoencoder soon draws blurred garments, and a mixture is fitted in no time.
@@ -803,10 +806,12 @@ Table(
     "2,000 images",
 )
 
-# %% [markdown] tags=["slide", "extra"]
+# %% [markdown] tags=["slide"]
 # Bars below the line show what a family leaves out
 #
 # {figure}
+#
+# ? Is a short bar a collapse, or only too little training?
 
 # %% [markdown]
 # The images in the second row are no inventions, and yet their Fréchet distance is many times the floor. What they lack is detail: prints, seams, folds. An eye that looks for faults does not miss what is not there. The
@@ -875,7 +880,7 @@ Table(copies, ["rarest class", "nearest, as a multiple", "closest of all"], f"{m
 #
 # </details>
 
-# %% [markdown] tags=["slide", "predict"]
+# %% [markdown] tags=["slide", "extra", "predict"]
 # One strength of the GAN is the VAE's, too: which?
 #
 # The lecture credits the GAN with fast sampling and with high quality.
@@ -979,9 +984,13 @@ for t in times:
 # %% [markdown] tags=["slide", "hour"]
 # The lecture's claims hold under conditions
 #
-# - **Budget**: quality, diversity, coverage
-# - **Rival**: a GAN is fast, but so is a VAE
-# - **Rules of training**: stability, collapse
+# | the condition | decides |
+# |---|---|
+# | budget | quality, diversity, coverage |
+# | rival | speed: a GAN is fast, so is a VAE |
+# | rules of training | stability, collapse |
+#
+# ? Which claim of the table would you still repeat without a condition?
 
 # %% [markdown]
 # Row by row:
@@ -1334,10 +1343,12 @@ Table(
 # %% [markdown] tags=["slide"]
 # What may come mixes the families
 #
-# - multimodal: the next word and the next image
-# - personal: a subject from a few photographs
-# - real time: one to four calls
-# - controllable: edges, depths or poses steer
+# | | how |
+# |---|---|
+# | multimodal | one transformer for words and images |
+# | personal | a subject from a few photographs |
+# | real time | one to four calls |
+# | controllable | edges, depths or poses steer |
 
 # %% [markdown]
 # ## Quiz
