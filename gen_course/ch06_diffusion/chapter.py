@@ -221,6 +221,7 @@ claims.add(
 #
 # ? The data are −1 and 1. What is the best guess at τ = 1?
 
+
 # %%
 def best_guess(x, tau):  # E[x_0 | x_tau]
     return torch.tanh((1 - tau) * x / tau**2)
@@ -986,7 +987,8 @@ ScheduleExplorer()
 #
 # precisions add up
 #
-# $$\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\, \beta_t}{1 - \bar\alpha_t} x_0 + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t$$
+# $$\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\, \beta_t}{1 - \bar\alpha_t} x_0
+# + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t$$
 #
 # means, each times its precision
 
@@ -1088,7 +1090,8 @@ Table(found, ["mean", "standard deviation"])
 #
 # Bayes' rule, for t > 1
 #
-# $$\mathbb{E}_q\left[\log \frac{q(x_T|x_0)}{p(x_T)} + \sum_{t=2}^{T} \log \frac{q(x_{t-1}|x_t, x_0)}{p_\theta(x_{t-1}|x_t)} - \log p_\theta(x_0|x_1)\right]$$
+# $$\mathbb{E}_q\left[\log \frac{q(x_T|x_0)}{p(x_T)} + \sum_{t=2}^{T} \log \frac{q(x_{t-1}|x_t, x_0)}{p_\theta(x_{t-1}|x_t)}
+# - \log p_\theta(x_0|x_1)\right]$$
 #
 # the fractions cancel in a row
 
@@ -1176,6 +1179,7 @@ torch.testing.assert_close(line_2, line_4)
 # | $\lambda_t$ | 0.59967 | 0.08644 | 0.01027 | 0.00551 | 0.01020 |
 #
 # The simple loss counts all steps alike.
+
 
 # %%
 def weight_of(t):  # lambda_t
@@ -1296,6 +1300,7 @@ Table(
 #
 # return bar_s.sqrt() * x_0 + (1 - bar_s).sqrt() * eps
 # ```
+
 
 # %%
 def ddim_step(x_t, eps, t, s, table):
@@ -2123,6 +2128,7 @@ Table(
 # {figure}
 #
 # ? The second row starts from true noised images. What does it prove?
+
 
 # %%
 def on(schedule):  # the shipped network, trained on the straight path, as a denoiser for a schedule
