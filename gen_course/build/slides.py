@@ -13,7 +13,8 @@ from gen_course.build.deck import browser, decks
 from gen_course.build.deck.decks import Deck
 
 DECKS = places.ROOT / "build" / "slides"
-HEAD = f"{'deck':<28}{'slides':>7}{'core':>6}{'extra':>7}{'words':>7}{'most':>6}{'letter':>8}{'PDF':>6}"
+WIDTHS = (28, 7, 6, 7, 7, 6, 9, 5)  # of the columns of the table
+HEAD = ("deck", "slides", "core", "extra", "words", "most", "letter", "PDF")
 
 
 def chosen(chapters: list[str] | None = None, sessions: list[str] | None = None) -> Iterator[Deck]:
@@ -21,18 +22,26 @@ def chosen(chapters: list[str] | None = None, sessions: list[str] | None = None)
     everything = not chapters and not sessions
     for name in places.chapters() if everything else chapters or []:
         yield decks.of_chapter(name)
-    for session in lecturer.sessions():
-        if everything or decks.file_name(session) in (sessions or []):
+    for session in lecturer.sessions() if everything or sessions else []:
+        if everything or session.deck in (sessions or []):
             yield decks.of_session(session)
 
 
-def line(deck: Deck, letter: str = "-", pages: str = "-") -> str:
-    """A deck's line in the table at the end."""
+def facts(deck: Deck, letter: str = "-", pages: str = "-") -> tuple[str, ...]:
+    """A deck's row in the table at the end."""
     extra = sum(slide.extra for slide in deck.slides)
-    middle, most = deck.words
-    return (
-        f"{deck.name:<28}{len(deck.pages):>7}{len(deck.slides) - extra:>6}{extra:>7}"
-        f"{middle:>7}{most:>6}{letter:>8}{pages:>6}"
+    numbers = (len(deck.pages), len(deck.slides) - extra, extra, *deck.words)
+    return deck.name, *map(str, numbers), letter, pages
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """The table of what each deck shows."""
+    return "\n".join(
+        "".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, WIDTHS, strict=True))
+        )
+        for row in [HEAD, *rows]
     )
 
 
@@ -45,21 +54,21 @@ def main() -> None:
     parser.add_argument("--html", action="store_true", help="neither print nor measure the decks")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    lines = [HEAD]
+    rows = []
     with browser.opened(wanted=not options.html) as page:
         for deck in chosen(options.chapter, options.plan):
             file = options.folder / f"{deck.name}.html"
             file.write_text(deck.html(), encoding="utf-8")
             print(f"{file}: {len(deck.pages)} slides", flush=True)
             if page is None:
-                lines.append(line(deck))
+                rows.append(facts(deck))
                 continue
             seen = browser.measured(page, file)
             letter = min(slide["letter"][0] for slide in seen)
             browser.print_handout(page, file, file.with_suffix(".pdf"))
             pages = browser.pages_of(file.with_suffix(".pdf"))
-            lines.append(line(deck, f"{letter:g} px", str(pages)))
-    print("\n".join(["", *lines]))
+            rows.append(facts(deck, f"{letter:g} px", str(pages)))
+    print(f"\n{table(rows)}")
     if page is None and not options.html:
         print("\nHandouts (PDF) need Chromium and playwright; install the package chromium.")
 

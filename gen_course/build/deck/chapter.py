@@ -121,7 +121,9 @@ def _take_outputs(cells: list[NotebookNode], name: str) -> None:
     done = [cell for cell in done if cell.cell_type == "code"]
     mine = [cell for cell in cells if cell.cell_type == "code"]
     if [cell.source for cell in mine] != [cell.source for cell in done]:
-        raise SlideError(f"{name}: the notebook is older than its master text: run `make notebooks`.")
+        raise SlideError(
+            f"{name}: the notebook is older than its master text: run `make notebooks`."
+        )
     for cell, executed in zip(mine, done, strict=True):
         cell.outputs = executed.outputs
 
@@ -148,12 +150,19 @@ def _section(name: str, heading: str, cells: list[NotebookNode], written: bool) 
         slide = _filled(Slide(name, heading, text), cells[start + 1 : end], prose)
         _check(slide, cells[start + 1 : end])
         slides.append(slide)
-    return Section(heading, tuple(slides))
+    return Section(heading, _shared(slides))
 
 
-def _fallback(
-    name: str, heading: str, cells: list[NotebookNode], written: bool
-) -> Iterator[Slide]:
+def _shared(slides: list[Slide]) -> tuple[Slide, ...]:
+    """Where slide cells follow one another, all have the prose that follows the last as notes."""
+    notes = ""
+    for number, slide in reversed(list(enumerate(slides))):
+        notes = slide.notes or notes
+        slides[number] = slide._replace(notes=notes)
+    return tuple(slides)
+
+
+def _fallback(name: str, heading: str, cells: list[NotebookNode], written: bool) -> Iterator[Slide]:
     """The heading and the first figure; a heading alone only where no slide is written at all."""
     if not heading or heading.startswith(UNSHOWN):
         return
@@ -206,7 +215,12 @@ def _check(slide: Slide, cells: list[NotebookNode]) -> None:
         if kind == "film" and value not in films.named(slide.chapter):
             raise SlideError(f"{where}the chapter's films.py has no film {value}.")
         if kind == "code":
-            known = {line.strip() for c in cells if c.cell_type == "code" for line in c.source.splitlines()}
+            known = {
+                line.strip()
+                for c in cells
+                if c.cell_type == "code"
+                for line in c.source.splitlines()
+            }
             if strange := [line for line in value.splitlines() if line.strip() not in known | {""}]:
                 raise SlideError(f"{where}no code cell that it stands for has {strange[0]!r}.")
     if slide.words > MOST_WORDS:

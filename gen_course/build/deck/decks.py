@@ -4,14 +4,13 @@ A session's deck shows exactly the sections of its plan, and says in the notes w
 """
 
 import html
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
 from gen_course.build.deck.chapter import Chapter, Section, Slide, chapter
-from gen_course.build.deck.page import Page, document, markdown, page
+from gen_course.build.deck.page import Page, document, page
 from gen_course.build.deck.text import SlideError
 from gen_course.build.lecture_map import parts
 from gen_course.build.lecturer import Row, Session
@@ -53,7 +52,7 @@ class Deck(NamedTuple):
 def of_chapter(name: str) -> Deck:
     """The deck of a chapter: its question, then all its slides."""
     one = chapter(name)
-    opening = Page(_question(one), markdown(one.opening), kind="opening")
+    opening = Page(_question(one), prose=one.opening, kind="opening")
     columns = [[opening]]
     for section in one.sections:
         if section.heading:
@@ -79,21 +78,11 @@ def of_session(session: Session) -> Deck:
         before, start = row.part, start + row.minutes
     last = _named("Questions", f"{session.questions} minutes", "part")
     return Deck(
-        file_name(session),
+        session.deck,
         f"Generative models: {session.title}",
         [*columns, [last._replace(seconds=60 * session.questions)]],
         timed=True,
     )
-
-
-def file_name(session: Session) -> str:
-    """The name of a session's file.
-
-    >>> file_name(Session("Four weeks, week 2: the variational autoencoder", 120, 10, []))
-    'week_2'
-    """
-    short = session.title.partition(":")[0].rpartition(", ")[2]
-    return re.sub(r"\W+", "_", short.lower())
 
 
 def shown(session: Session, row: Row) -> list[Slide]:
@@ -103,8 +92,8 @@ def shown(session: Session, row: Row) -> list[Slide]:
         SlideError: there is none, or there are too many for the row's minutes.
     """
     name, _, heading = row.at.partition("#")
-    slides = [s for section in chapter(name).sections if section.heading == heading for s in section.slides]
-    slides = [s for s in slides if (s.hour if session.slides == "hour" else not s.extra)]
+    slides = [slide for slide in chapter(name).slides if slide.section == heading]
+    slides = [one for one in slides if (one.hour if session.slides == "hour" else not one.extra)]
     most = 60 * row.minutes // LEAST_SECONDS
     if not slides or len(slides) > most:
         raise SlideError(

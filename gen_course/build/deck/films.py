@@ -2,10 +2,11 @@
 
 import ast
 import hashlib
-import importlib
+import importlib.util
 import json
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from gen_course.build import notebooks, places
@@ -34,13 +35,22 @@ def film(chapter: str, name: str) -> "Encoded":
     if all(part.is_file() for part in (webp, png, rest)):
         width, height, alt = json.loads(rest.read_text(encoding="utf-8"))
         return Encoded(webp.read_bytes(), png.read_bytes(), width, height, alt)
-    module = importlib.import_module(f"gen_course.ch{chapter}.films")
-    made = encode(getattr(module, name)())
+    made = encode(getattr(_module(chapter), name)())
     STORE.mkdir(parents=True, exist_ok=True)
     webp.write_bytes(made.webp)
     png.write_bytes(made.png)
     rest.write_text(json.dumps([made.width, made.height, made.alt]), encoding="utf-8")
     return made
+
+
+@cache
+def _module(chapter: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"gen_course.ch{chapter}.films", _file(chapter))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _file(chapter: str) -> Path:
@@ -53,4 +63,6 @@ def _stamp(chapter: str) -> str:
     code = _file(chapter).read_text(encoding="utf-8")
     modules = [file.read_text(encoding="utf-8") for file in sorted(notebooks.used_modules(code))]
     data = [file.read_bytes() for file in sorted(notebooks.used_files(code, modules))]
-    return hashlib.sha256(b"\0".join([text.encode() for text in [code, *modules]] + data)).hexdigest()
+    return hashlib.sha256(
+        b"\0".join([text.encode() for text in [code, *modules]] + data)
+    ).hexdigest()

@@ -60,7 +60,7 @@ async () => {
       over: onOneAnother(slide),
       loaded: pictures.every(picture => picture.complete && picture.naturalWidth),
       texts: pictures.map(picture => picture.alt),
-      rooms: pictures.map(p => round(Math.max(p.clientWidth / innerWidth, p.clientHeight / innerHeight))),
+      rooms: pictures.map(p => Math.max(p.clientWidth / innerWidth, p.clientHeight / innerHeight)),
       formulas: slide.querySelectorAll(".page svg[role=img]").length,
       fragments: slide.querySelectorAll(".fragment").length,
       notes: slide.querySelector("aside.notes")?.textContent.trim() ?? "",

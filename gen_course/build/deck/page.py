@@ -47,7 +47,9 @@ class Page(NamedTuple):
 
     body: str
     notes: str = ""
-    """HTML"""
+    """What the notes begin with, in HTML."""
+    prose: str = ""
+    """What they go on with, in Markdown."""
     seconds: int = 0
     """How long it is shown; 0 if no plan says so."""
     slide: Slide | None = None
@@ -83,7 +85,9 @@ def formula(tex: str, display: bool = False) -> str:
 @cache
 def markdown(text: str) -> str:
     """Markdown as HTML."""
-    return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(text)
+    return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(
+        text
+    )
 
 
 def inline(text: str) -> str:
@@ -108,7 +112,9 @@ def document(title: str, columns: Iterable[Sequence[Page]], timed: bool = False)
     return WHOLE.format(
         title=html.escape(title),
         style="\n".join(style),
-        columns="\n".join(f"<section>{''.join(map(_section, pages))}</section>" for pages in columns),
+        columns="\n".join(
+            f"<section>{''.join(map(_section, pages))}</section>" for pages in columns
+        ),
         scripts="\n".join([*scripts, f"const TIMED = {str(timed).lower()};", _own("deck.js")]),
     )
 
@@ -116,7 +122,8 @@ def document(title: str, columns: Iterable[Sequence[Page]], timed: bool = False)
 def _section(page: Page) -> str:
     timing = f' data-timing="{page.seconds}"' if page.seconds else ""
     kinds = " ".join(["page", *([page.kind] if page.kind else [])])
-    notes = f'<aside class="notes">{page.notes}</aside>' if page.notes else ""
+    notes = page.notes + markdown(unfolded(page.prose))
+    notes = f'<aside class="notes">{notes}</aside>' if notes else ""
     return f'<section{timing}><div class="{kinds}">{page.body}</div>{notes}</section>\n'
 
 
@@ -140,7 +147,8 @@ def page(slide: Slide, live: bool, notes: str = "", seconds: int = 0) -> Page:
     return Page(
         f'<h2>{inline(slide.text.title)}</h2><div class="{kinds}">{body}</div>'
         f'<div class="foot">{foot}</div>',
-        notes + asked(slide) + markdown(unfolded(slide.notes)),
+        notes + asked(slide),
+        slide.notes,
         seconds,
         slide,
         badge,
@@ -149,7 +157,9 @@ def page(slide: Slide, live: bool, notes: str = "", seconds: int = 0) -> Page:
 
 def asked(slide: Slide) -> str:
     """The question to the class, for the notes."""
-    return f"<p><strong>Ask:</strong> {inline(slide.text.question)}</p>" if slide.text.question else ""
+    return (
+        f"<p><strong>Ask:</strong> {inline(slide.text.question)}</p>" if slide.text.question else ""
+    )
 
 
 def unfolded(prose: str) -> str:
@@ -203,7 +213,9 @@ def _block(slide: Slide, block: Block, steps: bool) -> str:
 
 def _picture(figure: Figure) -> str:
     source = f"data:image/png;base64,{figure.png}"
-    return _framed(f'<img src="{source}" alt="{html.escape(figure.alt)}">', figure.width, figure.height)
+    return _framed(
+        f'<img src="{source}" alt="{html.escape(figure.alt)}">', figure.width, figure.height
+    )
 
 
 def _film(chapter: str, name: str) -> str:

@@ -134,7 +134,9 @@ def _block(paragraph: str) -> tuple[str, str]:
     if found := DIRECTIVE.fullmatch(paragraph.strip()):
         named = NAMED.fullmatch(found[1])
         if named is None:
-            raise SlideError(f"there is no {{{found[1]}}}; use {{figure}}, {{table}}, {{film NAME}}.")
+            raise SlideError(
+                f"there is no {{{found[1]}}}; use {{figure}}, {{table}}, {{film NAME}}."
+            )
         picture, number, film, name = named.groups()
         return (film, name) if film else (picture, number or "1")
     if re.search(r"^#+ |^\{", paragraph, re.MULTILINE):
