@@ -1,11 +1,11 @@
 """Films of chapter 06: what one call sees, what a chain of calls draws, and how particles move."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from gen_course.ch06_diffusion.explorers import recorded
@@ -172,7 +172,7 @@ def _heights(values: Iterable[float | int]) -> list[float]:
 
 
 def _particles(
-    t: float, points: Float[Tensor, "n 2"], mode: Sequence[int] | Tensor
+    t: float, points: Float[Tensor, "n 2"], mode: Int64[Tensor, "n"]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The particles at one time, and the modes as circles of three standard deviations."""
     canvas, corner = Canvas(PLANE + 200, PLANE, scale=2), PLANE / 2
