@@ -292,6 +292,13 @@ claims.add(
     f"toy of −1 and 1, from the noise 1.2: one step ends at {abs(ends[1]):.0f}, two at {ends[2]:.2f}, forty at {ends[40]:.2f}",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# The estimated noise points downhill in the log-density
+#
+# $$\nabla \log p(x_\tau) = -\hat\epsilon / \tau$$
+#
+# Tweedie's formula of chapter 02, on the straight path: a step against the noise leads to likelier images.
+
 # %% [markdown] tags=["slide", "hour"]
 # Least squares teach the network the mean velocity
 #
@@ -326,13 +333,6 @@ claims.add(
 #
 # (The code takes the mean over pixels instead of their sum, which changes a factor only.) Each term is simple: draw an image, noise and a time; mix them; compare the answer with $\epsilon - x_0$. The target is random even when $x_\tau$ is
 # given. A squared error is least at the mean of its target, so the best network answers with the mean velocity, which is what sampling needs. Its loss is not 0 but the variance of the target given $x_\tau$.
-
-# %% [markdown] tags=["slide", "extra"]
-# The estimated noise points downhill in the log-density
-#
-# $$\nabla \log p(x_\tau) = -\hat\epsilon / \tau$$
-#
-# Tweedie's formula of chapter 02, on the straight path: a step against the noise leads to likelier images.
 
 # %% [markdown]
 # ## Build
