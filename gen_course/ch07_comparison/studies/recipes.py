@@ -4,8 +4,9 @@ Run it with ``python gen_course/ch07_comparison/studies/recipes.py``.
 
 Each recipe changes one thing of the one before and trains for the same 180 CPU seconds on one
 thread without bfloat16. The study measures 2,000 samples of each run (at most 40 network calls for
-a sample). If it is interrupted, the next call computes only the rows that are missing. It takes
-about an hour and a half and writes recipes.csv.
+a sample). Two of the recipes are families of ``comparison.py``, which trains and measures them in
+the same way: their rows come from there. If the study is interrupted, the next call computes only
+the rows that are missing. It takes about half an hour and writes recipes.csv.
 """
 
 import csv
@@ -27,6 +28,7 @@ from gen_lib.training.hardware import machine
 SECONDS, SEEDS, N = 180, 3, 2_000
 HEADER = ["recipe", "seed", "seconds", "steps", "frechet", "precision", "recall", "machine"]
 FILE = Path(__file__).with_suffix(".csv")
+COMPARISON = Path(__file__).with_name("comparison.csv")
 
 
 class UniformTimes(LatentDiffusion):
@@ -50,6 +52,8 @@ RECIPES = {
     "and logit-normal times": (LatentDiffusion, 32),
 }
 """Recipe -> what makes its model, and its batch size."""
+COMPARED = {"and Muon": "diffusion", "and logit-normal times": "latent diffusion"}
+"""Recipe -> the family of the comparison that it is."""
 
 
 def run(recipe: str, seed: int, quality: SampleQuality) -> list:
@@ -65,25 +69,42 @@ def run(recipe: str, seed: int, quality: SampleQuality) -> list:
     return [recipe, seed, SECONDS, steps, *figures]
 
 
+def known() -> list[list[str]]:
+    """The rows of the file, and those of the comparison that are recipes."""
+    rows = []
+    if FILE.is_file():
+        with FILE.open(newline="") as file:
+            rows = [row for row in list(csv.reader(file))[1:] if row[0] not in COMPARED]
+    with COMPARISON.open(newline="") as file:
+        runs = [row for row in csv.DictReader(file) if row["budget"] == str(SECONDS)]
+    for recipe, family in COMPARED.items():
+        mine = [row | {"recipe": recipe, "seconds": row["budget"]} for row in runs]
+        rows += [[row[name] for name in HEADER] for row in mine if row["family"] == family]
+    return rows
+
+
+def write(rows: list[list[str]]) -> None:
+    """Write the rows in the order of the recipes and seeds."""
+    order = list(RECIPES)
+    with FILE.open("w", newline="") as file:
+        csv.writer(file).writerows(
+            [HEADER, *sorted(rows, key=lambda row: (order.index(row[0]), row[1]))]
+        )
+
+
 def main() -> None:
     """Train and measure the runs that the file does not hold yet."""
     os.environ["GEN_LIB_BFLOAT16"] = "0"
     torch.set_num_threads(1)
-    rows = []
-    if FILE.is_file():
-        with FILE.open(newline="") as file:
-            rows = list(csv.reader(file))[1:]
+    rows = known()
     quality, done = SampleQuality(load("fashion_mnist")), {(row[0], row[1]) for row in rows}
-    order = list(RECIPES)
+    write(rows)
     for seed in range(SEEDS):
         for recipe in RECIPES:
-            if (recipe, str(seed)) in done:
-                continue
-            rows.append([*map(str, run(recipe, seed, quality)), machine()])
-            rows.sort(key=lambda row: (order.index(row[0]), row[1]))
-            with FILE.open("w", newline="") as file:
-                csv.writer(file).writerows([HEADER, *rows])
-            print(rows[-1])
+            if (recipe, str(seed)) not in done:
+                rows.append([*map(str, run(recipe, seed, quality)), machine()])
+                write(rows)
+                print(rows[-1])
 
 
 if __name__ == "__main__":
