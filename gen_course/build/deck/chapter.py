@@ -154,12 +154,16 @@ def _section(name: str, heading: str, cells: list[NotebookNode], written: bool) 
 
 
 def _shared(slides: list[Slide]) -> tuple[Slide, ...]:
-    """Where slide cells follow one another, all have the prose that follows the last as notes."""
-    notes = ""
-    for number, slide in reversed(list(enumerate(slides))):
-        notes = slide.notes or notes
-        slides[number] = slide._replace(notes=notes)
-    return tuple(slides)
+    """Give slides without prose of their own that of the slide after or, if there is none, before.
+
+    Where slide cells follow one another, all have the prose that follows the last.
+    """
+    notes = [slide.notes for slide in slides]
+    for number in reversed(range(len(notes) - 1)):
+        notes[number] = notes[number] or notes[number + 1]
+    for number in range(1, len(notes)):
+        notes[number] = notes[number] or notes[number - 1]
+    return tuple(slide._replace(notes=said) for slide, said in zip(slides, notes, strict=True))
 
 
 def _fallback(name: str, heading: str, cells: list[NotebookNode], written: bool) -> Iterator[Slide]:

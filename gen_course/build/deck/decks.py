@@ -9,8 +9,8 @@ from itertools import pairwise
 from statistics import median
 from typing import NamedTuple
 
-from gen_course.build.deck.chapter import Chapter, Section, Slide, chapter
-from gen_course.build.deck.page import Page, document, page
+from gen_course.build.deck.chapter import Section, Slide, chapter
+from gen_course.build.deck.page import Page, document
 from gen_course.build.deck.text import SlideError
 from gen_course.build.lecture_map import parts
 from gen_course.build.lecturer import Row, Session
@@ -52,8 +52,9 @@ class Deck(NamedTuple):
 def of_chapter(name: str) -> Deck:
     """The deck of a chapter: its question, then all its slides."""
     one = chapter(name)
-    opening = Page(_question(one), prose=one.opening, kind="opening")
-    columns = [[opening]]
+    topic, _, question = one.title.partition(": ")
+    question = question[:1].upper() + question[1:]
+    columns = [[Page(title=topic, under=question, prose=one.opening)]]
     for section in one.sections:
         if section.heading:
             columns.append(list(_pages(section)))
@@ -69,20 +70,16 @@ def of_session(session: Session) -> Deck:
         SlideError: a row has no slide, or too many for its minutes.
     """
     minutes = f"{session.minutes} minutes, {session.questions} of them for questions"
-    columns = [[_named(session.title, minutes, "opening")]]
-    names, before, start = [part.title for part in parts()], 0, 0
+    columns = [[Page(title=session.title, under=minutes)]]
+    names, before, start = [part.title.partition(" (")[0] for part in parts()], 0, 0
     for row in session.rows:
-        new = row.part != before
-        column = [_named(f"{row.part}. {names[row.part - 1]}", "", "part")] if new else []
-        columns.append(column + list(_timed(session, row, start, SECONDS_OF_A_PART * new)))
+        spent = SECONDS_OF_A_PART if row.part != before else 0
+        opening = [Page(title=names[row.part - 1], seconds=spent)] if spent else []
+        columns.append(opening + list(_timed(session, row, start, spent)))
         before, start = row.part, start + row.minutes
-    last = _named("Questions", f"{session.questions} minutes", "part")
-    return Deck(
-        session.deck,
-        f"Generative models: {session.title}",
-        [*columns, [last._replace(seconds=60 * session.questions)]],
-        timed=True,
-    )
+    minutes = f"{session.questions} minutes"
+    columns.append([Page(title="Questions", under=minutes, seconds=60 * session.questions)])
+    return Deck(session.deck, f"Generative models: {session.title}", columns, timed=True)
 
 
 def shown(session: Session, row: Row) -> list[Slide]:
@@ -112,23 +109,10 @@ def _timed(session: Session, row: Row, start: int, spent: int) -> Iterator[Page]
     for number, (slide, (first, last)) in enumerate(zip(slides, pairwise(ends), strict=True)):
         when = f"Minutes {start} to {end} of {session.minutes}, slide {number + 1} of {len(slides)}"
         notes = f"<p><strong>{when}:</strong> {html.escape(row.todo)}</p>"
-        yield page(slide, number == 0 or slide.explores, notes, last - first)
+        live = number == 0 or slide.explores
+        yield Page(slide, notes=notes, seconds=last - first, live=live)
 
 
 def _pages(section: Section) -> Iterator[Page]:
     for number, slide in enumerate(section.slides):
-        yield page(slide, live=bool(section.heading) and (number == 0 or slide.explores))
-
-
-def _question(one: Chapter) -> str:
-    topic, _, question = one.title.partition(": ")
-    return _large(topic, question[:1].upper() + question[1:])
-
-
-def _named(title: str, under: str, kind: str) -> Page:
-    seconds = SECONDS_OF_A_PART if kind == "part" else 0
-    return Page(_large(title, under), seconds=seconds, kind=kind)
-
-
-def _large(title: str, under: str) -> str:
-    return f"<h1>{html.escape(title)}</h1>" + (f"<p>{html.escape(under)}</p>" if under else "")
+        yield Page(slide, live=bool(section.heading) and (number == 0 or slide.explores))

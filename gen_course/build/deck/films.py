@@ -4,6 +4,7 @@ import ast
 import hashlib
 import importlib.util
 import json
+import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -37,10 +38,19 @@ def film(chapter: str, name: str) -> "Encoded":
         return Encoded(webp.read_bytes(), png.read_bytes(), width, height, alt)
     made = encode(getattr(_module(chapter), name)())
     STORE.mkdir(parents=True, exist_ok=True)
-    webp.write_bytes(made.webp)
-    png.write_bytes(made.png)
-    rest.write_text(json.dumps([made.width, made.height, made.alt]), encoding="utf-8")
+    for old in set(STORE.glob(f"{chapter}-{name}-*")) - {webp, png, rest}:
+        old.unlink(missing_ok=True)
+    _write(webp, made.webp)
+    _write(png, made.png)
+    _write(rest, json.dumps([made.width, made.height, made.alt]).encode())
     return made
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file at once, for another process may read it or write the same."""
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 @cache

@@ -37,10 +37,11 @@ async () => {
       Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1 && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1));
   }
 
-  function words(slide) {
+  // The text of a slide without its code and its foot.
+  function text(slide) {
     const copy = slide.querySelector(".page").cloneNode(true);
-    copy.querySelectorAll("svg, pre, .foot").forEach(part => part.remove());
-    return copy.textContent.split(/\s+/).filter(word => /[\p{L}\p{N}_]/u.test(word)).length;
+    copy.querySelectorAll("svg, pre, .foot").forEach(part => part.replaceWith(" "));
+    return copy.textContent;
   }
 
   const found = [];
@@ -54,7 +55,7 @@ async () => {
     found.push({
       title: (slide.querySelector("h1, h2") ?? slide).textContent.trim(),
       kind: slide.querySelector(".page").className,
-      words: words(slide),
+      words: text(slide).split(/\s+/).filter(word => /[\p{L}\p{N}_]/u.test(word)).length,
       letter: small.length ? small[0] : [Infinity, ""],
       beyond: beyond(slide),
       over: onOneAnother(slide),
@@ -64,7 +65,7 @@ async () => {
       formulas: slide.querySelectorAll(".page svg[role=img]").length,
       fragments: slide.querySelectorAll(".fragment").length,
       notes: slide.querySelector("aside.notes")?.textContent.trim() ?? "",
-      raw: [...slide.querySelectorAll(".page")].map(page => page.textContent).join("\n"),
+      text: text(slide),
       seconds: Number(slide.dataset.timing ?? 0),
     });
   }

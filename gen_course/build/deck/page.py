@@ -22,6 +22,7 @@ from gen_course.build.deck.text import Block, paragraphs
 
 EM = 24  # pixels; formulas are drawn at this size and given in em
 LAB = "http://localhost:8888/lab/tree/notebooks/"
+BADGES = ("extra", "predict")  # tags that a slide shows
 LIGHT, DARK = "default", "github-dark"  # colours of code
 SIZE = re.compile(r' width="[\d.]+" height="[\d.]+"')
 WHOLE = """<!DOCTYPE html>
@@ -43,18 +44,44 @@ WHOLE = """<!DOCTYPE html>
 
 
 class Page(NamedTuple):
-    """One page of a deck, drawn."""
+    """One page of a deck: a slide, or a title alone. It is drawn when the deck is written."""
 
-    body: str
+    slide: Slide | None = None
+    title: str = ""
+    """Of a page without a slide, with what stands under it."""
+    under: str = ""
     notes: str = ""
-    """What the notes begin with, in HTML."""
+    """What the speaker's notes begin with, in HTML."""
     prose: str = ""
-    """What they go on with, in Markdown."""
+    """What they go on with if there is no slide, in Markdown."""
     seconds: int = 0
     """How long it is shown; 0 if no plan says so."""
-    slide: Slide | None = None
-    kind: str = ""
-    """A class for its style: opening, part or empty."""
+    live: bool = False
+    """Whether it links its section in the lab."""
+
+    @property
+    def kind(self) -> str:
+        """A class for its style."""
+        if self.slide is None:
+            return "large"
+        return next((tag for tag in BADGES if tag in self.slide.text.tags), "")
+
+    @property
+    def body(self) -> str:
+        """What it shows, in HTML."""
+        if self.slide is None:
+            under = f"<p>{html.escape(self.under)}</p>" if self.under else ""
+            return f"<h1>{html.escape(self.title)}</h1>{under}"
+        return _drawn(self.slide, self.kind, self.live)
+
+    @property
+    def said(self) -> str:
+        """The speaker's notes, in HTML."""
+        question, prose = "", self.prose
+        if self.slide:
+            question, prose = self.slide.text.question, self.slide.notes
+        asked = f"**Ask:** {question}" if question else ""
+        return self.notes + markdown(asked) + markdown(unfolded(prose))
 
 
 class _Renderer(IPythonRenderer):
@@ -121,51 +148,27 @@ def document(title: str, columns: Iterable[Sequence[Page]], timed: bool = False)
 
 def _section(page: Page) -> str:
     timing = f' data-timing="{page.seconds}"' if page.seconds else ""
-    kinds = " ".join(["page", *([page.kind] if page.kind else [])])
-    notes = page.notes + markdown(unfolded(page.prose))
-    notes = f'<aside class="notes">{notes}</aside>' if notes else ""
+    kinds = f"page {page.kind}".strip()
+    notes = f'<aside class="notes">{said}</aside>' if (said := page.said) else ""
     return f'<section{timing}><div class="{kinds}">{page.body}</div>{notes}</section>\n'
-
-
-def page(slide: Slide, live: bool, notes: str = "", seconds: int = 0) -> Page:
-    """Draw a slide.
-
-    Args:
-        slide: what it shows.
-        live: whether to link its section in the lab.
-        notes: HTML before the slide's own notes.
-        seconds: how long a plan shows it.
-    """
-    tags = slide.text.tags
-    badge = next((name for name in ("extra", "predict") if name in tags), "")
-    foot = f'<span class="badge">{badge}</span>' if badge else ""
-    if live:
-        address = f"{LAB}{slide.chapter}.ipynb#{quote(slide.section.replace(' ', '-'))}"
-        foot += f'<a class="live" href="{html.escape(address)}" target="_blank">▶ run it live</a>'
-    body = "".join(_body(slide))
-    kinds = " ".join(["body", *_kinds(slide)])
-    return Page(
-        f'<h2>{inline(slide.text.title)}</h2><div class="{kinds}">{body}</div>'
-        f'<div class="foot">{foot}</div>',
-        notes + asked(slide),
-        slide.notes,
-        seconds,
-        slide,
-        badge,
-    )
-
-
-def asked(slide: Slide) -> str:
-    """The question to the class, for the notes."""
-    return (
-        f"<p><strong>Ask:</strong> {inline(slide.text.question)}</p>" if slide.text.question else ""
-    )
 
 
 def unfolded(prose: str) -> str:
     """Markdown with its fold-outs opened."""
     prose = re.sub(r"<summary>(.*?)</summary>", r"\n\n**\1**\n\n", prose, flags=re.DOTALL)
     return re.sub(r"</?details[^>]*>", "", prose)
+
+
+def _drawn(slide: Slide, badge: str, live: bool) -> str:
+    foot = f'<span class="badge">{badge}</span>' if badge else ""
+    if live:
+        address = f"{LAB}{slide.chapter}.ipynb#{quote(slide.section.replace(' ', '-'))}"
+        foot += f'<a class="live" href="{html.escape(address)}" target="_blank">▶ run it live</a>'
+    kinds = " ".join(["body", *_kinds(slide)])
+    return (
+        f'<h2>{inline(slide.text.title)}</h2><div class="{kinds}">{"".join(_body(slide))}</div>'
+        f'<div class="foot">{foot}</div>'
+    )
 
 
 def _kinds(slide: Slide) -> Iterator[str]:
