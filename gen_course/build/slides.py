@@ -53,10 +53,11 @@ def main() -> None:
     parser.add_argument("--plan", action="append", help="only this session's deck, such as week_2")
     parser.add_argument("--html", action="store_true", help="neither print nor measure the decks")
     options = parser.parse_args()
+    found = list(chosen(options.chapter, options.plan))  # first of all: a slide may be refused
     options.folder.mkdir(parents=True, exist_ok=True)
     rows = []
     with browser.opened(wanted=not options.html) as page:
-        for deck in chosen(options.chapter, options.plan):
+        for deck in found:
             file = options.folder / f"{deck.name}.html"
             file.write_text(deck.html(), encoding="utf-8")
             print(f"{file}: {len(deck.pages)} slides", flush=True)
