@@ -219,12 +219,13 @@ def _check(slide: Slide, cells: list[NotebookNode]) -> None:
         if kind == "film" and value not in films.named(slide.chapter):
             raise SlideError(f"{where}the chapter's films.py has no film {value}.")
         if kind == "code":
-            known = {
+            lines = {
                 line.strip()
                 for c in cells
                 if c.cell_type == "code"
                 for line in c.source.splitlines()
             }
+            known = lines | {line.partition("  #")[0] for line in lines}  # without its comment
             if strange := [line for line in value.splitlines() if line.strip() not in known | {""}]:
                 raise SlideError(f"{where}no code cell that it stands for has {strange[0]!r}.")
     if slide.words > MOST_WORDS:

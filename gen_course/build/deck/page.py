@@ -64,7 +64,7 @@ class Page(NamedTuple):
         """A class for its style."""
         if self.slide is None:
             return "large"
-        return next((tag for tag in BADGES if tag in self.slide.text.tags), "")
+        return " ".join(tag for tag in BADGES if tag in self.slide.text.tags)
 
     @property
     def body(self) -> str:
@@ -159,8 +159,8 @@ def unfolded(prose: str) -> str:
     return re.sub(r"</?details[^>]*>", "", prose)
 
 
-def _drawn(slide: Slide, badge: str, live: bool) -> str:
-    foot = f'<span class="badge">{badge}</span>' if badge else ""
+def _drawn(slide: Slide, badges: str, live: bool) -> str:
+    foot = "".join(f'<span class="badge">{badge}</span>' for badge in badges.split())
     if live:
         address = f"{LAB}{slide.chapter}.ipynb#{quote(slide.section.replace(' ', '-'))}"
         foot += f'<a class="live" href="{html.escape(address)}" target="_blank">▶ run it live</a>'
