@@ -1199,8 +1199,8 @@ Table(
 #
 # <details><summary>Answers</summary>
 #
-# 1. The underlined numbers say it. After 20 s: quality the GAN; stability the VAE, level with the GAN; speed the VAE; diversity the GAN, level with diffusion. After 180 s: quality the GAN; stability latent diffusion; speed the VAE; diversity diffusion.
-# 2. It is the GAN every time. After 20 s no line of another family reaches its own. After 60 s the line of diffusion does, and after 180 s that of latent diffusion: there the first place is not certain.
+# 1. The underlined numbers say it. After 20 s: quality the GAN; stability the VAE, level with the GAN; speed the VAE; diversity the GAN, level with diffusion. After 180 s: quality the GAN; stability the VAE, level with the GAN and latent diffusion; speed the VAE; diversity diffusion.
+# 2. It is the GAN every time. After 20 s no line of another family reaches its own. After 60 s the line of diffusion does, and after 180 s those of the VAE and of latent diffusion: there the first place is not certain.
 # 3. A game needs each garment in milliseconds, so one network call: of those families take the one with the best precision. A study of rare garments can wait; take the family with the highest recall and the highest share of the rarest class at the longest training that you can afford.
 #
 # </details>
