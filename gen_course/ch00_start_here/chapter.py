@@ -687,6 +687,9 @@ score["autoregressive"] = histogram.log_prob
 # **Predict:** the clusters have the standard deviation 0.05. Which model will send most of its samples far away from all
 # clusters, and which will make every cluster too wide? Why?
 #
+# The figure below is folded, so that you can predict first. To see a folded result, run its cell with Shift+Enter, or
+# click the bar or the dots at its left: the first click shows the code, the second click, on the dots, opens the picture.
+#
 # <details><summary>Answer</summary>
 #
 # **Far away: the single Gaussian.** It can only be one blob, and it has to give density to all eight clusters, so its
@@ -898,8 +901,8 @@ assert max(held_out, key=held_out.get) == "mixture"
 assert on_train["mixture"] > toy.log_prob(train).mean()
 
 # %% [markdown]
-# The last column estimates KL(p_data ‖ p_model). The mixture is 0.07 nats below p_data: it gives a held-out point on
-# (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it. (The last column is computed before
+# Open the table first. Its last column estimates KL(p_data ‖ p_model). The mixture is 0.07 nats below p_data: it gives a
+# held-out point on (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it. (The last column is computed before
 # rounding.)
 #
 # Why does p_data itself score less on the training points? By chance: the mean over 400 points has a standard error of
@@ -973,6 +976,8 @@ Table(
 # ? The samples look perfect. How do you notice that they are copies?
 
 # %% [markdown]
+# Open the figure and the table first.
+#
 # Read the table with the rule in mind. The first column gains nearly 1.39 nats with each halving once the kernels hardly
 # touch one another. The second is the height of the kernels, which gains 1.39 as well, minus the loss by distance, which
 # grows about fourfold and soon outweighs it.

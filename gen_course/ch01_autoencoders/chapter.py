@@ -554,8 +554,8 @@ conv.encoder
 #
 # $$\mathrm{PSNR}_n = 10 \log_{10} \frac{2^2}{\mathrm{MSE}_n} \text{ decibels (dB)},$$
 #
-# where 2 is the range of a pixel, from -1 to 1, and MSE_n is the error of this image. A tenth of the error is 10 dB
-# more, half of it about 3 dB more. Tables show the mean of PSNR_n over the test images.
+# where 2 is the range of a pixel, from -1 to 1, and $\mathrm{MSE}_n$ is the error of this image. A tenth of the error is 10 dB
+# more, half of it about 3 dB more. Tables show the mean of $\mathrm{PSNR}_n$ over the test images.
 #
 # This mean is not the PSNR of the mean error. Two images with errors 0.04 and 0.4 have 20 and 10 dB, so their mean is
 # 15 dB. But their mean error is 0.22, and its PSNR is 12.6 dB. The logarithm turns ratios into differences, so an
@@ -749,6 +749,9 @@ Table(
 # little difference between these. The code has only 16 numbers. The class is in them, but not laid out so that ten linear
 # functions of 16 numbers can tell the classes apart. The wide layer after the code lays it out again.
 #
+# From the code the class is harder to read even than from the pixels. Sixteen principal components do about as well as
+# the code (0.72 against 0.74, in the table below the figure).
+#
 # </details>
 
 
@@ -812,10 +815,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Four things to see:
+# Open the figure first. Three things to see:
 #
-# - From sixteen numbers the class is *harder* to read, for a linear classifier, than from the pixels. Sixteen
-#   principal components do about as well as the code (0.72 against 0.74, in the table below).
 # - The decoder sees nothing but the code, yet its layers give the class back. So the information is in the code,
 #   only not in a linear arrangement. The decoder's arrangement is worth most with few labels: with 100 of them, the decoder's
 #   hidden layers are about 9 points above the pixels, with 10,000 about 5.
@@ -979,7 +980,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Two things to see.
+# Open the figure first. Two things to see.
 #
 # **The length of training counts as well as the length of the code.** The star is the shipped autoencoder with 16 numbers,
 # trained for 12,000 steps. Its error is smaller than that of the study's autoencoder with 64 numbers and 2,000 steps.

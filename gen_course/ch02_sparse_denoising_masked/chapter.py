@@ -639,7 +639,8 @@ NoiseExplorer()
 #
 # <details><summary>Answer</summary>
 #
-# About 30, exactly 29. With 11 components its MSE is 0.094; the sparse code has 0.064. Choosing units for each image pays.
+# About 30, exactly 29: more than twice as many numbers as the sparse code has active units. With 11 components its MSE is
+# 0.094; the sparse code has 0.064. Choosing units for each image pays.
 #
 # </details>
 
@@ -723,9 +724,9 @@ claims.add(
 )
 
 # %% [markdown]
-# By this definition the claim holds here with 3, 11 and 48 active units: for the error of 11 active units (λ = 1) PCA
-# needs more than twice as many numbers. With 189 the advantage is gone; the lines cross shortly before. The
-# definition does not count the cost of saying *which* units are active. And the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers.
+# Open the table and the figure first. By this definition the claim holds here with 3, 11 and 48 active units. With 189
+# the advantage is gone; the lines cross shortly before. The definition does not count the cost of saying *which* units
+# are active. And the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers.
 
 # %% [markdown] tags=["slide", "predict"]
 # How far is the network ahead of the better filter?
@@ -751,6 +752,10 @@ claims.add(
 #
 # At σ = 0.5, its own level, nearly 5 dB ahead: a third of the filter's squared error. At 0.25 about half of that lead. With 10 % black pixels about 1 dB
 # ahead, with 50 % no longer. At σ = 1 it is about 1 dB behind the blur.
+#
+# A filter uses that neighbours resemble each other; the network also uses what garments look like. So the network is far
+# ahead at the level that it was trained for. At twice that level a plain blur is better, because the network takes strong noise
+# for structure. Against black pixels it is little or no better than a filter.
 #
 # </details>
 
@@ -817,10 +822,8 @@ claims.add(
 )
 
 # %% [markdown]
-# A filter uses that neighbours resemble
-# each other; the network also uses what garments look like. So it is far ahead at the level that it was trained for. At twice that
-# level a plain blur is better, because the network takes strong noise for structure. Against black pixels it is
-# little or no better than a filter. It has learnt **one** noise at **one** level. In exercise 6 you train one for σ = 0.25, 0.5 and 1; chapter 06 also tells its network which level it sees.
+# The network has learnt **one** noise at **one** level. In exercise 6 you train one for σ = 0.25, 0.5 and 1; chapter 06
+# also tells its network which level it sees.
 
 # %% [markdown]
 # ## Break it: make activity too expensive
@@ -831,7 +834,14 @@ claims.add(
 #
 # <details><summary>Answer</summary>
 #
-# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow, and that shadow is not yet the mean image. The paragraph below the tables says why.
+# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow, and that shadow is not yet
+# the mean image.
+#
+# **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
+# arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) +
+# mean squared difference of b and the mean image. The last column of the first table below shows all three; on the training
+# images, whose mean it is, they add up exactly. After 900 steps the bias has nearly arrived and the excess is nearly
+# gone; the single picture remains.
 #
 # </details>
 
@@ -963,6 +973,8 @@ claims.add(
 # ? Why is the shadow not the mean image itself?
 
 # %% [markdown]
+# Open the figure and the tables first.
+#
 # **Symptom.** Nearly every reconstruction is the same picture: the bias of the decoder, which costs nothing.
 #
 # **Cause.** From *Idea*: a unit is worth switching on only if $w_k^\top r > \lambda$. Since $w_k$ has length 1, the Cauchy–Schwarz
@@ -973,10 +985,6 @@ claims.add(
 # Why are 0.1 units active all the same? The encoder is not exact. The second table shows that only about a dozen of the 10,000 test images switch
 # on any unit, though none is worth it. Most of them use a handful of units, one uses several hundred.
 # An active unit has an activity below 1 on average.
-#
-# **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
-# arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) + mean squared difference of b and the mean
-# image. The last column of the first table shows all three; on the training images, whose mean it is, they add up exactly. After 900 steps the bias has nearly arrived and the excess is nearly gone; the single picture remains.
 #
 # **Repair.** A smaller λ, from the beginning. A unit that is off for every image gets no gradient through relu, so it stays off: a *dead* unit. In *Measure*, 85 units are never active at λ = 0.1, 467 at λ = 3.
 
@@ -1254,7 +1262,8 @@ MaskExplorer()
 #
 # <details><summary>Answer</summary>
 #
-# Here yes, slightly: at equal steps the probe is best with 20 % hidden (0.8245) and worst with 95 % (0.7924). But these are single runs, and hiding 20 % takes two and a half
+# Here yes, slightly: at equal *steps* the code gets slightly less readable the more is hidden. The probe is best with
+# 20 % hidden (0.8245) and worst with 95 % (0.7924). But these are single runs, and hiding 20 % takes two and a half
 # times the minutes of hiding 80 %.
 #
 # </details>
@@ -1321,8 +1330,8 @@ claims.add(
 )
 
 # %% [markdown]
-# One run each: do not trust differences of a few thousandths. At equal *steps*, the code gets slightly less readable
-# the more is hidden, and the training faster: the encoder sees fewer patches. The paper hides most of the
+# Open the table and the figure first. One run each: do not trust differences of a few thousandths. At equal *steps*, the
+# training gets faster the more is hidden: the encoder sees fewer patches. The paper hides most of the
 # image to make the task hard enough to be worth learning. In so short a training only the saving of time is visible. The ratio also has to fit the use: when 80 % are hidden, a model that hid 20 % in training makes more than one and
 # a half times the error of the model that hid 80 % in training.
 #
@@ -1659,6 +1668,8 @@ claims.add(
 )
 
 # %% [markdown]
+# Open the figure first.
+#
 # Where the noised data have density (above 0.01), the median cosine between learnt and exact arrows is 0.995. It is smallest, 0.57, at a place nearly halfway between two
 # clusters. There both pull almost equally, so the exact arrow is short (0.17), and a small error of the network turns it far. Where the exact arrow is
 # longer than 0.2, the cosine is above 0.9 everywhere.

@@ -18,6 +18,8 @@
 # logarithm of a product.
 
 # %% [markdown]
+# The symbols of this chapter:
+#
 # | Symbol | Meaning | Shape |
 # |---|---|---|
 # | $x$ | an image: after the binarisation of *Build* its pixels are −1 or 1, in *A Gaussian likelihood* they are grey. In the code `x` are *grey* test images; `seen`, `x_bw` are binarised | (n, 1, 28, 28), toy: (2,) |
@@ -339,11 +341,13 @@ BoundExplorer()
 # &= \log \mathbb{E}_{q_\phi(z|x)}\left[\frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}\right]
 # && \text{(an integral weighted by } q \text{ is a mean over draws from } q \text{)} \\
 # &\ge \mathbb{E}_{q_\phi(z|x)}\left[\log p_\theta(x|z) + \log \frac{p(z)}{q_\phi(z|x)}\right]
-# && \text{(Jensen: log is concave, so the log of a mean is at least the mean of the logs)} \\
+# && \text{(Jensen: log is concave)} \\
 # &= \underbrace{\mathbb{E}_{q_\phi(z|x)} \log p_\theta(x|z)}_{-\text{ distortion}}
 # - \underbrace{\mathrm{KL}\left(q_\phi(z|x) \,\Vert\, p(z)\right)}_{\text{rate}}
 # && \text{(the ELBO)}
 # \end{aligned}$$
+#
+# In the fourth line the log of a mean is at least the mean of the logs, because the logarithm is concave.
 #
 # The bound is a mean over draws from q, that is, over codes that may have made x. A single draw already estimates it.
 #
@@ -1738,6 +1742,8 @@ Table(
 )
 
 # %% [markdown]
+# Open the figures and the table first.
+#
 # **Posterior collapse** (사후 붕괴) is this state: q(z|x) is the prior whatever the image, and the decoder ignores z. It
 # has a second cause: a decoder that is strong enough to do without a code collapses at β = 1, too (Bowman et al. 2015,
 # [1511.06349](https://arxiv.org/abs/1511.06349); not measured here). There the *warm-up* of β (Bowman et al. again) helps: the
