@@ -190,11 +190,16 @@ def advised(
 
 
 def overall(verdicts: Iterable[str]) -> str:
-    """One verdict from those of several training times; those that are unknown do not count."""
+    """One verdict from those of several training times; those that are unknown do not count.
+
+    A claim holds here if it holds every time. It is contradicted if it never holds, and is
+    contradicted at least once.
+    """
     found = set(verdicts) - {UNKNOWN}
     if found == {HOLDS}:
         return "holds here"
-    return "contradicted" if found == {AGAINST} else "holds with a condition"
+    never = HOLDS not in found and AGAINST in found
+    return "contradicted" if never else "holds with a condition"
 
 
 def spelled(verdicts: Mapping[float, str]) -> str:

@@ -183,7 +183,8 @@ def test_an_advice_holds_if_it_leaves_out_the_last(rows, said):
 
 def test_verdicts_of_several_training_times_make_one():
     assert overall([HOLDS, UNKNOWN, HOLDS]) == "holds here"
-    assert overall([AGAINST, AGAINST]) == "contradicted"
+    for against in ([AGAINST, AGAINST], [AGAINST, OPEN], [OPEN, UNKNOWN, AGAINST]):
+        assert overall(against) == "contradicted"
     for mixed in ([HOLDS, OPEN], [OPEN], [UNKNOWN], [HOLDS, AGAINST]):
         assert overall(mixed) == "holds with a condition"
 
