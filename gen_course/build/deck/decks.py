@@ -70,7 +70,7 @@ def of_session(session: Session) -> Deck:
         SlideError: a row has no slide, or too many for its minutes.
     """
     minutes = f"{session.minutes} minutes, {session.questions} of them for questions"
-    columns = [[Page(title=session.title, under=minutes)]]
+    columns = [[Page(title="Generative models", under=f"{session.title}: {minutes}")]]
     names, before, start = [part.title.partition(" (")[0] for part in parts()], 0, 0
     for row in session.rows:
         spent = SECONDS_OF_A_PART if row.part != before else 0
