@@ -84,7 +84,7 @@ print(timing.stated("00_start_here"))
 # 28 x 28 pixels can be any of $256^{784}$ pictures, and almost none of them looks like a garment. The first row
 # shows training images of the data set Fashion-MNIST, the second ten pictures drawn with equal probability from all.
 
-# %% [markdown] tags=["slide", "hour", "steps"]
+# %% [markdown] tags=["slide", "hour"]
 # A generative model learns a distribution, then samples from it
 #
 # $$p_{model}(x) \approx p_{data}(x)$$
@@ -207,14 +207,14 @@ Table(
 # ? Which of these have you used this week?
 
 # %% [markdown] tags=["slide", "hour"]
-# Four families of models serve the eleven applications
+# Four kinds of models serve the eleven applications
 #
-# | Family | What it generates |
+# | Kind | What it does |
 # |---|---|
-# | autoregressive | search answers, summaries, text |
-# | autoencoder + autoregressive | music, speech |
-# | diffusion | images, video, filled holes, try-on, 3-D |
-# | GAN | another style |
+# | autoregressive | answers, summarises, writes |
+# | autoencoder + autoregressive | speaks, makes music |
+# | diffusion | makes images, video, 3-D; fills holes; dresses people |
+# | GAN, diffusion | changes style |
 #
 # ? Which of these rows would you have sorted differently?
 

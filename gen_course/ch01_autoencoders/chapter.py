@@ -165,7 +165,7 @@ Table(
 #
 # $$E(w) = \frac{1}{2} \sum_{n=1}^{N} \lVert y(x_n, w) - x_n \rVert^2$$
 #
-# in the toy: the squared lengths of all sticks
+# half the sum of squared errors; in the toy, an error is the length of a stick
 #
 # ? Does this loss say anything about the code?
 
@@ -1068,7 +1068,7 @@ made = {
 # </details>
 
 # %% [markdown] tags=["slide", "hour"]
-# Made-up codes decode to smears
+# Made-up codes give smears or blends
 #
 # {figure}
 #
@@ -1117,11 +1117,11 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide", "hour"]
-# The loss never places the codes: no generative model
+# Away from the training codes the decoder smears
 #
 # {film made_up}
 #
-# ? What would you add to the loss?
+# ? The loss never says where codes lie. What would you add to it?
 
 # %% [markdown]
 # **Why?** Look where the codes lie. The table shows how far codes are from 0, and how far from the nearest code of

@@ -22,6 +22,7 @@ from gen_lib.training.checkpoints import load_pretrained
 LARGE = 14  # size of letters in pixels of the page; the picture has twice as many
 STEPS = (0, 3, 6, 10, 15, 20, 30, 50, 80, 120, 200, 500)
 STICK = "#bbbbbb"
+SIDE = 190  # of a scatter plot
 
 
 def bend() -> Film:
@@ -36,10 +37,16 @@ def bend() -> Film:
     frames = []
     for step, *shown in zip(STEPS, *runs, strict=True):
         canvas = Canvas(450, 260)
-        canvas.text(f"training step {step}", 225, 2, anchor="ma", size=LARGE)
-        for left, name, y in zip((10, 235), ("linear", "hidden layers"), shown, strict=True):
-            canvas.text(name, left, 26, size=LARGE)
-            _sticks(canvas, left, 48, x, y)
+        canvas.text(f"code: 1 number; training step {step}", 225, 2, anchor="ma", size=LARGE)
+        canvas.disc((16, 34), 5, plots.DATA)
+        canvas.text("data: 2 numbers", 26, 25, plots.DATA, size=LARGE)
+        canvas.disc((176, 34), 5, plots.CODE)
+        canvas.text("reconstruction", 186, 25, plots.CODE, size=LARGE)
+        canvas.line([(322, 34), (350, 34)], STICK, 2)
+        canvas.text("error", 356, 25, size=LARGE)
+        for left, name, y in zip((20, 240), ("linear", "hidden layers"), shown, strict=True):
+            canvas.text(name, left, 46, size=LARGE)
+            _sticks(canvas, left, 66, x, y)
         frames.append(canvas.pixels())
     return Film(
         frames,
@@ -78,10 +85,9 @@ def made_up() -> Film:
         canvas.text(_place(way), 225, 2, anchor="ma", size=LARGE)
         for number, image in enumerate(in_batches(model.decode, z[:10])):
             canvas.image(image, 3 + 90 * (number % 5), 30 + 88 * (number // 5), 84)
-        words = f"median distance to a training code: {away[-1]:.2f}"
-        canvas.text(words, 225, 214, plots.CODE, "ma", LARGE)
-        canvas.box(25, 244, 425, 252, "#e4e4e4")
-        canvas.box(25, 244, 25 + round(400 * away[-1] / 4), 252, plots.CODE)
+        canvas.text("median distance to the nearest", 225, 214, plots.CODE, "ma", LARGE)
+        words = f"training code: {away[-1]:.2f}"
+        canvas.text(words, 225, 236, plots.CODE, "ma", LARGE)
         frames.append(canvas.pixels())
     return Film(
         frames,
@@ -109,7 +115,7 @@ def _learn(x: Points, network: nn.Module) -> list[Points]:
 
 def _sticks(canvas: Canvas, left: int, top: int, x: Points, y: Points) -> None:
     """Images x in blue, reconstructions y in green, and a stick from each image to its own."""
-    canvas.box(left, top, left + 205, top + 205, "#f4f4f4")
+    canvas.box(left, top, left + SIDE, top + SIDE, "#f4f4f4")
     places = [_on_square(points, left, top) for points in (x, y)]
     for a, b in zip(*places, strict=True):
         canvas.line([a, b], STICK)
@@ -120,7 +126,7 @@ def _sticks(canvas: Canvas, left: int, top: int, x: Points, y: Points) -> None:
 
 def _on_square(points: Points, left: int, top: int) -> Sequence[tuple[float, float]]:
     """Places on the canvas; the square shows 2.25 of each pixel, from its upper left corner."""
-    scaled = (points - torch.tensor([-0.95, 1.0])) * torch.tensor([1.0, -1.0]) * 205 / 2.25
+    scaled = (points - torch.tensor([-0.95, 1.0])) * torch.tensor([1.0, -1.0]) * SIDE / 2.25
     return [(left + u, top + v) for u, v in scaled.tolist()]
 
 
@@ -128,4 +134,4 @@ def _place(way: float) -> str:
     """What the codes of a frame are."""
     if way == 0:
         return "codes of test images"
-    return "draws from N(0, I)" if way == 1 else f"{way:.1f} of the way to N(0, I)"
+    return "made-up codes" if way == 1 else f"{way:.1f} of the way to made-up codes"

@@ -100,7 +100,7 @@ print(timing.stated("02_sparse_denoising_masked"))
 # %% [markdown] tags=["slide", "hour"]
 # A code longer than the image can simply copy it
 #
-# $$784 \;\to\; 1{,}000 \;\to\; 784$$
+# $$\text{image } 784 \;\to\; \text{code } 1{,}000 \;\to\; \text{image } 784$$
 #
 # A copy has no error, and teaches the network nothing.
 #
@@ -109,7 +109,7 @@ print(timing.stated("02_sparse_denoising_masked"))
 # %% [markdown] tags=["slide", "hour"]
 # Three constraints make copying useless
 #
-# {figure}
+# {film constraints}
 #
 # ? The target is always the clean boot. Which of the three tasks needs the most knowledge of boots?
 
@@ -130,7 +130,7 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide", "hour"]
-# Sparse: every active unit costs λ
+# Sparse: a unit pays λ times its activity
 #
 # $$\tilde E(w) = E(w) + \lambda \sum_{n=1}^{N} \sum_{k=1}^{K} |z_{nk}|$$
 #
@@ -194,7 +194,9 @@ plots.show(
 #
 # $$E_\sigma(w) = \sum_{n=1}^{N} \lVert y(x_n + \sigma \epsilon_n, w) - x_n \rVert^2$$
 #
-# A copy would return the noise, and the noise counts as error.
+# $$\epsilon_n \sim \mathcal{N}(0, I)$$
+#
+# A copy would return the noise: an error. (The ½ is left out; no minimum moves.)
 #
 # ? Must a network know garments to take noise from a garment?
 

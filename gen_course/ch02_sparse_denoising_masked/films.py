@@ -11,6 +11,7 @@ from torch import Tensor
 from gen_course.ch02_sparse_denoising_masked import figures
 from gen_course.ch02_sparse_denoising_masked.explorers import (
     DENOISING,
+    MASKED,
     SPARSE,
     MaskExplorer,
 )
@@ -20,11 +21,43 @@ from gen_course.common.explorer import decibels, shipped
 from gen_course.common.film import Film, walk
 from gen_lib.data import load, load_toy
 from gen_lib.data.toys import Mixture
+from gen_lib.models import MaskedAutoencoder
 from gen_lib.models.autoencoder import DenoisingAutoencoder, SparseAutoencoder, add_noise
 from gen_lib.models.base import in_batches
 
 WIDTH, HEIGHT = 900, 520
 SIDE = 280  # of an image: ten pixels for each of its own
+
+
+def constraints() -> Film:
+    """What goes into each of the three autoencoders, its rule, and the target of all three."""
+    x, rng = load("fashion_mnist").test[:1].images, torch.Generator().manual_seed(0)
+    noised = add_noise(x, 0.5, 0.0, rng)
+    hidden = figures.hide(x, shipped(MASKED, MaskedAutoencoder).random_mask(1, rng))
+    columns = (
+        ("sparse", x[0], "activity costs", figures.SPARSE),
+        ("denoising", noised[0], "noise must go", figures.DENOISING),
+        ("masked", hidden[0], "guess the rest", figures.MASKED),
+    )
+    frames = []
+    for shown in (1, 2, 3):
+        canvas = Canvas(WIDTH, HEIGHT, 1)
+        for number, (name, image, rule, color) in enumerate(columns[:shown]):
+            middle = 150 + 300 * number
+            canvas.text(name, middle, 2, color, "ma", 32)
+            canvas.image(image, middle - 112, 46, 224)
+            canvas.text(rule, middle, 278, color, "ma", 28)
+        canvas.image(x[0], 366, 340, 168)
+        canvas.text("target:", 346, 394, INK, "ra", 30)
+        canvas.text("the clean image", 554, 394, INK, "la", 30)
+        frames.append(canvas.pixels())
+    return Film(
+        frames,
+        1.5,
+        "Above, what goes in: for the sparse autoencoder the boot itself, whose code pays for "
+        "its activity; for the denoising one the boot under grain; for the masked one a fifth of "
+        "its patches. Below, the target of all three: the clean boot.",
+    )
 
 
 def price() -> Film:

@@ -102,14 +102,14 @@ print(timing.stated("03_vae"))
 #
 # $$z \sim p(z) = \mathcal{N}(0, I)$$
 #
-# The encoder must keep to this prior. Afterwards a made-up code is a code that the decoder knows.
+# The encoder must keep to this prior. Afterwards most made-up codes are codes that the decoder knows.
 #
 # ? Chapter 01 drew codes at random and got smears. What did it not know?
 
 # %% [markdown] tags=["slide", "hour"]
 # An autoencoder encodes to points, a VAE to distributions
 #
-# {figure}
+# {film point_or_distribution}
 #
 # ? Both models have the same networks. Where would you draw a code on the left, where on the right?
 
@@ -164,11 +164,11 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide", "hour"]
-# How probable is x? Add up all codes
+# Adding up all codes is hopeless
 #
 # $$p(x) = \int p(x|z)\, p(z)\, dz$$
 #
-# Easy for one number. For 16 numbers on a grid: $10^{54}$ codes.
+# How probable is x? Easy for codes of one number. For 16 numbers on a grid: $10^{54}$ codes.
 #
 # ? What do almost all random codes say about a given image?
 
@@ -204,15 +204,19 @@ posterior = (log_joint - log_p).exp()  # the density p(z|x) on the grid
 Table({"log p(x)": [f"{log_p:.2f}"]}, ["x = (1.1, 1.3)"])
 
 # %% [markdown] tags=["slide", "hour", "steps"]
-# The ELBO looks only where the encoder points
+# The ELBO is a lower bound that we can compute
 #
-# $$\text{ELBO} = \mathbb{E}_{q}\left[\log p(x|z)\right] - \mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
+# $$\log p(x) \ge \mathbb{E}_{q}\left[\log p(x|z)\right] - \mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
 #
-# Minus distortion, minus rate.
+# q: the encoder's guess
 #
-# $$\log p(x) - \text{ELBO} = \mathrm{KL}\left(q(z|x)\, \Vert\, p(z|x)\right)$$
+# $$\mathbb{E}_{q}\left[\log p(x|z)\right]$$
 #
-# The gap is never negative.
+# does the code decode to x?
+#
+# $$\mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
+#
+# does the code stay near the prior?
 #
 # ? Which of the two terms grows when q becomes narrow?
 
@@ -275,7 +279,7 @@ assert abs(found.elbo - rows["good"][2]) < 1e-6 > abs(found.gap - rows["good"][3
 assert abs(toy.evidence(point).log_p - log_p) < 1e-9
 
 # %% [markdown] tags=["slide", "hour"]
-# A better guess q closes the gap
+# A better guess q shrinks the gap
 #
 # {film bound}
 #
@@ -400,12 +404,18 @@ Table(rows, ["KL in closed form", "mean of a million draws"], "q")
 # Check: the draws agree with the closed form.
 assert ((log_ratio.mean(dim=0) - closed).abs() <= 5 * error + 1e-6).all()
 
-# %% [markdown] tags=["slide", "hour"]
+# %% [markdown] tags=["slide", "hour", "steps"]
 # Draw ε, not z: then the gradient passes
 #
-# {figure}
+# $$z \sim \mathcal{N}(\mu, \sigma^2)$$
 #
-# ? Above, what would the encoder learn from?
+# drawn: z passes no gradient to μ, σ
+#
+# $$z = \mu + \sigma \odot \epsilon, \quad \epsilon \sim \mathcal{N}(0, I)$$
+#
+# computed: the gradient passes
+#
+# ? If z itself is drawn, what would the encoder learn from?
 
 # %% [markdown]
 # ### Why z = μ + σ ⊙ ε
@@ -1153,6 +1163,13 @@ claims.add(
 # 2. Walk out beyond the third ring. What does the decoder do where it was never trained?
 
 # %% [markdown] tags=["slide", "hour"]
+# The same made-up codes: smears from the AE, garments from the VAE
+#
+# {film draws}
+#
+# ? Which of the VAE's images would you not call a garment?
+
+# %% [markdown] tags=["slide", "hour"]
 # Between the kinds lie places that hardly any code visits
 #
 # {film plane}
@@ -1175,11 +1192,11 @@ PriorExplorer()
 # </details>
 
 # %% [markdown] tags=["slide", "hour"]
-# Unit 14 turns a shoe into a top; none means one thing
+# One number of the code turns a shoe into a top
 #
 # {film unit}
 #
-# ? What does unit 13 mean, then?
+# ? Does unit 14 mean one thing, for every start?
 
 # %% [markdown]
 # **One unit at a time.** The five most expensive units of the shipped VAE with 16 units have a slider each.
@@ -1243,7 +1260,7 @@ WayExplorer()
 # S = 1 is the ELBO. A larger S is tighter: Jensen's inequality loses less if what stands inside the logarithm varies less,
 # and a mean of S weights varies less than one. For 200 test images:
 
-# %% [markdown] tags=["slide"]
+# %% [markdown] tags=["slide", "extra"]
 # A hundred codes per image tighten the bound
 #
 # $$\log p_\theta(x) \ge \mathbb{E} \log \frac{1}{S} \sum_{s=1}^{S} \frac{p_\theta(x|z_s)\, p(z_s)}{q_\phi(z_s|x)}$$

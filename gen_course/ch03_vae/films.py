@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from PIL import Image, ImageColor
 from torch import Tensor
 from torch.distributions import Normal
@@ -21,16 +21,82 @@ from gen_course.ch03_vae.explorers import (
 )
 from gen_course.common import plots
 from gen_course.common.canvas import INK, Canvas
-from gen_course.common.explorer import SHOWN, first_images, shipped
+from gen_course.common.explorer import first_images, shipped
 from gen_course.common.film import Film, walk
 from gen_course.common.plane import draw_curve
 from gen_lib.data import load
 from gen_lib.models import BernoulliVAE, ConvAutoencoder
 from gen_lib.models.base import in_batches
+from gen_lib.models.vae import Posterior
 
 WIDTH, HEIGHT = 900, 520
 NAT = 60  # pixels of a bar for one nat
 MAP = 440  # side of the map of codes
+
+
+def point_or_distribution() -> Film:
+    """The codes of the same images: an autoencoder's points, a VAE's distributions, enlarged."""
+    test = load("fashion_mnist").test
+    few = torch.cat([(test.labels == k).nonzero()[:12, 0] for k in range(10)])
+    points = in_batches(shipped("conv-ae-2d", ConvAutoencoder).encode, test[few].images)
+    q = posteriors(shipped(PLANE, BernoulliVAE), test[few].images)
+    frames = [_codes(limit, points, q, test.labels[few]) for limit in (16, 16, 12, 8, 6, 4)]
+    return Film(
+        frames,
+        0.8,
+        "Left: an autoencoder's codes of 120 test images, points up to 16 from zero. Right: a "
+        "VAE's, first on the same axes, then enlarged four times: ellipses, nearly all within "
+        "three standard deviations of the prior; its rings of one and two are drawn in both.",
+    )
+
+
+def _codes(
+    limit: float, points: Float[Tensor, "n 2"], q: Posterior, labels: Int64[Tensor, "n"]
+) -> np.ndarray:
+    canvas, side = Canvas(WIDTH, 514, 1), 430
+    for left, name, far in ((5, "autoencoder: points", 16.0), (465, "VAE: distributions", limit)):
+        canvas.text(name, left + side // 2, 2, INK, "ma", 30)
+        part = Canvas(side, side, 1)
+        part.box(0, 0, side, side, "#f4f4f4")
+        scale = side / (2 * far)
+        for mu, log_var, point, k in zip(q.mu, q.log_var, points, labels.tolist(), strict=True):
+            color, place = plots.CLASSES[k], point if left == 5 else mu
+            x, y = side / 2 + scale * place[0].item(), side / 2 - scale * place[1].item()
+            if left == 5:
+                part.disc((x, y), 5, color)
+                continue
+            a, b = (2 * scale * (0.5 * log_var).exp()).tolist()  # two standard deviations
+            part.draw.ellipse((x - a, y - b, x + a, y + b), outline=color, width=3)
+        for radius in (1, 2):
+            middle = (side / 2, side / 2)
+            part.disc(middle, radius * scale, outline=INK, width=2)
+        canvas.paste(part.picture, left, 42, (side, side), Image.Resampling.NEAREST)
+        canvas.text(f"axes: ±{far:g}", left + side, 478, INK, "ra", 26)
+    canvas.text("rings: prior 1σ, 2σ", 5, 478, INK, "la", 26)
+    return canvas.pixels()
+
+
+def draws() -> Film:
+    """The same draws from the prior, decoded by an autoencoder and by a VAE."""
+    z = torch.randn(10, 16, generator=torch.Generator().manual_seed(0))  # those of the chapter
+    models = {"AE": shipped("conv-ae", ConvAutoencoder), "VAE": shipped(LARGE, BernoulliVAE)}
+    decoded = {name: in_batches(model.decode, z) for name, model in models.items()}
+    frames = []
+    for shown in (1, 2):
+        canvas = Canvas(WIDTH, 514, 1)
+        for row, (name, images) in enumerate(list(decoded.items())[:shown]):
+            top = 4 + 258 * row
+            canvas.text(name, 40, top + 108, INK, "ma", 32)
+            for number, image in enumerate(images):
+                left = 90 + 162 * (number % 5)
+                canvas.image(image, left, top + 126 * (number // 5), 112)
+        frames.append(canvas.pixels())
+    return Film(
+        frames,
+        1.5,
+        "Ten draws of a code from N(0, I), decoded twice. Above, by the autoencoder: shapeless "
+        "smears. Below, by the VAE: mostly garments, a few of them mixtures.",
+    )
 
 
 def bound() -> Film:
@@ -81,6 +147,7 @@ def _guess(x: Float[Tensor, "2"], m: float, s: float) -> np.ndarray:
             box = (20, 10 + shift, 880, 250 + shift)
             draw_curve(canvas, values.tolist(), box, (0, 2.9), color)
     canvas.text("z", 880, 254, INK, "ra", 26)
+    canvas.text("toy: the code z is one number", 880, 8, INK, "ra", 24)
     rows = (
         (("distortion", terms.distortion, plots.MODEL), ("rate", terms.rate, plots.CODE)),
         (("−log p(x)", -log_p, plots.DATA), ("gap", terms.gap, plots.DISCRIMINATOR)),
@@ -137,6 +204,7 @@ def _on_map(z: list[float], image: Float[Tensor, "1 28 28"]) -> np.ndarray:
     at = (f"{round(v, 1) + 0.0:.1f}".replace("-", "−") for v in z)
     words = f"decoded from ({', '.join(at)})"
     canvas.text(words, 690, 6, INK, "ma", 28)
+    canvas.text("rings: prior 1σ, 2σ, 3σ", MAP // 2, 462, INK, "ma", 24)
     return canvas.pixels()
 
 
@@ -177,39 +245,31 @@ def _ways(share: float, rows: dict[str, Float[Tensor, "ways 1 28 28"]]) -> np.nd
 
 
 def unit() -> Film:
-    """One unit alone goes from −3 to 3: unit 14 of a boot, and unit 13 of two codes."""
+    """Unit 14 alone goes from −3 to 3, in the codes of two shoes."""
     model = shipped(LARGE, BernoulliVAE)
+    test = load("fashion_mnist").test
     x = first_images(load("fashion_mnist"), 1_000)
-    boot = posteriors(model, x).mu[0]
-    draws = torch.randn(SHOWN, model.latent_size, generator=torch.Generator().manual_seed(0))
-    ways = (
-        ("boot, unit 14", boot, 13),
-        ("boot, unit 13", boot, 12),
-        ("draw 8, unit 13", draws[8], 12),
-    )
+    starts = [int((test.labels == k).nonzero()[0, 0]) for k in (9, 7)]
+    names = ("start: an ankle boot", "start: a sneaker")
     values = torch.linspace(-3, 3, 13)
-    codes = torch.stack([z.repeat(13, 1).index_fill(1, torch.tensor(k), 0) for _, z, k in ways])
-    for row, (_, _, k) in enumerate(ways):
-        codes[row, :, k] = values
-    decoded = in_batches(model.decode, codes.flatten(0, 1)).unflatten(0, (3, 13))
-    names = [name for name, _, _ in ways]
+    codes = posteriors(model, x).mu[starts][:, None].repeat(1, 13, 1)
+    codes[:, :, 13] = values
+    decoded = in_batches(model.decode, codes.flatten(0, 1)).unflatten(0, (2, 13))
+    frames = []
+    for k, value in enumerate(values.tolist()):
+        canvas = Canvas(WIDTH, 470, 1)
+        at = "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")
+        canvas.text(f"unit 14 of 16 is {at}", WIDTH // 2, 4, INK, "ma", 34)
+        for number, name in enumerate(names):
+            canvas.image(decoded[number, k], 57 + 450 * number, 60, 336)
+            canvas.text(name, 225 + 450 * number, 416, INK, "ma", 30)
+        frames.append(canvas.pixels())
     return Film(
-        [_units(values[k].item(), names, decoded[:, k]) for k in range(13)],
+        frames,
         0.4,
-        "Three codes of a VAE in which one unit goes from −3 to 3. Unit 14 turns a boot into a "
-        "top. Unit 13 makes the boot lighter and higher, and turns a draw from the prior, a "
-        "mixture, from a shoe into a bag.",
+        "The codes of two shoes, a boot and a sneaker, in which unit 14 alone goes from −3 to 3. "
+        "Both become a top.",
     )
-
-
-def _units(value: float, names: list[str], images: Float[Tensor, "ways 1 28 28"]) -> np.ndarray:
-    canvas = Canvas(WIDTH, 400, 1)
-    at = "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")
-    canvas.text(f"the unit is {at}", WIDTH // 2, 4, INK, "ma", 34)
-    for number, (name, image) in enumerate(zip(names, images, strict=True)):
-        canvas.image(image, 10 + 300 * number, 60, 280)
-        canvas.text(name, 150 + 300 * number, 352, INK, "ma", 28)
-    return canvas.pixels()
 
 
 def beta() -> Film:
