@@ -1020,7 +1020,7 @@ for t in times:
 # | VAE: lower quality | yes |
 # | VAE: diverse | no |
 # | diffusion: slow | yes |
-# | GAN: mode collapse | only by bad rules |
+# | GAN: collapses | only by bad rules |
 #
 # ? Which claim of the table would you still repeat without a condition?
 
