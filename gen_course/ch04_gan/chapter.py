@@ -117,12 +117,16 @@ plots.show(
     "discriminator D, which says how likely its input is real.",
 )
 
-# %% [markdown] tags=["slide", "hour"]
+# %% [markdown] tags=["slide", "hour", "steps"]
 # D climbs V, and G descends it
 #
-# $$\min_{\theta_g} \max_{\theta_d} \; V = \mathbb{E}_{x \sim \hat p} \log D(x) + \mathbb{E}_{z \sim p_z} \log\left(1 - D(G(z))\right)$$
+# $$\min_{\theta_g} \max_{\theta_d} \; V = \mathbb{E}_{x \sim \hat p} \log D(x)$$
 #
-# Only the second term depends on G. What D learns is the loss of G.
+# real: images of the training set
+#
+# $$+ \; \mathbb{E}_{z \sim p_z} \log\left(1 - D(G(z))\right)$$
+#
+# generated: only this depends on G
 #
 # ? D always answers ½. How large is V then?
 
@@ -1339,7 +1343,7 @@ Table(rows, ["steps", "seconds", "Fréchet", "rarest class"], "recipe")
 #
 # $$\text{rate of G: } 2 \cdot 10^{-3} \qquad \text{rate of D: } 2 \cdot 10^{-4}$$
 #
-# The data have eight modes. How many will 10,000 samples cover?
+# Saturating loss, no penalty. The data have eight modes. How many will 10,000 samples cover?
 
 # %%
 broken_rounds = 1_000
@@ -1353,18 +1357,18 @@ for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
         last[f"step {record.step:,}"] = scene(broken, z_fixed, x_fixed)
 
 # %% [markdown] tags=["slide", "hour"]
-# None: all samples share one place, which runs around
+# Mode collapse: one clump of samples, which runs around
 #
 # {film collapse}
 #
 # ? Why does the clump not stay where it is?
 
 # %% [markdown] tags=["slide", "hour"]
-# A fast G plays the wrong order of the game
+# A fast G puts all samples where D says real
 #
-# $$\min_G \max_D V \;\neq\; \max_D \min_G V$$
+# $$G^\ast(z) = \arg\max_x D(x) \quad \text{for every } z$$
 #
-# The best answer to a fixed D: all samples where D says "real". Equal rates repair it.
+# G's best answer to a fixed D. Equal rates: D keeps up.
 
 # %% [markdown]
 # **Predict:** how many of the eight modes will 10,000 samples cover?

@@ -53,8 +53,8 @@ def _moment(game: explorers.Film, k: int) -> np.ndarray:
     canvas.box(SIDE, 0, 880, SIDE, "white")  # over samples outside the plane
     canvas.text(f"step {game.steps[k]:,}", 520, 10, INK, size=LETTERS + 8)
     canvas.text("orange: samples of G", 520, 74, DARK, size=LETTERS)
-    canvas.text("pink: D says “real”", 520, 112, TEXT, size=LETTERS)
-    canvas.text("circles: the eight modes", 520, 150, plots.DATA, size=LETTERS)
+    canvas.text("darker: D says more real", 520, 112, TEXT, size=LETTERS)
+    canvas.text("circles: modes (clusters)", 520, 150, plots.DATA, size=LETTERS)
     canvas.text(f"covered: {covered[k]} of 8", 520, 238, plots.DATA, size=LETTERS + 8)
     canvas.line([(520, 450), (860, 450)], FAINT)
     right = round(520 + 340 * k / (len(covered) - 1))

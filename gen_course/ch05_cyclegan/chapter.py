@@ -94,7 +94,7 @@ print(timing.stated("05_cyclegan"))
 # *Look* are divided likewise.
 
 # %% [markdown] tags=["slide", "hour"]
-# No training picture has a partner
+# Training pictures have no partners; only test pictures do
 #
 # {figure}
 #
@@ -117,7 +117,7 @@ sizes = {name: [f"{len(part):,}" for part in three] for name, three in parts.ite
 Table(sizes, ["X, for training", "Y, for training", "pairs, for testing"], "pictures")
 
 # %% [markdown] tags=["slide", "hour"]
-# Two translators, two judges, and a way back
+# G makes winter, F must restore the summer
 #
 # {figure}
 #
@@ -144,20 +144,14 @@ plots.show(
     "and through F back to summer. An arc joins the first and the last picture: they should be the same.",
 )
 
-# %% [markdown] tags=["slide", "hour", "steps"]
+# %% [markdown] tags=["slide", "hour"]
 # Three losses, each against one failure
 #
-# $$\mathbb{E}\,(D_Y(G(x)) - 1)^2$$
-#
-# look like winter
-#
-# $$\mathbb{E}\,|F(G(x)) - x|$$
-#
-# let F find the way back
-#
-# $$\mathbb{E}\,|G(y) - y|$$
-#
-# leave alone what is winter already
+# | loss | without it |
+# |---|---|
+# | $\mathbb{E}\,(D_Y(G(x)) - 1)^2$ | G need not make winter |
+# | $\mathbb{E}\,\lvert F(G(x)) - x\rvert$ | any winter will do, of another place |
+# | $\mathbb{E}\,\lvert G(y) - y\rvert$ | G repaints what is right already |
 #
 # ? Every summer gets the winter of another place. Which loss notices?
 
@@ -624,7 +618,7 @@ plots.show(
 # 3. Add a little noise to G(x). What happens to the way back, and to your impression of G(x)?
 
 # %% [markdown] tags=["slide", "hour"]
-# There and back: F restores nearly everything
+# The winter has faults; the way back hardly shows them
 #
 # {film cycle}
 #

@@ -119,21 +119,25 @@ print(timing.stated("06_diffusion"))
 # %% [markdown] tags=["slide", "hour"]
 # Diffusion is one denoiser for all levels of noise
 #
+# {film mixed}
+#
 # $$x_\tau = (1 - \tau)\, x_0 + \tau\, \epsilon, \qquad \epsilon \sim \mathcal{N}(0, I)$$
 #
-# From τ = 0, the image, to τ = 1, noise alone: one network estimates the image.
+# At every τ, one network estimates the image.
 
 # %% [markdown] tags=["slide", "hour", "predict"]
-# What does one call answer to noise alone?
+# From pure noise: what does the network answer?
 #
 # At τ = 1 nothing of the image is left.
 #
 # Noise, a grey surface, a sharp garment, or something else?
 
 # %% [markdown] tags=["slide", "hour"]
-# Little to see gives a blur, nothing gives the mean
+# The noisier the input, the vaguer the guess
 #
 # {film one_call}
+#
+# From noise alone: the mean of all images.
 #
 # ? Why is the answer to noise alone the same each time?
 
@@ -172,6 +176,23 @@ claims.add(
     "One call of the network gives the mean of what is possible",
     f"from noise alone its answer has an MSE of {off:.4f} to the mean image; an image has {usual:.3f}",
 )
+
+# %% [markdown] tags=["slide", "hour", "steps"]
+# The network learns the velocity from image to noise
+#
+# $$\frac{d x_\tau}{d \tau} = \epsilon - x_0$$
+#
+# for one image, one noise
+#
+# $$L(\theta) = \mathbb{E}\, \lVert u_\theta(x_\tau, \tau) - (\epsilon - x_0) \rVert^2$$
+#
+# least squares: the mean velocity
+#
+# $$x_{\tau - \delta} = x_\tau - \delta\, u_\theta(x_\tau, \tau)$$
+#
+# sampling: a step against it
+#
+# ? The loss of the best network is not 0. Why?
 
 # %% [markdown]
 # So from noise alone the network answers with the mean of all images, at strong noise with a blur of what could be there; at weak noise it repairs texture. **From noise, no single call
@@ -298,15 +319,6 @@ claims.add(
 # $$\nabla \log p(x_\tau) = -\hat\epsilon / \tau$$
 #
 # Tweedie's formula of chapter 02, on the straight path: a step against the noise leads to likelier images.
-
-# %% [markdown] tags=["slide", "hour"]
-# Least squares teach the network the mean velocity
-#
-# $$L(\theta) = \mathbb{E}_{x_0, \epsilon, \tau} \lVert u_\theta(x_\tau, \tau) - (\epsilon - x_0) \rVert^2$$
-#
-# Draw an image, noise and a time; mix them; compare. Sampling follows this mean.
-#
-# ? The loss of the best network is not 0. Why?
 
 # %% [markdown]
 # Chapter 02 ended with **Tweedie's formula** for data with added noise, $y = x_0 + \ell\, \epsilon$. The residual of the best denoiser, estimate less input, is
@@ -1628,11 +1640,11 @@ Table(rows, [f"{k} calls" for k in calls], "energy distance × 1,000")
 # </details>
 
 # %% [markdown] tags=["slide", "hour"]
-# DDIM and Heun end alike, the ancestral sampler elsewhere
+# Same noise, same garment, unless fresh noise is added
 #
 # {film samplers}
 #
-# ? All three begin with the same noise. What sends one elsewhere?
+# ? Two of the three samplers are deterministic. What is that good for?
 
 # %% tags=["widget"]
 ways = {

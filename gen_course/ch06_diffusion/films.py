@@ -30,6 +30,26 @@ PARTICLES = 320
 Images = Float[Tensor, "n c h w"]
 
 
+def mixed() -> Film:
+    """One garment on the straight path, from the image to noise alone."""
+    x = first_images(load("fashion_mnist"), 1)
+    eps = torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    times = [k / (SHOWN - 1) for k in range(SHOWN)]
+    frames = []
+    for last in range(1, SHOWN + 1):
+        canvas = Canvas(SHOWN * (SIDE + GAP), SIDE + 44, scale=1)
+        for k, tau in enumerate(times[:last]):
+            left = k * (SIDE + GAP)
+            canvas.image(((1 - tau) * x + tau * eps)[0].clamp(-1, 1), left, 0, SIDE)
+            canvas.text(f"τ = {tau:g}", left + SIDE // 2, SIDE + 6, INK, "ma", LETTERS)
+        frames.append(canvas.pixels())
+    alt = (
+        "One garment five times, mixed with more and more noise: at time 0 the clear image, at "
+        "0.5 a grainy one, at 1 noise alone."
+    )
+    return Film(frames, 0.8, alt)
+
+
 def one_call() -> Film:
     """Five garments under ever more noise, and what one call of the network makes of each."""
     model = shipped("diffusion", Diffusion)
@@ -40,7 +60,7 @@ def one_call() -> Film:
         for tau in torch.linspace(0.1, 1, 10):
             noised = (1 - tau) * x + tau * eps
             seen = model.estimate(noised, tau).x_0
-            frames.append(_rows(f"τ = {tau:.1f}", {"noised": noised, "one call": seen}))
+            frames.append(_rows(f"τ = {tau:.1f}", {"noised": noised, "network’s\nguess": seen}))
     alt = (
         "Five garments sink in noise while the time runs from 0.1 to 1. Below, the estimate of one "
         "call: at first with all details, then a blur, at last the same grey mixture five times."
@@ -74,15 +94,16 @@ def reverse() -> Film:
 
 
 def samplers() -> Film:
-    """Three samplers from the same five noises."""
+    """Three samplers from the same four noises."""
     model = shipped("diffusion", Diffusion)
     ways = {
-        "DDIM": DDIM(model.schedule),
-        "Heun": Heun(model.schedule),
-        "ancestral": Ancestral(model.schedule),
+        "no fresh\nnoise\n(DDIM)": DDIM(model.schedule),
+        "no fresh\nnoise\n(Heun)": Heun(model.schedule),
+        "fresh noise\nat every step\n(ancestral)": Ancestral(model.schedule),
     }
+    rng = torch.Generator().manual_seed
     runs = {
-        name: recorded(model.states(SHOWN, torch.Generator().manual_seed(5), sampler=way, calls=40))
+        name: recorded(model.states(SHOWN - 1, rng(5), sampler=way, calls=40))
         for name, way in ways.items()
     }
     shares = [k / 10 for k in range(11)]
@@ -90,11 +111,12 @@ def samplers() -> Film:
         _rows(
             f"way back: {share:.0%}",
             {name: run.x[round(share * (len(run.t) - 1))] for name, run in runs.items()},
+            left=200,
         )
         for share in shares
     ]
     alt = (
-        "From the same five noises DDIM and Heun's method come to nearly the same five garments, "
+        "From the same four noises DDIM and Heun's method come to nearly the same four garments, "
         "the ancestral sampler to others."
     )
     return Film(frames, 0.6, alt)
@@ -132,16 +154,21 @@ def forward() -> Film:
     return Film(frames, 1.2, alt)
 
 
-def _rows(heading: str, rows: dict[str, Images]) -> UInt8[np.ndarray, "height width 3"]:
+def _rows(
+    heading: str, rows: dict[str, Images], left: int = LEFT
+) -> UInt8[np.ndarray, "height width 3"]:
     """Rows of images, enlarged by a whole factor, with their names and a heading."""
-    top, line = 44, SIDE + GAP
-    canvas = Canvas(LEFT + SHOWN * line, top + len(rows) * line, scale=1)
-    canvas.text(heading, LEFT, 4, plots.MODEL, size=LETTERS)
+    top, line, shown = 44, SIDE + GAP, len(next(iter(rows.values())))
+    canvas = Canvas(left + shown * line, top + len(rows) * line, scale=1)
+    canvas.text(heading, left, 4, plots.MODEL, size=LETTERS)
     for number, (name, images) in enumerate(rows.items()):
-        middle = top + number * line + SIDE // 2 - LETTERS // 2
-        canvas.text(name, LEFT - 12, middle, anchor="ra", size=LETTERS)
-        for k, image in enumerate(images[:SHOWN]):
-            canvas.image(image.clamp(-1, 1), LEFT + k * line, top + number * line, SIDE)
+        words = name.split("\n")
+        y = top + number * line + SIDE // 2 - LETTERS // 2 - (LETTERS + 6) * (len(words) - 1) // 2
+        for part in words:
+            canvas.text(part, left - 12, y, anchor="ra", size=LETTERS)
+            y += LETTERS + 6
+        for k, image in enumerate(images):
+            canvas.image(image.clamp(-1, 1), left + k * line, top + number * line, SIDE)
     return canvas.pixels()
 
 

@@ -407,7 +407,7 @@ new = sample(torch.randn(24, 4, 7, 7))
 two = plots.image_rows({"new": new[:12], "more": new[12:]}, "None picked")
 plots.show(two, "24 rough garments in two rows, none picked.")
 
-# %% [markdown] tags=["slide"]
+# %% [markdown] tags=["slide", "extra"]
 # Latent diffusion cannot be better than its decoder
 #
 # {table}
@@ -617,24 +617,36 @@ plots.show(
 #
 # </details>
 
+# %% [markdown] tags=["slide", "hour"]
+# Five contestants share one clock and one ruler
+#
+# | | |
+# |---|---|
+# | AE + mixture | a mixture draws codes, decoded |
+# | VAE, GAN | one call |
+# | diffusion | a chain of calls |
+# | latent diffusion | a chain among codes, decoded once |
+
 # %% [markdown] tags=["slide", "hour", "predict"]
-# Is the first after 20 s still first later?
+# Who leads after 20 s, and who after 180 s?
 #
-# All families train by the same clock.
+# AE + mixture, VAE, GAN, diffusion, latent diffusion
 #
-# Whose Fréchet distance falls the most?
+# Ruler: Fréchet distance of samples and real images; small is good.
 
 # %% [markdown] tags=["slide", "hour"]
-# Every family gets better with time; none is near real
+# The autoencoder leads at 20 s, the GAN at 180 s
 #
 # {film race}
 #
-# ? The circles are runs. Which order is certain?
+# ? The circles are three seeds. Which order is certain?
 
 # %% [markdown] tags=["slide", "hour"]
-# After 20 s two rulers name two first families
+# After 20 s two rulers name two winners
 #
-# {figure}
+# {film rulers}
+#
+# Precision: the share of samples that lie near real images.
 #
 # ? Blurred, but spread over many garments: which ruler likes that?
 
@@ -820,7 +832,7 @@ Table(
     "2,000 images",
 )
 
-# %% [markdown] tags=["slide"]
+# %% [markdown] tags=["slide", "extra"]
 # Bars below the line show what a family leaves out
 #
 # {figure}
@@ -901,7 +913,7 @@ Table(copies, ["rarest class", "nearest, as a multiple", "closest of all"], f"{m
 # The lecture credits the GAN with fast sampling and with high quality.
 
 # %% [markdown] tags=["slide", "hour"]
-# A GAN samples fast, and so does a VAE
+# GAN and VAE need one call, diffusion 39
 #
 # | | GAN | VAE | diffusion | latent diffusion |
 # |---|---|---|---|---|
@@ -1004,11 +1016,14 @@ for t in times:
 # %% [markdown] tags=["slide", "hour"]
 # The lecture's claims hold under conditions
 #
-# | the condition | decides |
+# | claim | held here? |
 # |---|---|
-# | budget | quality, diversity, coverage |
-# | rival | speed: a GAN is fast, so is a VAE |
-# | rules of training | stability, collapse |
+# | GAN: fast | yes, the VAE too |
+# | GAN: high quality | yes |
+# | VAE: lower quality | yes |
+# | VAE: diverse | no |
+# | diffusion: slow | yes |
+# | GAN: collapses | only by bad rules |
 #
 # ? Which claim of the table would you still repeat without a condition?
 
@@ -1352,18 +1367,18 @@ Table(
 # |---|---|
 # | Stable Diffusion, Sora, RunwayML | latent diffusion |
 # | GPT, WaveNet, Tacotron | autoregressive |
-# | DALL-E | autoregressive, then diffusion |
+# | DALL-E | first autoregressive, then diffusion |
 # | 3D GAN | GAN |
 # | Midjourney | not published |
 #
 # ? Which of them have you used this week?
 
 # %% [markdown] tags=["slide", "hour"]
-# Autoencoders are everywhere, mostly unnamed
+# Stable Diffusion: diffusion draws a code, a decoder the image
 #
-# - Half of these systems generate codes; a decoder does the rest.
-# - A GAN is seldom used alone.
-# - Its discriminator makes those decoders sharper.
+# - Steps among codes are far cheaper than among pixels.
+# - DALL-E, Sora, RunwayML draw codes, too.
+# - A discriminator makes the decoder sharper.
 
 # %% [markdown] tags=["slide"]
 # What may come mixes the families
@@ -1374,6 +1389,18 @@ Table(
 # | personal | a subject from a few photographs |
 # | real time | one to four calls |
 # | controllable | edges, depths or poses steer |
+
+# %% [markdown] tags=["slide", "hour"]
+# Each family gives something and lacks something
+#
+# | family | gives | lacks |
+# |---|---|---|
+# | autoencoder | codes | a distribution |
+# | VAE | a prior | sharpness |
+# | GAN | sharp images, one call | safety from collapse |
+# | diffusion | a stable loss | speed: many calls |
+#
+# ? Which of them would you take for your own data, and why?
 
 # %% [markdown]
 # ## Quiz
