@@ -181,7 +181,7 @@ def uphill() -> Film:
 
 def _plane(step: int, x: Float[Tensor, "n 2"], clean: Float[Tensor, "m 2"]) -> np.ndarray:
     canvas = Canvas(WIDTH, HEIGHT, 1)
-    for points, color, radius in ((clean, plots.DATA, 3), (x, figures.DENOISING, 5)):
+    for points, color, radius in ((clean, plots.DATA, 3.0), (x, figures.DENOISING, 5.0)):
         places = torch.tensor([640.0, 260.0]) + points * torch.tensor([80.0, -80.0])
         inside = (places[:, 0] > 380) & (places[:, 1] > 0) & (places[:, 1] < HEIGHT)
         canvas.dots(places[inside], 0, 0, color, radius)

@@ -96,7 +96,7 @@ def _clouds(
     for points, color in ((cloud, plots.DATA), (fake, plots.MODEL)):
         inside = points[points.abs().amax(dim=1) < LIMIT - 0.1]
         places = unit * inside * torch.tensor([1.0, -1.0]) + PLANE / 2
-        canvas.dots(places, 0, 0, color, radius=3)
+        canvas.dots(places, 0, 0, color, radius=3.0)
     precision, recall = precision_recall(fake, cloud)
     left = PLANE + 30
     canvas.text(f"width {width:g}", left, 20, INK, size=LETTERS)
