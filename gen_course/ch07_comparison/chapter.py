@@ -404,9 +404,8 @@ def sample(z, steps=20):
 learn([*encoder.parameters(), *decoder.parameters()], squared_error, 1_200)
 codes = torch.cat([encoder(part).detach() for part in x.split(1_000)])  # (60000, 4, 7, 7)
 learn(flow.parameters(), velocity_loss, 1_200)
-new = sample(torch.randn(24, 4, 7, 7))
-two = plots.image_rows({"new": new[:12], "more": new[12:]}, "None picked")
-plots.show(two, "24 rough garments in two rows, none picked.")
+new = {name: sample(torch.randn(12, 4, 7, 7)) for name in ("new", "more")}
+plots.show(plots.image_rows(new, "None picked"), "24 rough garments in two rows, none picked.")
 
 # %% [markdown] tags=["slide", "extra"]
 # Latent diffusion cannot be better than its decoder
