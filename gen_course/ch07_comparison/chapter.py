@@ -1546,7 +1546,7 @@ def better_samples(train):
     def learn(parameters, loss_of, steps):
         adam = torch.optim.Adam(parameters, lr=2e-3)
         for k in range(steps):
-            adam.param_groups[0]["lr"] = 2e-3 * (1 - k / steps)
+            adam.param_groups[0]["lr"] = 2e-3 * (1 - k / steps)  # falls to 0
             adam.zero_grad()
             loss_of(torch.randint(len(train), (32,))).backward()
             adam.step()
