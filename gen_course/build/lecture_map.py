@@ -156,7 +156,7 @@ def render() -> str:
     found = parts()
     findings = {c: finding(c) for part in found for c in part.claims}
     counts = Counter(one.verdict for one in findings.values())
-    said = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS]
+    said = [f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict]]
     text = f"{HEAD}\n**{len(findings)} claims:** {', '.join(said)}.\n"
     return text + "".join(_table(part, findings) for part in found)
 

@@ -55,7 +55,8 @@ USUAL = {criterion: next(iter(readings.values())) for criterion, readings in CRI
 LEAST = 1e-4  # smaller values count as this one on the logarithmic scale
 TOLD_APART = 2.0  # a spread of few seeds is uncertain: only such a factor tells two of them apart
 HOLDS, AGAINST, OPEN, UNKNOWN = "holds", "contradicted", "undecided", "–"
-"""What the runs of one training time say about a claim."""
+MIXED = "depends on the rival"
+"""What the runs of one training time say about a claim: these five words."""
 
 
 class Place(NamedTuple):
@@ -161,15 +162,18 @@ def verdict(
     """What the runs of one training time say about a family's strength (or weakness).
 
     A strength holds if the family beats a rival and none beats it. It is contradicted if a rival
-    beats the family, which beats none. Otherwise it is undecided.
+    beats the family, which beats none. It depends on the rival if the family beats one and another
+    one beats it. It is undecided if the family and its rivals are equal within their seeds.
     """
     known = summary(rows, reading)
     if any(math.isnan(known.get(name, math.nan)) for name in (family, *rivals)):
         return UNKNOWN
     won = any(beats(rows, family, rival, reading) for rival in rivals)
     lost = any(beats(rows, rival, family, reading) for rival in rivals)
+    if won and lost:
+        return MIXED
     won, lost = (won, lost) if strength else (lost, won)
-    return HOLDS if won and not lost else AGAINST if lost and not won else OPEN
+    return HOLDS if won else AGAINST if lost else OPEN
 
 
 def advised(
@@ -192,14 +196,20 @@ def advised(
 def overall(verdicts: Iterable[str]) -> str:
     """One verdict from those of several training times; those that are unknown do not count.
 
-    A claim holds here if it holds every time. It is contradicted if it never holds, and is
-    contradicted at least once.
+    A claim is undecided if more than half of them are, or if none is known. It holds here if it
+    holds every time. It is contradicted if it is contradicted at least once and no time speaks for
+    it. Otherwise it holds with a condition.
+
+    >>> overall(["holds", "undecided", "–"]), overall(["contradicted", "undecided", "undecided"])
+    ('holds with a condition', 'undecided')
     """
-    found = set(verdicts) - {UNKNOWN}
-    if found == {HOLDS}:
+    found = [each for each in verdicts if each != UNKNOWN]
+    if 2 * found.count(OPEN) > len(found) or not found:
+        return "undecided"
+    if set(found) == {HOLDS}:
         return "holds here"
-    never = HOLDS not in found and AGAINST in found
-    return "contradicted" if never else "holds with a condition"
+    against = AGAINST in found and set(found) <= {AGAINST, OPEN}
+    return "contradicted" if against else "holds with a condition"
 
 
 def spelled(verdicts: Mapping[float, str]) -> str:
@@ -209,7 +219,7 @@ def spelled(verdicts: Mapping[float, str]) -> str:
     'holds at 20 and 60 s, undecided at 180 s'
     """
     said = []
-    for word in (HOLDS, AGAINST, OPEN):
+    for word in (HOLDS, AGAINST, MIXED, OPEN):
         times = [f"{budget:g}" for budget, found in verdicts.items() if found == word]
         if times:
             listed = " and ".join([", ".join(times[:-1])] * (len(times) > 1) + times[-1:])

@@ -6,7 +6,8 @@ from typing import Any
 
 from gen_lib import InputError
 
-VERDICTS = ("holds here", "holds with a condition", "contradicted")
+VERDICTS = ("holds here", "holds with a condition", "contradicted", "undecided")
+"""What a chapter says about a claim; undecided: the spread over the seeds hides the answer."""
 
 
 class Table:

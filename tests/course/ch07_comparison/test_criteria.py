@@ -1,6 +1,7 @@
 """Comparing the families: figures computed by hand, the order of scores, rankings by weight."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from gen_course.ch07_comparison.criteria import (
     AGAINST,
     CRITERIA,
     HOLDS,
+    MIXED,
     OPEN,
     UNKNOWN,
     USUAL,
@@ -27,6 +29,7 @@ from gen_course.ch07_comparison.criteria import (
     values,
     verdict,
 )
+from gen_course.common.tables import VERDICTS
 from gen_lib import InputError
 from gen_lib.models.base import Reconstructs
 from gen_lib.models.mixture import CodeMixture
@@ -158,7 +161,7 @@ def test_better_means_every_run_better_than_every_run():
     [
         (three((0.8, 0.9), (0.6, 0.7), (0.8, 0.9)), HOLDS, AGAINST),
         (three((0.6, 0.7), (0.8, 0.9), (0.6, 0.7)), AGAINST, HOLDS),
-        (three((0.6, 0.7), (0.8, 0.9), (0.4, 0.5)), OPEN, OPEN),
+        (three((0.6, 0.7), (0.8, 0.9), (0.4, 0.5)), MIXED, MIXED),
         (three((0.6, 0.7), (0.6, 0.9), (0.5, 0.7)), OPEN, OPEN),
         (three((0.6, 0.7), (0.6, 0.9)), UNKNOWN, UNKNOWN),
     ],
@@ -185,8 +188,16 @@ def test_verdicts_of_several_training_times_make_one():
     assert overall([HOLDS, UNKNOWN, HOLDS]) == "holds here"
     for against in ([AGAINST, AGAINST], [AGAINST, OPEN], [OPEN, UNKNOWN, AGAINST]):
         assert overall(against) == "contradicted"
-    for mixed in ([HOLDS, OPEN], [OPEN], [UNKNOWN], [HOLDS, AGAINST]):
+    for mixed in ([HOLDS, OPEN], [MIXED], [MIXED, AGAINST], [HOLDS, AGAINST]):
         assert overall(mixed) == "holds with a condition"
+    for unsaid in ([OPEN], [AGAINST, OPEN, OPEN], [HOLDS, UNKNOWN, OPEN, OPEN], [UNKNOWN], []):
+        assert overall(unsaid) == "undecided"
+
+
+def test_every_verdict_of_the_rule_is_one_of_the_courses():
+    words = (HOLDS, AGAINST, MIXED, OPEN, UNKNOWN)
+    found = {overall(three_times) for three_times in product(words, repeat=3)}
+    assert found == set(VERDICTS)
 
 
 def test_verdicts_are_spelled_by_time():
