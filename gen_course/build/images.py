@@ -54,6 +54,21 @@ def smaller(png: bytes, width: int | None = None) -> bytes:
     return min((png, *_files(picture, dpi)), key=len)
 
 
+def without_note(png: str, rows: int) -> str:
+    """The picture of a widget without the rows at its top that tell a reader to run the cell.
+
+    Args:
+        png: the picture's file in base64, as a notebook holds it.
+        rows: the number of rows; 0 for a figure, which has no such line.
+    """
+    if rows == 0:
+        return png
+    kept = io.BytesIO()
+    with Image.open(io.BytesIO(b64decode(png))) as picture:
+        picture.crop((0, rows, *picture.size)).save(kept, "PNG", optimize=True)
+    return b64encode(kept.getvalue()).decode()
+
+
 def _simpler(picture: Image.Image) -> Image.Image:
     """The picture in the first palette that looks the same, else in rounded true colour."""
     pixels = np.asarray(picture, np.int16)

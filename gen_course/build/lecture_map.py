@@ -208,9 +208,9 @@ def _rows(cells: list[NotebookNode]) -> dict[str, Finding]:
 def _printed(cells: list[NotebookNode]) -> Iterator[str]:
     """What the cells printed, their tables, and the alternative texts of their figures."""
     for output in (o for cell in cells if cell.cell_type == "code" for o in cell.outputs):
+        data, told = output.get("data", {}), output.get("metadata", {}).get("image/png", {})
         yield output.get("text", "")
-        yield output.get("data", {}).get("text/plain", "") + "\n"
-        yield output.get("metadata", {}).get("image/png", {}).get("alt", "") + "\n"
+        yield (told.get("alt", "") if "image/png" in data else data.get("text/plain", "")) + "\n"
 
 
 def main() -> None:

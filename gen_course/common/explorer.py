@@ -22,7 +22,7 @@ from torch import Tensor
 
 from gen_course.common.canvas import Canvas, png
 from gen_course.common.live_caption import FRAME, LiveCaption
-from gen_course.common.still import still
+from gen_course.common.still import LINE, RUN_IT, still
 from gen_lib import InputError
 from gen_lib.data import ImageSet
 from gen_lib.metrics import psnr
@@ -206,12 +206,17 @@ class Explorer(ABC, Generic[S]):
         vars(self).clear()  # the notebook's list of results may hold this object for ever
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        """The widget and, for pages without a kernel, a picture of all of it with its text."""
+        """The widget and, for pages without a kernel, a picture of all of it with its text.
+
+        The picture begins with a line that says what it is: "note" is its height in pixels.
+        """
         if cell := _running_cell():
             _shown.setdefault(cell.id, []).append((cell.execution, self))
-        picture = b64encode(still(self.box, scale=2)).decode()
-        bundle = self.box._repr_mimebundle_(**options) | {"image/png": picture}
-        return bundle, {"image/png": {"alt": self.caption.text, "width": WIDTH}}
+        scale, words = 2, self.caption.text
+        picture = b64encode(still(self.box, scale, note=RUN_IT)).decode()
+        static = {"image/png": picture, "text/plain": f"Widget: {words}"}
+        told = {"alt": words, "width": WIDTH, "note": scale * LINE}
+        return self.box._repr_mimebundle_(**options) | static, {"image/png": told}
 
 
 class Cell(NamedTuple):

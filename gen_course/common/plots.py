@@ -5,6 +5,8 @@ apart. Each keeps one meaning through the whole course.
 """
 
 import io
+import re
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from itertools import combinations, cycle
 from pathlib import Path
@@ -50,19 +52,46 @@ def use_style() -> None:
     plt.style.use(STYLE)
 
 
+class Shown:
+    """A figure as a notebook stores it: a PNG, and one line for where no picture can be shown."""
+
+    def __init__(self, png: bytes, line: str, metadata: Mapping[str, object]):
+        self.png, self.line, self.metadata = png, line, dict(metadata)
+
+    def __repr__(self) -> str:
+        return self.line
+
+    def _repr_png_(self) -> tuple[str, dict[str, object]]:
+        return b64encode(self.png).decode(), self.metadata
+
+
 def show(figure: Figure, alt: str) -> None:
     """Display a figure with alternative text, sharp on high-density screens.
 
-    The output's metadata say which texts are misplaced, for the test that looks for them.
+    The output's metadata say which texts are misplaced, for the test that looks for them. Its plain
+    text is the figure's title or, without one, the first sentence of the alternative text.
     """
-    from IPython.display import Image, display
+    from IPython.display import display
 
     buffer, found = io.BytesIO(), misplaced(figure)  # first: saving may change the layout engine
     figure.savefig(buffer, format="png")
-    width = round(100 * figure.get_figwidth())
-    notes = {"misplaced": found} if found else None
-    display(Image(buffer.getvalue(), width=width, alt=alt, metadata=notes))
+    notes: dict[str, object] = {"width": round(100 * figure.get_figwidth()), "alt": alt}
+    notes |= {"misplaced": found} if found else {}
+    display(Shown(buffer.getvalue(), f"Figure: {_title(figure) or _sentence(alt)}", notes))
     plt.close(figure)
+
+
+def _title(figure: Figure) -> str:
+    """The title above all panels or of the only panel, on one line; empty if there is none."""
+    words = figure.get_suptitle()
+    if not words and len(figure.axes) == 1:
+        words = "".join(figure.axes[0].get_title(side) for side in ("left", "center", "right"))
+    return " ".join(words.split())
+
+
+def _sentence(text: str) -> str:
+    """The first sentence of a text, on one line."""
+    return re.split(r"(?<=[.?!])\s+(?=[A-Z])", " ".join(text.split()))[0]
 
 
 def misplaced(figure: Figure) -> list[str]:

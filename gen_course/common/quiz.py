@@ -114,7 +114,8 @@ class Quiz:
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """The widget and, for a page without a kernel, the questions with fold-out answers."""
         page = "\n".join(_page(n + 1, question) for n, question in enumerate(self.questions))
-        return self.box._repr_mimebundle_(**options) | {"text/html": page}
+        words = {"text/html": page, "text/plain": f"Quiz: {len(self.questions)} questions"}
+        return self.box._repr_mimebundle_(**options) | words
 
 
 def find_quiz(name: str | Path) -> Path:
@@ -174,7 +175,7 @@ def _page(number: int, question: Question) -> str:
     answer = "".join(_row(choice, chosen=False) for choice in question.choices)
     return (
         f"<p><b>{number}.</b> {escape(question.question)}</p>\n<ul>{choices}</ul>\n"
-        f"<details><summary>Answer</summary>{answer}</details>"
+        f'<details style="margin-bottom: 16px"><summary>Answer</summary>{answer}</details>'
     )
 
 

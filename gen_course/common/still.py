@@ -20,17 +20,22 @@ LINE = 24  # height of a line of text, in pixels of the page
 CONTROL = (430, 32)  # width and height of a slider or a list, with the space around it
 TRACK = (148, 340)  # where the line of a slider begins and ends
 LETTERS = 118  # letters in a line of the caption
+RUN_IT = "Picture of the widget. Run the cell to use it."
 
 
-def still(widget: widgets.DOMWidget, scale: int = 1) -> bytes:
+def still(widget: widgets.DOMWidget, scale: int = 1, note: str = "") -> bytes:
     """The widget in its present state as a PNG.
 
     Args:
         widget: an ipywidgets box, control or picture, or one of this package's widgets.
         scale: pixels of the picture, in each direction, for one pixel of the page.
+        note: a grey line above the widget.
     """
-    buffer = io.BytesIO()
-    _drawn(widget, scale).save(buffer, "PNG")
+    buffer, picture = io.BytesIO(), _drawn(widget, scale)
+    if note:
+        line = _words(note, (max(1, picture.width // scale), LINE), scale, FAINT)
+        picture = _stacked([line, picture])
+    picture.save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -118,9 +123,9 @@ def _caption(caption: LiveCaption, scale: int) -> Image.Image:
     return canvas.picture
 
 
-def _words(words: str, size: tuple[int, int], scale: int) -> Image.Image:
+def _words(words: str, size: tuple[int, int], scale: int, color: str = INK) -> Image.Image:
     canvas = Canvas(*size, scale)
-    canvas.text(words, 4, 4)
+    canvas.text(words, 4, 4, color)
     return canvas.picture
 
 

@@ -59,6 +59,12 @@ def test_a_transparent_picture_stays_as_it_is():
     assert images.smaller(content) == content
 
 
+def test_a_widgets_picture_loses_its_note_and_a_figure_nothing():
+    content = b64encode(png(few_colours())).decode()
+    assert np.array_equal(pixels(b64decode(images.without_note(content, 20))), few_colours()[20:])
+    assert images.without_note(content, 0) == content
+
+
 def test_a_notebook_keeps_its_metadata():
     told = {"image/png": {"width": 70, "alt": "dots"}}
     data = {"image/png": b64encode(png(few_colours())).decode(), "text/plain": "x"}

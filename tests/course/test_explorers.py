@@ -294,11 +294,15 @@ def test_the_default_is_drawn_at_once_and_in_words(explorer):
 @every_explorer
 def test_without_a_kernel_its_picture_is_seen_with_a_text(explorer):
     data, metadata = explorer._repr_mimebundle_()
-    assert b64decode(data["image/png"]) == still(explorer.box, scale=2)
-    width, height = Image.open(io.BytesIO(b64decode(data["image/png"]))).size
+    picture = Image.open(io.BytesIO(b64decode(data["image/png"])))
+    width, height = picture.size
+    note = metadata["image/png"]["note"]
+    below = Image.open(io.BytesIO(still(explorer.box, scale=2)))
+    assert picture.crop((0, note, width, height)).tobytes() == below.tobytes()
     assert width >= 2 * explorer.size.width
     assert height > 2 * explorer.size.height + 100  # caption and controls are below
     assert metadata["image/png"]["alt"] == explorer.describe(explorer.default)
+    assert data["text/plain"] == f"Widget: {explorer.describe(explorer.default)}"
     assert "application/vnd.jupyter.widget-view+json" in data
 
 

@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from PIL import Image
 
-from gen_course.build import masters, places, solutions
+from gen_course.build import images, masters, places, solutions
 from gen_course.build.deck import films
 from gen_course.build.deck.text import MOST_WORDS, Block, SlideError, Text, count, parse
 
@@ -193,8 +193,9 @@ def _figures(cells: list[NotebookNode]) -> Iterator[Figure]:
     for cell in (cell for cell in cells if cell.cell_type == "code"):
         for output in cell.outputs:
             if png := output.get("data", {}).get("image/png"):
-                size = Image.open(io.BytesIO(base64.b64decode(png))).size
                 shown = output.metadata["image/png"]
+                png = images.without_note(png, shown.get("note", 0))
+                size = Image.open(io.BytesIO(base64.b64decode(png))).size
                 width = shown.get("width", size[0])
                 height = round(width * size[1] / size[0])
                 explorer = "explorers import" in cell.source

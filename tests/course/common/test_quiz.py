@@ -49,15 +49,19 @@ def test_every_choice_is_explained_and_the_answer_marked(quiz):
 
 
 def test_without_a_kernel_the_questions_are_read_and_the_answers_are_folded(quiz):
-    page = quiz._repr_mimebundle_()["text/html"]
-    open_part = re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)
+    data = quiz._repr_mimebundle_()
+    page = data["text/html"]
+    assert data["text/plain"] == "Quiz: 2 questions"
+    open_part = re.sub(r"<details.*?</details>", "", page, flags=re.DOTALL)
     assert "choice 1" in open_part
     assert "a &lt; b?" in open_part
     assert "✓" not in open_part
     assert "because" not in open_part
-    folded = re.findall(r"<details><summary>Answer</summary>.*?</details>", page, re.DOTALL)
+    folded = re.findall(r"<details.*?><summary>Answer</summary>.*?</details>", page, re.DOTALL)
     assert [fold.count("✓ right") for fold in folded] == [1, 1]
     assert [fold.count("because") for fold in folded] == [2, 3]
+    for fold in folded:  # the next question does not stick to it
+        assert int(re.match(r'<details style="margin-bottom: (\d+)px">', fold)[1]) >= 12
 
 
 def test_the_first_check_counts(quiz):

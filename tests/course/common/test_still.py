@@ -10,7 +10,7 @@ from PIL import Image
 from gen_course.common.explorer import choice, index_slider, slider
 from gen_course.common.live_caption import LiveCaption
 from gen_course.common.pad import Pad, Patches
-from gen_course.common.still import still
+from gen_course.common.still import LINE, RUN_IT, still
 
 
 def png(color, size=(40, 30)) -> bytes:
@@ -42,6 +42,17 @@ def test_parts_stand_on_one_line_where_the_box_says_so():
     row = widgets.HBox([image("red"), image("blue", (20, 50))])
     row.layout.align_items = "flex-end"
     assert (drawn(row)[49, 0] == (255, 0, 0)).all()
+
+
+def test_a_note_is_a_quiet_grey_line_above_the_widget():
+    widget = image("red", (400, 50))
+    whole = np.asarray(Image.open(io.BytesIO(still(widget, 2, note=RUN_IT))))
+    note, below = whole[: 2 * LINE], whole[2 * LINE :]
+    assert (below == drawn(widget, scale=2)).all()
+    assert (note[..., 0] == note[..., 1]).all()  # grey
+    assert 80 < note.min() < 130
+    assert (note < 200).any(axis=(0, 2)).sum() > 200  # a sentence is wide
+    assert (note[:, -8:] == 255).all()  # and not cut off
 
 
 @pytest.mark.parametrize(("x", "y", "row", "column"), [(0.25, 0.75, 20, 20), (1, 0, 79, 79)])
