@@ -29,7 +29,7 @@ from nbformat import NotebookNode
 from gen_course.build import images, masters, places, solutions, stamps
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-LANGUAGE = {  # as a kernel writes it, but without the version of Python
+LANGUAGE = {  # as a kernel writes it, but without the version of Python, which may be any
     "codemirror_mode": {"name": "ipython", "version": 3},
     "file_extension": ".py",
     "mimetype": "text/x-python",
@@ -83,6 +83,8 @@ def blank(source: Path, solved: bool = False) -> NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
+        if cell.metadata.get("jupyter", {}).get("outputs_hidden"):
+            cell.metadata["collapsed"] = True  # JupyterLab adds it when it opens the notebook
     return notebook
 
 

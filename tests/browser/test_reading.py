@@ -1,9 +1,13 @@
 """Reading for everyone: every chapter as a static page, and a whole notebook with keys alone."""
 
+import json
+import shutil
+
 import nbformat
 import pytest
 from lab import only_widgets, open_notebook, wait_for_cells
 from nbconvert import HTMLExporter
+from playwright.sync_api import expect
 
 from gen_course.build import places
 
@@ -33,6 +37,36 @@ def test_a_static_page_shows_every_picture(page, tmp_path, chapter):
     words = page.locator("body").inner_text()
     assert notebook.cells[0].source.splitlines()[0].removeprefix("# ") in words
     assert "Error displaying widget" not in words
+
+
+def test_opening_a_chapter_and_saving_it_adds_the_version_of_python_and_nothing_else(
+    quiet_page, lab, lab_folder
+):
+    path = lab_folder / "saved.ipynb"
+    shutil.copy(places.notebook("03_vae"), path)
+    before = json.loads(path.read_text(encoding="utf-8"))
+    open_notebook(quiet_page, lab, path.name)
+    quiet_page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    quiet_page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    after = json.loads(path.read_text(encoding="utf-8"))
+    assert after["metadata"]["language_info"].pop("version").startswith("3.")  # it was written
+    assert after["metadata"] == before["metadata"]
+    assert after["cells"] == before["cells"]
+
+
+def test_a_stored_picture_of_a_widget_gives_way_to_the_live_one(quiet_page, lab, lab_folder):
+    chapter = nbformat.read(places.notebook("03_vae"), as_version=4)
+    (cell,) = [cell for cell in chapter.cells if cell.source == "BetaExplorer()"]
+    stored = cell.outputs
+    notebook = only_widgets(chapter)
+    notebook.cells, cell.outputs = [notebook.cells[0], cell], stored
+    nbformat.write(notebook, lab_folder / "picture.ipynb")
+    open_notebook(quiet_page, lab, "picture.ipynb")
+    picture = quiet_page.locator(".jp-RenderedImage")
+    expect(picture).to_have_count(1)
+    quiet_page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    expect(quiet_page.locator(".gen-explorer .widget-image")).to_be_visible(timeout=120_000)
+    expect(picture).to_have_count(0)
 
 
 def test_a_notebook_is_run_and_every_control_reached_with_keys_alone(quiet_page, lab, lab_folder):

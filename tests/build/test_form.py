@@ -49,6 +49,12 @@ def test_a_folded_cell_says_in_its_first_line_what_it_holds(name):
 
 
 @every_chapter
+def test_the_first_line_of_a_folded_cell_fits_a_laptop(name):
+    firsts = [c.source.partition("\n")[0] for c in code_of(name) if is_hidden(c, "source")]
+    assert [line for line in firsts if len(line) > 105] == []  # JupyterLab cuts it off
+
+
+@every_chapter
 def test_a_program_is_visible_and_runs_in_an_empty_notebook(name):
     programs = [cell for cell in visible(name) if tagged(cell, "program")]
     assert programs

@@ -74,6 +74,14 @@ def test_every_picture_has_a_text_for_who_cannot_see_it(path):
 
 
 @every_notebook
+def test_every_picture_and_page_is_one_readable_text_where_neither_can_be_shown(path):
+    for cell in code_cells(read(path)):
+        for output in cell.outputs:
+            text = output.get("data", {}).get("text/plain", "")
+            assert not re.match(r"<|\w+Box\(", text), text[:80]
+
+
+@every_notebook
 def test_no_widget_state_is_kept(path):
     notebook = read(path)
     assert "widgets" not in notebook.metadata
@@ -305,6 +313,14 @@ def test_a_badly_marked_exercise_is_refused(master, old, new):
     for solved in (False, True):
         with pytest.raises(solutions.MasterError, match="one function with one part"):
             notebooks.blank(master, solved)
+
+
+def test_hidden_outputs_are_marked_in_both_ways_of_jupyterlab_and_nothing_else_is(master):
+    hidden = '# %% jupyter={"source_hidden": true, "outputs_hidden": true}\nprint("long")'
+    master.write_text(MASTER.replace('# %%\nprint("long")', hidden))
+    marked = [c for c in notebooks.blank(master).cells if "collapsed" in c.metadata]
+    assert [cell.source for cell in marked] == ['print("long")']
+    assert marked[0].metadata.collapsed is marked[0].metadata.jupyter.outputs_hidden is True
 
 
 def test_a_chapter_without_the_section_has_no_solutions(master, monkeypatch):
