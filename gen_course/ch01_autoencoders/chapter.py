@@ -826,8 +826,8 @@ plots.show(
 # - *Hierarchical* features, in the sense above, are seen in one layer of two: the class becomes easier to read in the first
 #   hidden layer, but not in the second. The class is one feature of many, so this is a weak test of the claim.
 
-# %% jupyter={"source_hidden": true}
-# Check: the code is the lowest of all stages, and training helps from the code on.
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: the probe's accuracy at each stage, with and without training.
 trained, raw = accuracy["10,000 labels"], accuracy["10,000 labels, untrained"]
 code = figures.STAGES.index("code")
 assert all(values[code] == min(values) for values in accuracy.values())
@@ -990,8 +990,8 @@ plots.show(
 # from 71 % to 80 %. And a linear probe that is trained on reconstructions of the shipped one names 84 % (the stage *output*
 # above): the judge was trained on sharp images and never saw smooth ones. So what is "preserved" depends on who reads it.
 
-# %% jupyter={"source_hidden": true}
-# Check: who is ahead at which size, and the study as a table.
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: both errors and the judge's accuracy at each size of the code.
 found = {(row["model"], int(row["latent_size"])): row for row in study}
 error = {key: float(row["mse"]) for key, row in found.items()}
 right = {key: float(row["judge_accuracy"]) for key, row in found.items()}

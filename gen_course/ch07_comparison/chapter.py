@@ -154,7 +154,7 @@ print(timing.stated("07_comparison"))
 # ? What does one sample far from all others do to recall?
 
 # %% jupyter={"source_hidden": true}
-# Plot and check: nine real points and five samples in the plane, precision on the left, recall on the right.
+# Plot and check: nine real points and five samples; precision on the left, recall on the right.
 dots = torch.randn(9, 2, generator=seeded(3))
 samples = 0.6 * torch.randn(5, 2, generator=seeded(10)) + torch.tensor([1.0, 0.3])
 share_in = precision_recall(samples, dots, k=2)
@@ -1300,7 +1300,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: few real images seem farther away than many of a GAN; the kernel distance has no such bias.
+# Table and check: both distances, of few real images and of many samples of a GAN.
 assert measured["real images", 100][0] > measured["GAN", 10_000][0]
 assert abs(measured["real images", 100][1]) < 0.5 * measured["GAN", 10_000][1]
 assert all(measured["GAN", n][0] > measured["real images", n][0] for n in sizes)
