@@ -237,9 +237,9 @@ class PriorExplorer(Explorer[PriorState]):
         prior, aggregated = self._densities(z)
         name = self.images.classes[int(self.images.test.labels[self._likeliest(z)])]
         return (
-            f"At z = ({_number(state.z1)}, {_number(state.z2)}), {z.norm():.1f} from the centre, the density "
-            f"of test images' codes is {aggregated / prior:.2g} times that of the prior. Most "
-            f"likely to lie here: {name}."
+            f"At z = ({_number(state.z1)}, {_number(state.z2)}), {z.norm():.1f} from the "
+            f"centre, the density of test images' codes is {aggregated / prior:.2g} times that "
+            f"of the prior. Most likely to lie here: {name}."
         )
 
     @override
@@ -414,7 +414,13 @@ class UnitsExplorer(Explorer[UnitsState]):
             for column, image in enumerate(images[7 * row : 7 * row + 7]):
                 canvas.image(image, 488 + 56 * column, 20 + 60 * row, 56)
         for column, value in enumerate(values.tolist()):
-            canvas.text(f"{value:+.0f}".replace("-", "−"), 516 + 56 * column, 0, FAINT, "ma")
+            canvas.text(
+                f"{value:+.0f}".replace("-", "−").replace("+0", "0"),
+                516 + 56 * column,
+                0,
+                FAINT,
+                "ma",
+            )
         return canvas.pixels()
 
     @override
