@@ -815,7 +815,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Open the figure first. Three things to see:
+# Open the figure first; a folded table below has its numbers. Three things to see:
 #
 # - The decoder sees nothing but the code, yet its layers give the class back. So the information is in the code,
 #   only not in a linear arrangement. The decoder's arrangement is worth most with few labels: with 100 of them, the decoder's
@@ -980,7 +980,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Open the figure first. Two things to see.
+# Open the figure first; a folded table below has its numbers. Two things to see.
 #
 # **The length of training counts as well as the length of the code.** The star is the shipped autoencoder with 16 numbers,
 # trained for 12,000 steps. Its error is smaller than that of the study's autoencoder with 64 numbers and 2,000 steps.

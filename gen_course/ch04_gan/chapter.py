@@ -782,7 +782,7 @@ Table(
 )
 
 # %% [markdown]
-# All distances are from the middle. So the order matters, but neither order arrives without the penalty, and both
+# Open the figure and the table first. All distances are from the middle. So the order matters, but neither order arrives without the penalty, and both
 # approach with it, in turn sooner. Look at the last column: the *mean point* of "in turn" lies close to the middle, since the path
 # runs around it. This may be why the average of G's weights was the better generator above. It repairs a ring. It cannot repair a spiral outwards.
 

@@ -367,7 +367,7 @@ claims.add(
 # Plot: the parts of the U-Net and the shapes of what they hold.
 plots.show(
     figures.unet(),
-    "A diagram. x_tau, 1 by 28 by 28, becomes 48 maps of 14 by 14, then by stride 2 96 maps of 7 by 7, then again 48 maps of "
+    "A diagram. x_τ, 1 by 28 by 28, becomes 48 maps of 14 by 14, then by stride 2 96 maps of 7 by 7, then again 48 maps of "
     "14 by 14 and the velocity, 1 by 28 by 28. A green skip connection leads from the first 14 by 14 maps to a box join, where it meets the maps "
     "from the bottom. Dotted arrows bring the time to each of the three parts.",
 )
@@ -2085,7 +2085,7 @@ agree = {
 Table(rows, ["loss, first", "loss, last", "Fréchet"], "model, rate, seed")
 
 # %% jupyter={"source_hidden": true}
-# Table and check: diffusion's loss falls in every run and orders the runs better than the GAN's.
+# Table and check: how the losses of diffusion and of the GAN move, and how they order the runs.
 span = {name: [float(row["frechet"]) for row in runs] for name, runs in kept.items()}
 lost = {name: sum(row["model"] == name for row in study) - len(kept[name]) for name in kept}
 assert all(float(row["loss_last"]) < float(row["loss_first"]) for row in kept["diffusion"])
@@ -2190,7 +2190,7 @@ assert samples["T = 100, noise"].mean() > test.x.mean() + 0.1
 assert abs(short.alpha_bar[-1] - 0.36) < 0.01
 claims.add(
     "A schedule must end in noise",
-    f"ᾱ_T = {short.alpha_bar[-1]:.2f} instead of {full.alpha_bar[-1]:.0e}: distance "
+    f"ᾱ_T = {short.alpha_bar[-1]:.2f} instead of {full.alpha_bar[-1]:.5f}: distance "
     f"{distance['T = 100, noise']:.1f} instead of {distance['T = 1,000, noise']:.2f} (300 samples, floor "
     f"{sample_quality.frechet_floor(n):.2f})",
 )
