@@ -275,7 +275,8 @@ plots.show(
 # $$-KL = \mathbb{E}_{x \sim p_{data}}[\log t] \le \mathbb{E}_{x \sim p_{data}}[t - 1] = \int p_{data}(x)\, \frac{p_{model}(x)}{p_{data}(x)}\, dx - 1 \le 1 - 1 = 0.$$
 #
 # </details>
-#
+
+# %% [markdown]
 # **What fitting minimises.** We want a small KL. Its first term, the mean of log p_data(x), does not depend on the model.
 # So KL is smallest where the mean of log p_model(x) is largest. We cannot average over all of p_data, only over the
 # training points: **maximum likelihood** chooses the parameters that make the mean of log p_model(x) over the *training*
@@ -443,7 +444,7 @@ plots.show(
 # (the start belongs to fitting; the held-out points are kept for scoring).
 
 # %% jupyter={"source_hidden": true}
-# Check: the likelihood never falls, scikit-learn's EM gives the same numbers, and the good start is as good as its best.
+# Check: the likelihood never falls; scikit-learn's EM gives the same numbers from the same start.
 for run in on_the_way.values():
     assert all(later > earlier - 1e-3 for earlier, later in pairwise(run))
 with warnings.catch_warnings():
@@ -561,7 +562,7 @@ score["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
 plots.show(
     figures.chain_rule(train, bins=24, place=1.4),
     "Left: the 400 points with one narrow vertical strip marked, which runs through two clusters. Middle: the "
-    "histogram of x1 with the strip's bar marked. Right: the histogram of x2 within the strip, with one peak for each "
+    "histogram of x₁ with the strip's bar marked. Right: the histogram of x₂ within the strip, with one peak for each "
     "of its two clusters.",
 )
 
@@ -659,7 +660,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: it is a distribution, counting maximises its likelihood, and without pseudo-counts the score is not finite.
+# Check: it is a distribution, counting maximises its likelihood, and pseudo-counts are needed.
 assert torch.allclose(histogram.p2.sum(dim=1), torch.ones(60))
 i = torch.arange(60)
 middle_of_bins = (torch.cartesian_prod(i, i) + 0.5) * histogram.width - 3
@@ -674,7 +675,7 @@ for _ in range(20):  # other shares p(x_1) of the same bins lower the training l
     assert change[counted.bin(seen)[0]].mean() < 0
 claims.add(
     "Goal 2: sample new x from p_model(x)",
-    f"a histogram draws x_1, then x_2 given x_1, from a density that integrates to {integral:.4f}",
+    f"a histogram draws x₁, then x₂ given x₁, from a density that integrates to {integral:.4f}",
 )
 
 # %%
@@ -742,7 +743,7 @@ plots.show(
 # a training point's spread, plus the kernel's noise
 
 # %% jupyter={"source_hidden": true}
-# Check: the Gaussian is hardly ever near a cluster, the kernels are too wide, one in a hundred of the histogram strays.
+# Check: how many samples lie near a cluster, and how wide each model makes the clusters.
 near = {name: modes(x, toy).near for name, x in samples.items()}
 assert near["Gaussian"] < 0.1 < 0.9 < near["mixture"]
 far_away = torch.cdist(samples["autoregressive"], toy.means).amin(dim=1) > 0.5
@@ -887,7 +888,8 @@ KernelExplorer()
 #
 # ? Which column would you publish?
 
-# %% jupyter={"outputs_hidden": true}
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: the mean log-likelihood of each model and of p_data, on training and on held-out points.
 on_train = {name: f(train).mean().item() for name, f in score.items()}
 held_out = {name: f(test).mean().item() for name, f in score.items()}
 rows = {n: [f"{on_train[n]:.2f}", f"{s:.2f}", f"{ceiling - s:.2f}"] for n, s in held_out.items()}
@@ -895,7 +897,7 @@ rows["p_data"] = [f"{toy.log_prob(train).mean():.2f}", f"{ceiling:.2f}", "0.00"]
 Table(rows, ["training points", "held-out points", "below p_data: KL"], "nats per point")
 
 # %% jupyter={"source_hidden": true}
-# Check: no model passes p_data on held-out points, and the mixture is the best of the four.
+# Check: the order of the models and of p_data, on training and on held-out points.
 assert max(held_out.values()) <= ceiling, "On average no model beats p_data on held-out points."
 assert max(held_out, key=held_out.get) == "mixture"
 assert on_train["mixture"] > toy.log_prob(train).mean()
@@ -998,7 +1000,7 @@ for h in (widths[0], best_width):
 Table({name: [f"{d:.4f}"] for name, d in distances.items()}, ["median distance"])
 
 # %% jupyter={"source_hidden": true}
-# Check: the narrowest kernels copy; with its best width the kernel density passes the histogram with 60 bins.
+# Check: the scores and the samples of the narrowest kernels, and of those with the best width.
 fresh, copied, chosen = distances.values()
 assert scores["train"][0] - scores["held out"][0] > 100
 others = [score[name](test).mean() for name in ("autoregressive", "kernel density")]
@@ -1079,7 +1081,7 @@ plots.show(
 # number near it.
 
 # %% jupyter={"source_hidden": true}
-# Check: the whole range was searched, the best is inside it, and other draws of training points prefer other numbers.
+# Check: the range of the search, and the best number of bins for other draws of training points.
 rows = {}
 for seed in (1, 11, 12, 13):  # seed 1 gives the points of this chapter
     points = toy.sample(400, torch.Generator().manual_seed(seed))

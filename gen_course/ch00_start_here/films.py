@@ -81,8 +81,8 @@ def in_turn() -> Film:
     return Film(
         frames,
         0.9,
-        "A map, and bars beside it. A bin of x1 is drawn from its histogram and marked as a strip; "
-        "a bin of x2 from the histogram within the strip, marked as a square; then a point of the "
+        "A map, and bars beside it. A bin of x₁ is drawn from its histogram and marked as a strip; "
+        "a bin of x₂ from the histogram within the strip, marked as a square; then a point of the "
         "square. After four such points many follow: 300 samples lie in the same eight clusters as "
         "the 400 training points beside them.",
     )

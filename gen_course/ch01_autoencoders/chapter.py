@@ -815,7 +815,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Open the figure first. Three things to see:
+# Open the figure first; a folded table below has its numbers. Three things to see:
 #
 # - The decoder sees nothing but the code, yet its layers give the class back. So the information is in the code,
 #   only not in a linear arrangement. The decoder's arrangement is worth most with few labels: with 100 of them, the decoder's
@@ -826,8 +826,8 @@ plots.show(
 # - *Hierarchical* features, in the sense above, are seen in one layer of two: the class becomes easier to read in the first
 #   hidden layer, but not in the second. The class is one feature of many, so this is a weak test of the claim.
 
-# %% jupyter={"source_hidden": true}
-# Check: the code is the lowest of all stages, and training helps from the code on.
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: the probe's accuracy at each stage, with and without training.
 trained, raw = accuracy["10,000 labels"], accuracy["10,000 labels, untrained"]
 code = figures.STAGES.index("code")
 assert all(values[code] == min(values) for values in accuracy.values())
@@ -980,7 +980,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Open the figure first. Two things to see.
+# Open the figure first; a folded table below has its numbers. Two things to see.
 #
 # **The length of training counts as well as the length of the code.** The star is the shipped autoencoder with 16 numbers,
 # trained for 12,000 steps. Its error is smaller than that of the study's autoencoder with 64 numbers and 2,000 steps.
@@ -990,8 +990,8 @@ plots.show(
 # from 71 % to 80 %. And a linear probe that is trained on reconstructions of the shipped one names 84 % (the stage *output*
 # above): the judge was trained on sharp images and never saw smooth ones. So what is "preserved" depends on who reads it.
 
-# %% jupyter={"source_hidden": true}
-# Check: who is ahead at which size, and the study as a table.
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: both errors and the judge's accuracy at each size of the code.
 found = {(row["model"], int(row["latent_size"])): row for row in study}
 error = {key: float(row["mse"]) for key, row in found.items()}
 right = {key: float(row["judge_accuracy"]) for key, row in found.items()}

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from torch import Tensor
 from typing_extensions import override
 
@@ -121,7 +122,7 @@ class LatentExplorer(Explorer[LatentState]):
         with self.pad.hold_sync():
             self.pad.go(x, y)
             self.pad.path = ends
-            self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
+            self.pad.words = f"It is at z₁ = {state.z1:.2f}, z₂ = {state.z2:.2f}.".replace("-", "−")
 
     def along(self, state: LatentState, position: float) -> Float[Tensor, "2"]:
         """The code on the straight line between the two images' codes, 0 <= position <= 1."""
@@ -139,6 +140,10 @@ class LatentExplorer(Explorer[LatentState]):
     def _draw_codes(self, ax: Axes) -> None:
         labels, corners = self.images.test.labels[:4_000], (self.low, self.high)
         plots.classes(ax, self.codes[:4_000], labels, self.images.classes, 4.0, corners)
+        for corner in ((0.9, 0.0), (0.0, 0.93)):  # no point lies under the names of the axes
+            ax.add_patch(
+                Rectangle(corner, 0.1, 0.07, transform=ax.transAxes, color="white", zorder=2)
+            )
 
     def _point(self, state: LatentState) -> Float[Tensor, "1 2"]:
         return torch.tensor([[state.z1, state.z2]])

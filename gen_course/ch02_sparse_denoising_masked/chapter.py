@@ -502,7 +502,7 @@ groups = {name: order[first : first + 12] for name, first in ranks.items()}
 Table(
     {
         name: [
-            f"{use[group].min()} to {use[group].max()}",
+            f"{use[group].min():,} to {use[group].max():,}",
             *(f"{breadth[group].quantile(q):.0f}" for q in (0, 0.5, 1)),
         ]
         for name, group in groups.items()
@@ -711,7 +711,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: the sparse code has the smaller error up to 48 active units, and no longer at 189.
+# Check: the errors of the sparse code and of PCA at equal numbers of active units.
 as_good = next(k for k in range(20, 60) if pca_error(k) <= found[1.0][2])
 assert as_good > 2 * found[1.0][0]
 for price in (0.3, 1.0, 3.0):
@@ -811,7 +811,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: the network's lead over the better filter is largest at the level it was trained for.
+# Check: the network's lead over the better filter, for each noise.
 gains = {level: row["network"] - max([*row.values()][1:3]) for level, row in table.items()}
 assert gains["σ = 0.5"] >= 3
 assert gains["σ = 0.5"] > gains["σ = 0.25"] > 0 > gains["σ = 1"]
@@ -933,7 +933,7 @@ Table(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: no unit is worth 30, and the excess error is the bias's distance from the mean image.
+# Check: what a unit is worth to an image, and where the error comes from.
 farthest, farthest_train = (
     max(
         (split[k : k + 1_000].images - mean_image).flatten(1).norm(dim=1).max().item()
@@ -1371,7 +1371,12 @@ keys = {
     "read": "features",
 }
 Table(
-    {name: [row[key] or "–" for key in keys.values()] for name, row in ladder.items()},
+    {
+        name: [
+            f"{int(row[key]):,}" if row[key].isdigit() else row[key] or "–" for key in keys.values()
+        ]
+        for name, row in ladder.items()
+    },
     list(keys),
     "model",
 )
@@ -1472,7 +1477,7 @@ claims.add(
     f"({score['denoising']:.4f}) are below the pixels ({score['pixels']:.4f}); not averaged: not measured",
     "contradicted",
 )
-Table({"masked, shipped": [steps, f"{times:.0f}", f"{longer:.4f}"]},
+Table({"masked, shipped": [f"{steps:,}", f"{times:.0f}", f"{longer:.4f}"]},
     ["steps", "times the ladder's", "probe, 10,000 labels"], "model")  # fmt: skip
 
 # %% [markdown]

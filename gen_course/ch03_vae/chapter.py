@@ -201,7 +201,7 @@ point = torch.tensor([1.1, 1.3], dtype=torch.float64)
 log_joint = log_likelihood(point, grid) + prior.log_prob(grid)
 log_p = torch.logsumexp(log_joint, dim=0) + step.log()  # log p(x)
 posterior = (log_joint - log_p).exp()  # the density p(z|x) on the grid
-Table({"log p(x)": [f"{log_p:.2f}"]}, ["x = (1.1, 1.3)"])
+Table({"log p(x)": [f"{log_p:.2f}".replace("-", "−")]}, ["x = (1.1, 1.3)"])
 
 # %% [markdown] tags=["slide", "hour", "steps"]
 # The ELBO is a lower bound that we can compute
@@ -250,7 +250,8 @@ for name, (m, s) in three.items():
     elbo = -distortion - rate
     rows[name] = distortion, rate, elbo, gap, elbo + gap
 names = ["distortion", "rate", "ELBO", "gap", "ELBO + gap"]
-Table({name: [f"{value:.2f}" for value in row] for name, row in rows.items()}, names, "q")
+cells = {name: [f"{value:.2f}".replace("-", "−") for value in row] for name, row in rows.items()}
+Table(cells, names, "q")
 
 # %% [markdown] tags=["slide", "extra"]
 # For every guess, ELBO and gap add up to log p(x)
@@ -395,7 +396,7 @@ log_ratio = q.log_prob(z) - p.log_prob(z)
 error = log_ratio.std(dim=0) / math.sqrt(len(z))
 by_draws = [f"{mean:.4f} ± {e:.4f}" for mean, e in zip(log_ratio.mean(dim=0), error, strict=True)]
 rows = {
-    f"μ = {m:g}, σ = {s:.1f}": [f"{kl:.4f}", drawn]
+    f"μ = {m:g}, σ = {s:.1f}".replace("-", "−"): [f"{kl:.4f}", drawn]
     for m, s, kl, drawn in zip(mu, sigma, closed, by_draws, strict=True)
 }
 Table(rows, ["KL in closed form", "mean of a million draws"], "q")
@@ -697,11 +698,14 @@ for _ in range(steps):
 
 with torch.no_grad():
     made = torch.tanh(decoder(torch.randn(20, K)) / 2)  # 2 p(white) - 1, the mean of p(x|z)
-figure = plots.image_rows({"z ~ N(0, I), decoded": made[:10], "ten more": made[10:]})
+rows = {"z ~ N(0, I), decoded": made[:10], "ten more": made[10:]}
+figure = plots.image_rows(
+    rows, "Codes drawn from the prior, decoded after half a minute of training"
+)
 plots.show(figure, "Twenty draws from the prior, decoded: blurred garments, and some mixtures.")
 
 # %% jupyter={"source_hidden": true}
-# Check: with the program's networks, the library's BernoulliVAE has the same two terms; drawn codes are decoded well.
+# Check: the library's BernoulliVAE has the same two terms; drawn codes are decoded well.
 live = BernoulliVAE(warm_up=0)
 live.encoder, live.decoder = encoder, decoder
 x_bw = binarise(x[:500], seeded(0))
@@ -909,7 +913,7 @@ assert shares == sorted(shares)
 assert shares[0] < 0.7 * shares[-1]
 Table(
     {
-        name: [len(part), f"{expected[name]:.0f}", f"{part.mean():.0%}"]
+        name: [f"{len(part):,}", f"{expected[name]:,.0f}", f"{part.mean():.0%}"]
         for name, part in inside.items()
     },
     ["test images", "under N(0, I)", "of their pixels white"],
@@ -931,7 +935,7 @@ Table(
 # ? Does it become one garment, then the other? What lies between?
 
 # %% jupyter={"source_hidden": true}
-# Table and check: unit by unit the VAE's codes follow the prior, and they are less correlated than the AE's.
+# Table and check: means, standard deviations and correlations of both models' codes, unit by unit.
 seen, rng = binarise(x, seeded(0)), seeded(1)
 codes = {
     "AE": in_batches(ae.encode, x),
@@ -1007,7 +1011,7 @@ plots.show(
 
 
 # %% jupyter={"source_hidden": true}
-# Method: move codes and ask the judge for the class; walk on straight lines between codes of different classes.
+# Method: move codes and ask the judge for the class; walk on straight lines between two classes.
 def keeps_its_class(model, radius):
     z = in_batches(model.encode, x[:500])  # of a VAE: the mean μ of the binarised image
     near = z + radius * z.std(dim=0) * torch.randn(z.shape, generator=seeded(0))
@@ -1117,7 +1121,7 @@ rows["4. distance to the nearest training image, halfway"] = [
     *(f"{part[0]:.1f}" for part in away.values()),
     "both new",
 ]
-rows["    the same, of a reconstructed test image"] = [
+rows["4. the same, of a reconstructed test image"] = [
     *(f"{part[1]:.1f}" for part in away.values()),
     "",
 ]
@@ -1519,7 +1523,7 @@ rates = {beta: kl.sum().item() for beta, kl in kls.items()}
 elbo = {beta: distortions[beta] + rates[beta] for beta in rates}
 
 # %% jupyter={"source_hidden": true}
-# Table: rate, distortion, negative ELBO and units in use, for each beta.
+# Table: rate, distortion, negative ELBO and units in use, for each β.
 rows = {
     f"{beta:g}": [
         *(f"{part[beta]:.1f}" for part in (rates, distortions, elbo)),
@@ -1629,10 +1633,10 @@ rows = {
     name: [f"{sigma_x:.3f}", f"{sigma_x**2:.3g}", f"{(sigma_x / learnt) ** 2:,.4g}"]
     for name, sigma_x in silent.items()
 }
-Table(rows, ["σ_x", "σ_x²", "as β"], "loss")
+Table(rows, ["σₓ", "σₓ²", "as β"], "loss")
 
 # %% jupyter={"source_hidden": true}
-# Check: the learnt sigma_x is about the error of decoded draws, and far below the silent choices.
+# Check: the learnt σₓ beside the error of decoded draws and the two silent choices.
 with torch.no_grad():
     drawn = gaussian.posterior(x[:2_000]).draw(seeded(0))
     rms = math.sqrt(mse(gaussian.decode(drawn), x[:2_000]))
@@ -1641,7 +1645,7 @@ assert learnt < 0.5 * silent["squared error, sum over pixels"]
 as_beta = [f"{(sigma_x / learnt) ** 2:,.4g}" for sigma_x in silent.values()]
 claims.add(
     "A squared error plus KL has chosen a β",
-    f"the learnt σ_x is {learnt:.3f}; beside it a squared error amounts to β = {as_beta[1]}, its mean over the pixels to "
+    f"the learnt σₓ is {learnt:.3f}; beside it a squared error amounts to β = {as_beta[1]}, its mean over the pixels to "
     f"{as_beta[2]}",
 )
 

@@ -103,8 +103,9 @@ class BoundExplorer(Explorer[BoundState]):
         x = torch.tensor(EXAMPLES[state.x], dtype=torch.float64)
         terms, log_p = toy.bound(x, state.m, state.s), toy.evidence(x).log_p
         return (
-            f"With q = N({state.m:.2f}, {state.s:.2f}²) the ELBO of this x is {terms.elbo:.2f} "
-            f"nats. log p(x) is {log_p:.2f}, so the gap, KL(q ‖ p(z|x)), is {terms.gap:.2f} nats."
+            f"With q = N({_number(state.m)}, {state.s:.2f}²) the ELBO of this x is "
+            f"{_number(terms.elbo)} nats. log p(x) is {_number(log_p)}, so the gap, "
+            f"KL(q ‖ p(z|x)), is {terms.gap:.2f} nats."
         )
 
     def _draw_densities(self, canvas: Canvas, state: BoundState, x: Float[Tensor, "2"]) -> None:
@@ -139,6 +140,11 @@ class BoundExplorer(Explorer[BoundState]):
                 canvas.text(f"{name} {nats:.2f}", 350 + 170 * number, top, color)
                 left = right
         canvas.text("both bars are −ELBO, in nats", 872, TOP + 190 + 60, FAINT, "ra")
+
+
+def _number(value: float) -> str:
+    """Two digits after the point, with a true minus sign."""
+    return f"{value:.2f}".replace("-", "−")
 
 
 NAT = 20  # pixels of a bar for one nat
@@ -231,16 +237,16 @@ class PriorExplorer(Explorer[PriorState]):
         prior, aggregated = self._densities(z)
         name = self.images.classes[int(self.images.test.labels[self._likeliest(z)])]
         return (
-            f"At z = ({state.z1:.2f}, {state.z2:.2f}), {z.norm():.1f} from the centre, the density "
-            f"of test images' codes is {aggregated / prior:.2g} times that of the prior. Most "
-            f"likely to lie here: {name}."
+            f"At z = ({_number(state.z1)}, {_number(state.z2)}), {z.norm():.1f} from the "
+            f"centre, the density of test images' codes is {aggregated / prior:.2g} times that "
+            f"of the prior. Most likely to lie here: {name}."
         )
 
     @override
     def accompany(self, state: PriorState) -> None:
         with self.pad.hold_sync():
             self.pad.go(*((v + LIMIT) / (2 * LIMIT) for v in state))
-            self.pad.words = f"It is at z1 = {state.z1:.2f}, z2 = {state.z2:.2f}."
+            self.pad.words = f"It is at z₁ = {_number(state.z1)}, z₂ = {_number(state.z2)}."
 
     def _pointed(self, _: object) -> None:
         place = tuple(LIMIT * (2 * v - 1) for v in (self.pad.x, self.pad.y))
@@ -304,7 +310,7 @@ class BetaExplorer(Explorer[BetaState]):
         canvas = self.canvas()
         canvas.text("input x", 0, 0)
         canvas.image(self.x[state.image], 0, 20, 168)
-        canvas.text("decoded from mu", 184, 0)
+        canvas.text("decoded from μ", 184, 0)
         canvas.image(in_batches(model.decode, q.mu[state.image][None])[0], 184, 20, 168)
         canvas.text("samples: codes from the prior, decoded", 0, 204)
         samples = model.sample(10, torch.Generator().manual_seed(state.draw))
@@ -408,7 +414,13 @@ class UnitsExplorer(Explorer[UnitsState]):
             for column, image in enumerate(images[7 * row : 7 * row + 7]):
                 canvas.image(image, 488 + 56 * column, 20 + 60 * row, 56)
         for column, value in enumerate(values.tolist()):
-            canvas.text(f"{value:+.0f}", 516 + 56 * column, 0, FAINT, "ma")
+            canvas.text(
+                f"{value:+.0f}".replace("-", "−").replace("+0", "0"),
+                516 + 56 * column,
+                0,
+                FAINT,
+                "ma",
+            )
         return canvas.pixels()
 
     @override

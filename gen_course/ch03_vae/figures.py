@@ -48,6 +48,7 @@ def point_or_distribution(
             va="center", zorder=5, bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
         )
     axes[1].indicate_inset((-NEAR, -NEAR, 2 * NEAR, 2 * NEAR), edgecolor="black")
+    plots.title(figure, "An autoencoder encodes to points, a VAE to distributions near the prior")
     return figure
 
 

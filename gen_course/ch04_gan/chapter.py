@@ -315,7 +315,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: the formula of D*, the value 2 JSD - log 4, and the trained network close to both where samples are.
+# Check: the formula of D*, the value 2 JSD − log 4, and the trained network beside both.
 v_trained = ((p_x * logsigmoid(f)).sum() + (q_x * logsigmoid(-f)).sum()) * dx
 assert off < 1e-3
 assert abs(v_best - (2 * jsd - math.log(4))) < 1e-5
@@ -625,7 +625,7 @@ Table(rows, ["modes covered", "samples near a mode"])
 
 
 # %% jupyter={"source_hidden": true}
-# Plot and check: moments of the training, the averaged G at its end; the losses of the program are the library's.
+# Plot and check: moments of the training, and the averaged G; the losses are the library's.
 def as_library(
     G, D
 ):  # the program's networks in the library's class, for which a point is an image
@@ -769,7 +769,8 @@ claims.add(
     "holds with a condition",
 )
 
-# %% jupyter={"outputs_hidden": true}
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table: how far from the equilibrium each game begins and ends.
 rows = {}
 for name, path in games.items():
     mean = path[-200:].mean(dim=0).norm()  # of the last 200 rounds
@@ -781,7 +782,7 @@ Table(
 )
 
 # %% [markdown]
-# All distances are from the middle. So the order matters, but neither order arrives without the penalty, and both
+# Open the figure and the table first. All distances are from the middle. So the order matters, but neither order arrives without the penalty, and both
 # approach with it, in turn sooner. Look at the last column: the *mean point* of "in turn" lies close to the middle, since the path
 # runs around it. This may be why the average of G's weights was the better generator above. It repairs a ring. It cannot repair a spiral outwards.
 
@@ -953,7 +954,7 @@ def shapes(net, x):  # the layers of a network, each with the shape of its outpu
     for number, layer in enumerate(net.eval()):
         x = layer(x)
         name = type(layer).__name__.removeprefix("Parametrized")  # by the spectral norm
-        yield f"{number} {name}", [" × ".join(map(str, x.shape[1:]))]
+        yield f"{number} {name}", [" × ".join(f"{size:,}" for size in x.shape[1:])]
 
 
 with torch.no_grad():
@@ -1000,7 +1001,7 @@ half = {"straight line": many.mean(dim=0), "cos, sin": between(*many, 0.5)}
 Table({name: [f"{z.var():.3f}"] for name, z in half.items()}, ["variance halfway"], "way")
 
 # %% jupyter={"source_hidden": true}
-# Plot and check: two ways by cosine and sine, and their largest step; the variance halfway on both kinds of ways.
+# Plot and check: two ways by cosine and sine; their largest step, and the variance halfway.
 z_a, z_b = gan.noise(4, seeded(3)).chunk(2)
 ways = {
     f"way {k + 1}": torch.cat(
@@ -1162,7 +1163,7 @@ claims.add(
 # **Copies?** Below each sample its nearest training image, of 60,000:
 
 # %% jupyter={"source_hidden": true}
-# Plot and check: samples beside their nearest training images; no sample is a copy, the ninth is no garment.
+# Plot and check: samples beside their nearest training images, and whether one is a copy.
 near = nearest(x_gan[:10], train.x)
 pairs = {"sample": x_gan[:10], "nearest": train.x[near.indices]}
 plots.show(
@@ -1432,7 +1433,7 @@ for name, rows_of in itertools.groupby(studied, key=lambda row: row["recipe"]):
     rows[name] = [
         ", ".join(row["modes"] for row in rows_of),
         f"{min(float(row['near']) for row in rows_of):.1%}",
-        rows_of[0]["steps"],
+        f"{int(rows_of[0]['steps']):,}",
         f"{max(float(row['seconds']) for row in rows_of):.0f}",
     ]
 default, collapse = (

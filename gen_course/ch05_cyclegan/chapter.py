@@ -240,7 +240,7 @@ for name, (g, f) in exact.items():
     losses[name] = gap, cycle, identity
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: both maps have the same losses.
+# Table and check: the losses of both maps.
 assert all(max(gap, cycle) < 1e-5 for gap, cycle, _ in losses.values())
 assert all(abs(identity - 4) < 0.01 for _, _, identity in losses.values())
 rows = {name: [f"{value:.3f}" for value in row] for name, row in losses.items()}
@@ -388,7 +388,7 @@ with torch.no_grad():
 Table({name: [str(tuple(shape))] for name, shape in shapes.items()}, ["shape"])
 
 # %% jupyter={"source_hidden": true}
-# Table and check: 64 outputs per picture; a fresh G is the identity; what an output pixel of the trained G depends on.
+# Table and check: D's outputs per picture, a fresh G, and what an output pixel of G depends on.
 assert shapes["D_Y(y)"][1:] == (1, 8, 8)
 with torch.no_grad():
     torch.testing.assert_close(model.g(x), x)
@@ -474,7 +474,7 @@ for step in range(steps + 1):  # the last step has a learning rate of 0 and only
 plots.show(plots.image_rows(shown, "White, then rose"), "Rows of scenes: summers turn into winters")
 
 # %% jupyter={"source_hidden": true}
-# Table and check: the library has the program's losses, and both translations come nearer to the true partners.
+# Table and check: the library has the program's losses; the errors of both translations fall.
 theirs = CycleGAN(pool=0)
 theirs.g, theirs.f, theirs.d_x, theirs.d_y = G, F, D_X, D_Y
 theirs.eval()
@@ -880,7 +880,7 @@ Table(near_truth, columns, "near the truth")
 Table(in_style, [*columns, "real pictures"], "like the style")
 
 # %% jupyter={"source_hidden": true}
-# Check: style, distance and retrieval against their baselines and the ceiling; the classifier's accuracy.
+# Check: style, distance and retrieval beside baselines and ceiling; the classifier's accuracy.
 judged = read_card(pretrained_folder() / "style-judge.safetensors")["figures"]["accuracy"]
 assert abs(judged - 0.93) < 0.005
 for to in "ba":
@@ -1230,7 +1230,7 @@ added = {
 excess = {name: {c: b - a for c, (b, a) in rows.items()} for name, rows in added.items()}
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and proof: every change finds the hider out; G(x) loses hardly more than the true y, in which nothing is hidden.
+# Table and proof: the excess error of each change, for the hider, for G(x) and for the true y.
 ratio = {name: {k: a / b for k, (a, b) in added[name].items()} for name in ("hider", "G(x)")}
 assert near > with_pairs + 2 > far + 5
 assert mse(finder(hider), x_test) < 1e-6

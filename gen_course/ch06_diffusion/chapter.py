@@ -168,7 +168,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: from noise alone the answer is close to the mean image.
+# Check: the answer from noise alone.
 mean_image = train.subset(10_000).x.mean(dim=0)
 off, usual = mse(nothing, mean_image.expand_as(nothing)), mse(x, mean_image.expand_as(x))
 assert off < 0.2 * usual
@@ -367,7 +367,7 @@ claims.add(
 # Plot: the parts of the U-Net and the shapes of what they hold.
 plots.show(
     figures.unet(),
-    "A diagram. x_tau, 1 by 28 by 28, becomes 48 maps of 14 by 14, then by stride 2 96 maps of 7 by 7, then again 48 maps of "
+    "A diagram. x_τ, 1 by 28 by 28, becomes 48 maps of 14 by 14, then by stride 2 96 maps of 7 by 7, then again 48 maps of "
     "14 by 14 and the velocity, 1 by 28 by 28. A green skip connection leads from the first 14 by 14 maps to a box join, where it meets the maps "
     "from the bottom. Dotted arrows bring the time to each of the three parts.",
 )
@@ -511,7 +511,7 @@ figure = plots.image_rows({"from noise": a, "ten more": b}, "Rough garments, non
 plots.show(figure, "Twenty samples of a short training: bright rough shapes of garments on black.")
 
 # %% jupyter={"source_hidden": true}
-# Table and check: the loss has fallen; this loss and sampler are the library's for the library's network.
+# Table and check: the loss has fallen; loss and sampler are the library's for its network.
 few = train.batch(0, 128)
 torch.manual_seed(0)
 mine = loss_of(lambda x, tau: shipped.net(x, tau.flatten()), few.images)
@@ -1028,8 +1028,8 @@ for name, (mean, std) in ways.items():
     assert abs(float(mean) - mu_t) < 1e-5 > abs(float(std) - c_t)
     found[name] = [f"{float(mean):.6f}", f"{float(std):.6f}"]
 claims.add(
-    "Reverse process p_θ(x_{t-1} | x_t) restores the data step by step",
-    "exact only if x_0 is known; a learnt step puts an estimate of x_0 in its place. With x_0 known the step is a Gaussian: "
+    "Reverse process p_θ(xₜ₋₁ | xₜ) restores the data step by step",
+    "exact only if x₀ is known; a learnt step puts an estimate of x₀ in its place. With x₀ known the step is a Gaussian: "
     f"mean {found['formula'][0]}, standard deviation {found['formula'][1]} by the formula, {found['Bayes'][0]} and "
     f"{found['Bayes'][1]} by Bayes' rule on a grid",
     "holds with a condition",
@@ -1204,7 +1204,7 @@ def weight_of(t):  # lambda_t
 bound_weights = {t: weight_of(t) for t in (2, 10, 100, 500, 1000)}
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: KL by the library's Gaussians is lambda_t times the squared error; the first term is small.
+# Table and check: KL by the library's Gaussians, and λₜ times the squared error; the first term.
 eps, other = torch.randn(2, 784, generator=seeded(0), dtype=torch.float64)
 x_0, rows = test.x[0].double().flatten(), {}
 for t, weight in bound_weights.items():
@@ -1222,8 +1222,8 @@ first_term = kl_divergence(end, Normal(0.0, 1.0)).sum()
 assert bound_weights[2] > 30 * bound_weights[500]
 assert first_term < 0.1
 claims.add(
-    "Forward process q(x_t | x_{t-1}) ends in noise",
-    f"after T = 1,000 steps q(x_T|x_0) is {first_term:.4f} nats from N(0, I) for an image",
+    "Forward process q(xₜ | xₜ₋₁) ends in noise",
+    f"after T = 1,000 steps q(x_T | x₀) is {first_term:.4f} nats from N(0, I) for an image",
 )
 assert bound_weights[500] < bound_weights[1000] < 0.1 * bound_weights[2]
 assert min(range(2, 1_001), key=weight_of) == 350
@@ -1281,9 +1281,13 @@ for name, mixture in TARGETS.items():
     torch.testing.assert_close(again.x_0, estimate.x_0)
     torch.testing.assert_close(again.eps, estimate.eps)
     torch.testing.assert_close(counts[name], expected[name])
+shown = {"x_0": "x₀", "eps": "ε", "v": "v", "velocity": "velocity"}
 formulas = {"x_0": "1", "eps": "SNR", "v": "1 + SNR", "velocity": "(1 + √SNR)²"}
 Table(
-    {name: [formulas[name], *(f"{value:.3f}" for value in row)] for name, row in counts.items()},
+    {
+        shown[name]: [formulas[name], *(f"{value:.3f}" for value in row)]
+        for name, row in counts.items()
+    },
     ["formula", *(f"SNR {value:.3f}" for value in snr)],
     "target",
 )
@@ -1362,7 +1366,7 @@ def heun_step(net, x, tau, s):
 
 
 # %% jupyter={"source_hidden": true}
-# Check: DDIM draws no noise, the ancestral sampler does; the step of Heun and the formula of q are the library's.
+# Check: DDIM draws no noise; the step of Heun and the formula of q are the library's.
 runs = {
     name: [
         list(shipped.states(4, seeded(1), sampler=kind(shipped.schedule), calls=10))[-1].x
@@ -1462,7 +1466,7 @@ for t in torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9, 1.0]):
     rows[f"{t:.1f}"] = squared(right - x_0), squared(learnt - x_0), squared(learnt - right)
 
 # %% jupyter={"source_hidden": true}
-# Table and check: squared errors of the exact and of the learnt guess; where the learnt field loses particles.
+# Table and check: squared errors of the exact and the learnt guess; where particles get lost.
 for of_exact, of_learnt, apart in rows.values():
     assert apart < 0.08
     assert of_learnt > of_exact - 0.02  # up to the luck of 5,000 points
@@ -1485,7 +1489,7 @@ claims.add(
     f"and {mended:.0%} if the exact field takes over at τ = 0.3; the learnt field differs from the exact one by {rows['0.5'][2]:.4f} (squared) at τ = 0.5, where an error of "
     f"{rows['0.5'][0]:.2f} cannot be avoided",
 )
-names = ["exact − x_0", "learnt − x_0", "learnt − exact"]
+names = ["exact − x₀", "learnt − x₀", "learnt − exact"]
 Table({tau: [f"{value:.4f}" for value in row] for tau, row in rows.items()}, names, "τ")
 
 # %% [markdown]
@@ -1528,7 +1532,7 @@ for name, steps in product(errors, (10, 20, 40, 80)):
     errors[name].append((last.x - (one.means + one.sigma * z)).norm(dim=1).mean().item())
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: the error falls by 2 for DDIM and by 4 for Heun at each doubling.
+# Table and check: the errors of DDIM and Heun, and their ratios at each doubling of the steps.
 for name, order in (("DDIM", 1), ("Heun", 2)):
     falls = [a / b for a, b in pairwise(errors[name])]
     assert all(0.8 < fall / 2**order < 1.25 for fall in falls)
@@ -1714,7 +1718,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table: a thousand samples for each weight (gen_course/ch06_diffusion/studies/diffusion_guidance.py).
+# Table: a thousand samples for each weight (from the stored study diffusion_guidance.py).
 study = [{k: float(row[k]) for k in list(row)[:-1]} for row in read_study("diffusion_guidance")]
 rows = {
     f"w = {row['weight']:g}": [
@@ -1746,7 +1750,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: obedience rises, recall falls, precision and distance are best at small weights.
+# Check: the share taken for y, precision, recall and distance against the weight.
 by_weight = {row["weight"]: row for row in study}
 assert by_weight[2.0]["taken"] > by_weight[0.0]["taken"]
 assert by_weight[8.0]["recall"] < by_weight[0.0]["recall"] - 0.05
@@ -1993,7 +1997,7 @@ assert all(reached["ancestral", k] < min(reached[n, k] for n in followers) for k
 assert all(reached[name, 250] > 0.8 * reached[name, 50] for name in samplers)
 
 # %% jupyter={"source_hidden": true}
-# Table and check: 20 calls from three seeds (the others: gen_course/ch06_diffusion/studies/diffusion_spread.py).
+# Table and check: 20 calls from three seeds (from the stored study diffusion_spread.py).
 seeds = {name: [reached[name, 20]] for name in ("Heun", "ancestral")}
 for row in read_study("diffusion_spread"):
     seeds[row["sampler"]].append(float(row["frechet"]))
@@ -2081,7 +2085,7 @@ agree = {
 Table(rows, ["loss, first", "loss, last", "Fréchet"], "model, rate, seed")
 
 # %% jupyter={"source_hidden": true}
-# Table and check: diffusion's loss falls in every run and orders the runs better than the GAN's.
+# Table and check: how the losses of diffusion and of the GAN move, and how they order the runs.
 span = {name: [float(row["frechet"]) for row in runs] for name, runs in kept.items()}
 lost = {name: sum(row["model"] == name for row in study) - len(kept[name]) for name in kept}
 assert all(float(row["loss_last"]) < float(row["loss_first"]) for row in kept["diffusion"])
@@ -2186,7 +2190,7 @@ assert samples["T = 100, noise"].mean() > test.x.mean() + 0.1
 assert abs(short.alpha_bar[-1] - 0.36) < 0.01
 claims.add(
     "A schedule must end in noise",
-    f"ᾱ_T = {short.alpha_bar[-1]:.2f} instead of {full.alpha_bar[-1]:.0e}: distance "
+    f"ᾱ_T = {short.alpha_bar[-1]:.2f} instead of {full.alpha_bar[-1]:.5f}: distance "
     f"{distance['T = 100, noise']:.1f} instead of {distance['T = 1,000, noise']:.2f} (300 samples, floor "
     f"{sample_quality.frechet_floor(n):.2f})",
 )

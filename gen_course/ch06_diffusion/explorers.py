@@ -98,8 +98,8 @@ class ScheduleExplorer(Explorer[ScheduleState]):
     def _images(self, canvas: Canvas, schedule: Schedule, state: ScheduleState) -> None:
         x_0 = self.x[state.image]
         for left, words, image in (
-            (448, "x_0", x_0),
-            (650, f"x_t at t = {all_times(schedule)[self._now(state)]:g}", self.noised(state)),
+            (448, "x₀", x_0),
+            (650, f"xₜ at t = {all_times(schedule)[self._now(state)]:g}", self.noised(state)),
         ):
             canvas.text(words, left, 0)
             canvas.image(image, left, 20, 168)
@@ -213,7 +213,7 @@ class ReverseScrubber(Explorer[ReverseState]):
     @override
     def picture(self, state: ReverseState) -> UInt8[np.ndarray, "height width 3"]:
         recording, frame, canvas = self.recordings[state.way], self.frame(state), self.canvas()
-        both = (("x_t", recording.x), ("x_0, as the network sees it", recording.x_0))
+        both = (("xₜ", recording.x), ("x₀, as the network sees it", recording.x_0))
         shown = [round(k / (STRIP - 1) * (len(recording.t) - 1)) for k in range(STRIP)]
         marked = min(range(STRIP), key=lambda k: abs(shown[k] - frame))
         for number, (words, images) in enumerate(both):
@@ -323,7 +323,7 @@ class FieldExplorer(Explorer[FieldState]):
             color = plots.DATA if name == "exact" else plots.MODEL
             canvas.dots(_pixels(inside), left, 22, color)
         left, high = 2 * SIDE + 40, max(0.1, float(self.error.max()))
-        canvas.text("learnt − exact x_0: root mean", left, 0, plots.MODEL)
+        canvas.text("learnt − exact x₀: root mean", left, 0, plots.MODEL)
         canvas.text("squared distance", left + 70, 22, plots.MODEL)
         canvas.text(f"{high:.2f}", left, 22, FAINT)
         box = (left, 40, 870, 160)
@@ -341,7 +341,7 @@ class FieldExplorer(Explorer[FieldState]):
         right, learnt = (modes(points, self.mixture).near for points in ends)
         return (
             f"{state.sampler}, {state.calls} network calls, at t = {self.times[now]:.3g}: the "
-            f"learnt x_0 is off by {self.error[now]:.2f}. In the end {learnt:.0%} of the particles "
+            f"learnt x₀ is off by {self.error[now]:.2f}. In the end {learnt:.0%} of the particles "
             f"lie within 3 sd of a mode (with the exact denoiser {right:.0%})."
         )
 

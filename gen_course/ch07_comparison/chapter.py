@@ -156,7 +156,7 @@ print(timing.stated("07_comparison"))
 # ? What does one sample far from all others do to recall?
 
 # %% jupyter={"source_hidden": true}
-# Plot and check: nine real points and five samples in the plane, precision on the left, recall on the right.
+# Plot and check: nine real points and five samples; precision on the left, recall on the right.
 dots = torch.randn(9, 2, generator=seeded(3))
 samples = 0.6 * torch.randn(5, 2, generator=seeded(10)) + torch.tensor([1.0, 0.3])
 share_in = precision_recall(samples, dots, k=2)
@@ -347,7 +347,8 @@ plots.show(
 
 # %% [markdown]
 # A code has 196 numbers, a quarter of the pixels; what it leaves out is fine detail. In its place the decoder puts the average of what is likely, which is blur. A step of the flow is cheap: a few convolutions at 49 places instead of 784. One complete program, in the symbols of chapter 06.
-# (`unit` is a layer without weights that shifts and scales each of the four numbers to mean 0 and variance 1; `shrink` moves 2 × 2 pixels into 4 channels, `grow` back.)
+# (`shrink` moves 2 × 2 pixels into 4 channels, `grow` moves them back. `unit`, the last layer of the encoder, is batch normalisation without weights. It shifts and scales each of the four numbers of the
+# code to mean 0 and variance 1 over a batch, so that the codes have the scale of the noise.)
 
 # %% tags=["program"]
 import torch
@@ -374,7 +375,7 @@ def learn(parameters, loss_of, steps):
 
 
 shrink, grow, unit = nn.PixelUnshuffle(2), nn.PixelShuffle(2), nn.BatchNorm2d(4, affine=False)
-encoder = nn.Sequential(shrink, conv(4, 32), conv(32, 64, 2), nn.Conv2d(64, 4, 1), unit)
+encoder = nn.Sequential(shrink, conv(4, 32), conv(32, 64, 2), nn.Conv2d(64, 4, 1), unit)  # scale 1
 decoder = nn.Sequential(conv(4, 128), grow, conv(32, 64), nn.Conv2d(64, 4, 1), grow)
 blocks = [nn.Sequential(conv(64, 64), nn.Conv2d(64, 64, 3, 1, 1)) for _ in range(3)]
 flow = nn.ModuleList([conv(5, 64), *blocks, nn.Conv2d(64, 4, 1)])
@@ -755,7 +756,8 @@ assert all(
 # ? An eye looks for faults. What does it not miss?
 
 # %% [markdown]
-# Open figure and table first. What the three budgets show (*ahead* means with every seed):
+# Open figure and table first. In the figure a dot is one run, a line joins the means over the seeds, and the dashed line
+# stands for real images. What the three budgets show (*ahead* means with every seed):
 #
 # - **By Fréchet distance the order changes.** After 20 s and after 60 s the baseline is ahead of all others, and the GAN is second. After 180 s the GAN is ahead, and the baseline is second.
 # - **By precision the GAN is ahead at every budget**, and diffusion is second. So in the first minute the two rulers disagree: the baseline's images are blurred, and precision sees that. But they are spread over more of the garments (no family has more coverage), and that counts for the Fréchet distance, too.
@@ -848,17 +850,27 @@ Table(
 #
 # ### Which classes, and are there copies?
 #
-# The judge also says which class each sample shows. In the data each class has a tenth.
+# The judge also says which class each sample shows. In the data each class has a tenth. A bar is the mean share over the
+# runs of one family.
 
 # %% jupyter={"source_hidden": true}
 # Plot: the share of each class among the samples of each family, at one budget.
+means = {
+    family: sorted(zip(each, images.classes, strict=True))
+    for family, each in figures.mean_shares(at(runs, main_time)).items()
+}
 plots.show(
     figures.shares(
         at(runs, main_time),
         images.classes,
         f"Shares of the ten classes after {main_time:g} s; a tenth each in the data (dashed)",
     ),
-    f"Bars of the share of each class after {main_time:g} seconds. The smallest share of any run: "
+    f"Bars of the share of each class after {main_time:g} seconds, means over the runs. Smallest and largest: "
+    + "; ".join(
+        f"{family} {each[0][1]} {each[0][0]:.1%}, {each[-1][1]} {each[-1][0]:.1%}"
+        for family, each in means.items()
+    )
+    + ". The smallest share of any run: "
     + ", ".join(f"{f} {min(v):.1%}" for f, v in values(at(runs, main_time), "rarest").items())
     + ".",
 )
@@ -1307,7 +1319,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: few real images seem farther away than many of a GAN; the kernel distance has no such bias.
+# Table and check: both distances, of few real images and of many samples of a GAN.
 assert measured["real images", 100][0] > measured["GAN", 10_000][0]
 assert abs(measured["real images", 100][1]) < 0.5 * measured["GAN", 10_000][1]
 assert all(measured["GAN", n][0] > measured["real images", n][0] for n in sizes)
@@ -1447,7 +1459,8 @@ from gen_course.ch07_comparison.checks import (
 # %% [markdown]
 # **1. How many classes?** (5 minutes) From the `shares` (K,) of the classes, which sum to 1, return
 # $\exp(-\sum_k p_k \log p_k)$: the number of equally frequent classes that would be as varied. Some class may
-# never occur. Then try it on the column `shares` of the table.
+# never occur. Then try it on a run of the stored comparison: `torch.tensor([float(p) for p in
+# runs[0]["shares"].split()])`. What would ten equally frequent classes give?
 
 
 # %% tags=["exercise"]
@@ -1464,9 +1477,9 @@ def effective_classes(shares):
 check_effective_classes(effective_classes)
 
 # %% [markdown]
-# **2. Coverage** (15 minutes) of Naeem et al. 2020, [2002.09797](https://arxiv.org/abs/2002.09797). The reach of a
-# real point is the distance to its k-th nearest other real point. Return the share of the `real` points (m, d) that
-# have one of the `fake` points (n, d) within their reach.
+# **2. Coverage** (15 minutes), as in the table of *Idea*. The reach of a real point is its distance to the k-th nearest
+# *other* real point. A real point is covered if at least one fake point is no farther away than this reach. Return the
+# share of the `real` points (m, d) that are covered by the `fake` points (n, d).
 
 
 # %% tags=["exercise"]
@@ -1489,8 +1502,10 @@ check_coverage(coverage)
 # $$\frac{1}{n(n-1)} \sum_{i \ne j} k(a_i, a_j) + \frac{1}{m(m-1)} \sum_{i \ne j} k(b_i, b_j)
 # - \frac{2}{nm} \sum_{i, j} k(a_i, b_j)$$
 #
-# for features `a` (n, d) and `b` (m, d). Then halve the number of images in *Break it* and see what your estimate
-# does.
+# for features `a` (n, d) and `b` (m, d): the mean of k over pairs within `a`, plus that within `b`, minus twice the mean
+# over pairs of one from each. A point makes no pair with itself. Then try it on the features of *Break it*, with all
+# images and with a tenth: `unbiased_mmd(features["GAN"][:1_000], sample_quality.reference[:1_000])`. Does it move as much as
+# the Fréchet distance does?
 
 
 # %% tags=["exercise"]
@@ -1514,10 +1529,10 @@ def unbiased_mmd(a, b):
 check_kernel_distance(unbiased_mmd)
 
 # %% [markdown]
-# **4. Who may be chosen at all?** (20 minutes) A family *beats* another if it is at least as good in every
-# criterion and better in one. Return a truth value for each row of `scores` (n, criteria), where more is better:
-# True if no other row beats it. Whatever the weights (above 0), only such a row can come first. Then ask it of the
-# families of this chapter.
+# **4. Who may be chosen at all?** (20 minutes) Here one row of `scores` (n, criteria) *beats* another if it is at least as
+# good in every criterion and better in at least one; more is better. Return n truth values: True for each row that no
+# other row beats. Only such a row can come first in a weighted sum, whatever the weights are (above 0). Then try it on the
+# families of this chapter: their scores are columns of `score(...)` from *Build*, stacked with `torch.stack(..., dim=1)`.
 
 
 # %% tags=["exercise"]

@@ -91,7 +91,7 @@ def latent() -> Figure:
 def over_time(rows: Sequence[Row], real: Row, title: str) -> Figure:
     """Fréchet distance, precision and recall of each family against its training time."""
     shown = (
-        ("frechet", "course Fréchet distance", "less is better"),
+        ("frechet", "course Fréchet distance (logarithmic)", "less is better"),
         ("precision", "precision", "more is better"),
         ("recall", "recall", "more is better"),
     )
@@ -107,8 +107,8 @@ def over_time(rows: Sequence[Row], real: Row, title: str) -> Figure:
                 ax.plot([budget] * len(each), each, MARKERS.get(family, "o"), color=color, ms=4)
             ends[family] = middle[-1]
         ax.axhline(float(real[column]), color=plots.DATA, linestyle="--", linewidth=1)
-        ax.set(xscale="log", xlabel="seconds of training")
-        ax.set_title(f"{label}:\n{better}", fontweight="normal")
+        ax.set(xscale="log", xlabel="seconds of training", ylabel=label)
+        ax.set_title(better, fontweight="normal")
         ax.set_xticks(times, [f"{budget:g}" for budget in times])
         ax.set_xticks([], minor=True)
         if column == "frechet":
@@ -127,21 +127,27 @@ def shares(rows: Sequence[Row], classes: Sequence[str], title: str) -> Figure:
     """The share of each class among each family's samples; all runs together."""
     names = _families(rows)
     figure, axes = plt.subplots(1, len(names), figsize=(9.5, 3.0), sharey=True)
+    means = mean_shares(rows)
     for ax, (family, color) in zip(axes, names.items(), strict=True):
-        each = [
-            [float(share) for share in row["shares"].split()]
-            for row in rows
-            if row["family"] == family
-        ]
-        ax.barh(range(len(classes)), torch.tensor(each).mean(dim=0).tolist(), color=color)
+        ax.barh(range(len(classes)), means[family], color=color)
         ax.axvline(0.1, color="black", linestyle="--", linewidth=1)
         ax.set(xticks=(0, 0.1, 0.2), yticks=range(len(classes)))
         ax.set_xlim(right=0.3)
         ax.set_title(family, fontweight="normal")
     axes[0].set_yticks(range(len(classes)), classes)
     axes[0].invert_yaxis()
+    axes[len(axes) // 2].set_xlabel("share of the samples, mean over the runs")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
+
+
+def mean_shares(rows: Sequence[Row]) -> dict[str, list[float]]:
+    """The share of each class among a family's samples, a mean over its runs."""
+    means = {}
+    for family in _families(rows):
+        texts = [row["shares"].split() for row in rows if row["family"] == family]
+        means[family] = torch.tensor([[float(t) for t in text] for text in texts]).mean(0).tolist()
+    return means
 
 
 def by_number(
@@ -171,13 +177,13 @@ def recipes(rows: Sequence[Row], title: str) -> Figure:
         color = COLORS["latent diffusion" if "codes" in name or "logit" in name else "diffusion"]
         middle = sum(each) / len(each)
         ax.plot(each, [place] * len(each), "o", color=color)
-        ax.annotate(f"   {middle:.2f}", (max(each), place), va="center", fontsize=9)
+        ax.annotate(f"   mean {middle:.2f}", (max(each), place), va="center", fontsize=9)
     ax.set_yticks(range(len(found)), list(found))
     ax.set_ylim(len(found) - 0.5, -0.5)
-    ax.set(xscale="log", xlabel="course Fréchet distance (number: mean)")
+    ax.set(xscale="log", xlabel="course Fréchet distance (logarithmic; a dot is a run)")
     ax.xaxis.set_major_formatter("{x:g}")
     ax.xaxis.set_minor_formatter("{x:g}")
-    ax.margins(x=0.12)
+    ax.margins(x=0.2)
     ax.set_title(title)
     return figure
 
