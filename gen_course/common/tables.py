@@ -1,5 +1,6 @@
 """Small tables of results, shown as HTML on a page and as aligned text elsewhere."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -37,7 +38,7 @@ class Table:
                     f"Row {name!r} has {len(cells)} cells, but there are {len(columns)} columns."
                 )
         self.heading = [corner, *columns]
-        self.rows = [[name, *map(str, cells)] for name, cells in rows.items()]
+        self.rows = [[name, *map(_with_minus, cells)] for name, cells in rows.items()]
         columns_of_cells = zip(self.heading, *self.rows, strict=True)
         self.right = [bool(cells) and all(map(_is_number, cells)) for _, *cells in columns_of_cells]
 
@@ -105,6 +106,11 @@ class Claims:
         page = self.table()._repr_html_() if self.rows else f"<p>{self!r}</p>"
         rows = [[claim, *found] for claim, found in self.rows.items()]
         return {"text/html": page, "text/plain": repr(self)}, {"text/html": {"claims": rows}}
+
+
+def _with_minus(cell: object) -> str:
+    """The text of a cell; a hyphen before a number becomes a minus sign."""
+    return re.sub(r"(?<![\w.-])-(?=\d)", "−", str(cell))
 
 
 def _is_number(cell: str) -> bool:

@@ -29,6 +29,12 @@ def test_columns_of_numbers_are_aligned_to_the_right_and_all_others_to_the_left(
     assert sides[:4] == ["left", "right", "right", "left"]
 
 
+def test_a_hyphen_before_a_number_becomes_a_minus_sign_and_no_other_does():
+    cells = ["-3.1", "(-2, -1)", "1-2", "x-1", "1e-5", "well-known", -4]
+    table = Table({"row": cells}, [f"{n}" for n in range(len(cells))])
+    assert table.rows == [["row", "−3.1", "(−2, −1)", "1-2", "x-1", "1e-5", "well-known", "−4"]]
+
+
 def test_a_table_without_rows_has_its_headings():
     table = Table({}, ["MSE"], "model")
     assert repr(table) == "model  MSE"
