@@ -31,8 +31,9 @@
 # | $d^2$ | course Fréchet distance between two sets of images, a squared distance | a number |
 #
 # **Names in the code**, defined by the folded set-up below: `train` and `test` are Fashion-MNIST's data sets of 60,000
-# and 10,000 images, with `.x` and `.labels`; `x` is all test images (in a function: its argument), `pca16` is PCA with 16 components. `shipped` and
-# `conv` are two trained autoencoders that come with the course. `in_batches(f, x)` applies f to x in pieces, to save memory.
+# and 10,000 images, with `.x` and `.labels`; `x` is all test images (in a function: its argument), `pca16` is PCA with
+# 16 components. `shipped` and `conv` are two trained autoencoders that come with the course. `in_batches(f, x)` applies
+# f to x in pieces, to save memory.
 
 # %% tags=["setup"] jupyter={"source_hidden": true}
 # Set-up: imports, data and shipped models.
@@ -83,9 +84,9 @@ print(timing.stated("01_autoencoders"))
 # the code back to an image. Both are trained together so that the image that comes out resembles the
 # image that went in.
 #
-# The code is a **bottleneck**: it has far fewer numbers than the image. What does not pass through it is
-# lost. So training has to find out what is worth keeping. The lecture *Generative Models* names four types: the *basic* one (here), and the *sparse*, the *denoising* and the *masked* one
-# (chapter 02).
+# The code is a **bottleneck**: it has far fewer numbers than the image. What does not pass through it is lost. So
+# training has to find out what is worth keeping. The lecture *Generative Models* names four types: the *basic* one
+# (here), and the *sparse*, the *denoising* and the *masked* one (chapter 02).
 
 # %% [markdown] tags=["slide", "hour"]
 # An autoencoder squeezes an image through sixteen numbers
@@ -174,8 +175,8 @@ Table(
 #
 # $$E(w) = \frac{1}{2} \sum_{n=1}^{N} \lVert y(x_n, w) - x_n \rVert^2 .$$
 #
-# In words: square the difference of every pixel of every image, add everything up, and halve the sum. In the figure, ‖y − x‖² is the squared length of a stick. The ½ only
-# cancels the 2 of the derivative.
+# In words: square the difference of every pixel of every image, add everything up, and halve the sum. In the figure, ‖y
+# − x‖² is the squared length of a stick. The ½ only cancels the 2 of the derivative.
 #
 # The same loss appears in three forms in code and tables. They are different numbers:
 #
@@ -347,8 +348,8 @@ Table(
 #
 # Its optimum is known. **Principal component analysis** (PCA) finds orthonormal directions, the *principal components*:
 # the first is the one along which the images vary most, the next the one at right angles to it along which they vary most,
-# and so on. Describe each image by its 784 coordinates along the components,
-# counted from the mean image. If the code keeps k of them and the decoder sets the others to 0, then
+# and so on. Describe each image by its 784 coordinates along the components, counted from the mean image. If the code
+# keeps k of them and the decoder sets the others to 0, then
 #
 # $$\frac{1}{N} \sum_n \lVert y_n - x_n \rVert^2 = D \cdot \mathrm{MSE} = \text{sum of the variances along the directions left out}.$$
 #
@@ -458,8 +459,9 @@ plots.show(
 # for every invertible matrix $A$; the decoder's matrix is $W$
 
 # %% [markdown]
-# Open the figure first. It shows the first 8 of 16 directions of each kind. Grey is 0, and the sign is arbitrary. *var* is the variance of
-# the images along a component. *cos* is the largest |cosine| of a column with any of the 16 components.
+# Open the figure first. It shows the first 8 of 16 directions of each kind. Grey is 0, and the sign is arbitrary. *var*
+# is the variance of the images along a component. *cos* is the largest |cosine| of a column with any of the 16
+# components.
 #
 # How near are the two *planes*, that is, the 16-dimensional sets of all reconstructions? They have 16 *principal
 # angles*. The first is the smallest angle between a direction of the one and a direction of the other. The next is the smallest
@@ -552,12 +554,12 @@ plots.show(
 # The deep autoencoder passes PCA in the first fifth of its training. After that it gains less and less per step, but it
 # still gains.
 #
-# So two autoencoders are trained longer and shipped with the course: the same network, and one with **convolutions**.
-# A convolutional encoder looks at the image in small windows that share their
-# weights. Here it first moves each block of 2 × 2 pixels into 4 channels (`PixelUnshuffle`) and later halves the side
-# once more (stride 2). The resulting 64 channels of 7 × 7 are 3,136 numbers; a linear layer makes the code of them.
-# The decoder starts with a linear layer to 3,136 numbers. Then it has convolutions, and undoes both halvings with
-# `PixelShuffle`, the inverse of `PixelUnshuffle`.
+# So two autoencoders are trained longer and shipped with the course: the same network, and one with **convolutions**. A
+# convolutional encoder looks at the image in small windows that share their weights. Here it first moves each block of
+# 2 × 2 pixels into 4 channels (`PixelUnshuffle`) and later halves the side once more (stride 2). The resulting 64
+# channels of 7 × 7 are 3,136 numbers; a linear layer makes the code of them. The decoder starts with a linear layer to
+# 3,136 numbers. Then it has convolutions, and undoes both halvings with `PixelShuffle`, the inverse of
+# `PixelUnshuffle`.
 
 # %%
 conv
@@ -623,11 +625,10 @@ Table(
 )
 
 # %% [markdown]
-# From equally many numbers per image, the two shipped autoencoders have about half of PCA's error, the live deep one 0.60 of
-# it. The mean image, which needs no code, is the
-# baseline. The convolutional one is the best with a quarter of the
-# deep one's weights, but it takes longer: a third of the steps in nearly twice the minutes. (The
-# live ones were timed in another run.) The next table shows both means of the PSNR for PCA.
+# From equally many numbers per image, the two shipped autoencoders have about half of PCA's error, the live deep one
+# 0.60 of it. The mean image, which needs no code, is the baseline. The convolutional one is the best with a quarter of
+# the deep one's weights, but it takes longer: a third of the steps in nearly twice the minutes. (The live ones were
+# timed in another run.) The next table shows both means of the PSNR for PCA.
 
 # %% jupyter={"source_hidden": true}
 # Check: the order of the errors, and the two means of PSNR.
@@ -761,9 +762,9 @@ Table(
 # layers learn **hierarchical features** (계층적 특징), that is, later layers hold more abstract properties, such as the class.
 # If so, the class should become easier to read from layer to layer.
 #
-# The classifier is a *ridge classifier*: linear regression from the features to one score per class, with a penalty
-# on large weights; the largest score wins. It is trained on 10,000 labelled images, and again on only 100
-# (one subset). The baseline is the same network with random weights, never trained.
+# The classifier is a *ridge classifier*: linear regression from the features to one score per class, with a penalty on
+# large weights; the largest score wins. It is trained on 10,000 labelled images, and again on only 100 (one subset).
+# The baseline is the same network with random weights, never trained.
 #
 # **Predict:** at which of the seven stages (pixels, 512, 256, code, 256, 512, output) is the class easiest
 # to read for a linear classifier, and at which is it hardest?
@@ -894,11 +895,10 @@ Table(
 # ? The autoencoder never saw the classes. Why do they lie together?
 
 # %% [markdown]
-# **4. A latent space** (잠재 공간): the space of all codes. With two numbers per image the code is a place on a map. The figure shows the third shipped
-# autoencoder: the same network, but with a code of two numbers. It never saw the classes; the colours are added
-# afterwards. The left picture shows where the codes of test images lie
-# (the middle 98 % in each direction). The right one shows what the decoder makes of places on the same
-# map.
+# **4. A latent space** (잠재 공간): the space of all codes. With two numbers per image the code is a place on a map. The
+# figure shows the third shipped autoencoder: the same network, but with a code of two numbers. It never saw the
+# classes; the colours are added afterwards. The left picture shows where the codes of test images lie (the middle 98 %
+# in each direction). The right one shows what the decoder makes of places on the same map.
 
 # %% jupyter={"source_hidden": true}
 # Plot: codes of two numbers by class, and the decoder's image at each place.
@@ -1093,8 +1093,8 @@ made = {
 #
 # <details><summary>Answer</summary>
 #
-# From N(0, I): mostly grey smears, some of them in the outline of a garment. From the fitted Gaussian: blends, some of them close to
-# a garment. Neither is noise: the decoder has learnt what pixels of garments do together. But neither is
+# From N(0, I): mostly grey smears, some of them in the outline of a garment. From the fitted Gaussian: blends, some of
+# them close to a garment. Neither is noise: the decoder has learnt what pixels of garments do together. But neither is
 # a new garment.
 #
 # </details>
@@ -1217,13 +1217,13 @@ Table(
 # **This is why a plain autoencoder is not a generative model:** such a model needs a distribution to sample from, and
 # training an autoencoder gives no distribution of codes.
 #
-# **A paradox?** Compare the two columns on the right. With the fitted Gaussian, the Fréchet distance falls. But its codes
-# are no nearer to the training codes than those from $\mathcal{N}(0, I)$. The
-# Fréchet distance compares two sets by mean and covariance only; in the table, those of features
-# of the *images*. (So it is not 0, though mean and covariance of the *codes* agree.) The distance to the nearest code looks at
-# one point at a time. Here the pictures agree with Fréchet: those of the fitted Gaussian do look better. So the distance to the
-# nearest code alone does not decide how good an image is. The first column shows another difference: draws of the fitted
-# Gaussian are as far from 0 as the codes are (7.8 against 8.0), those from $\mathcal{N}(0, I)$ only half as far (4.0).
+# **A paradox?** Compare the two columns on the right. With the fitted Gaussian, the Fréchet distance falls. But its
+# codes are no nearer to the training codes than those from $\mathcal{N}(0, I)$. The Fréchet distance compares two sets
+# by mean and covariance only; in the table, those of features of the *images*. (So it is not 0, though mean and
+# covariance of the *codes* agree.) The distance to the nearest code looks at one point at a time. Here the pictures
+# agree with Fréchet: those of the fitted Gaussian do look better. So the distance to the nearest code alone does not
+# decide how good an image is. The first column shows another difference: draws of the fitted Gaussian are as far from 0
+# as the codes are (7.8 against 8.0), those from $\mathcal{N}(0, I)$ only half as far (4.0).
 #
 # A toy shows how far apart the two can be: codes in three clumps, and draws from a Gaussian with exactly their mean and
 # covariance. The toy takes both distances of the codes themselves.
@@ -1357,8 +1357,8 @@ check_plane_angle(plane_angle)
 # Return the score of each class for each row of `h_test` (m, d), a tensor (m, classes): subtract the mean of
 # `h_train` from `h_test`, multiply by W, and add the mean of the one-hot rows. So the intercept is not
 # penalised. The class with the highest score is the prediction. Then try it on the codes `z_train[:10_000]` with
-# `train.labels[:10_000]`, the test codes `z` and alpha = 100: about 0.74 of the predictions should be right, as with the
-# probe above.
+# `train.labels[:10_000]`, the test codes `z` and alpha = 100: about 0.74 of the predictions should be right, as with
+# the probe above.
 
 
 # %% tags=["exercise"]
@@ -1428,10 +1428,10 @@ check_new_garments(new_garments)
 # %% [markdown]
 # ## Summary
 #
-# An autoencoder learns a code by having to reconstruct from it. The linear one finds PCA's plane but for one
-# direction, with axes of its own. The deep one reconstructs better from equally many numbers, as far as its training goes. A bottleneck
-# keeps what reduces the error most: shapes before prints. Whether the class is kept depends on who reads it. A
-# plain autoencoder is **not a generative model**: no distribution of codes comes with it.
+# An autoencoder learns a code by having to reconstruct from it. The linear one finds PCA's plane but for one direction,
+# with axes of its own. The deep one reconstructs better from equally many numbers, as far as its training goes. A
+# bottleneck keeps what reduces the error most: shapes before prints. Whether the class is kept depends on who reads it.
+# A plain autoencoder is **not a generative model**: no distribution of codes comes with it.
 #
 # The claims in the table are the lecture's, but for the first (on PCA) and the last (on made-up codes).
 
