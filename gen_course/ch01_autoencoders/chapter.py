@@ -1094,8 +1094,8 @@ made = {
 # <details><summary>Answer</summary>
 #
 # From N(0, I): mostly grey smears, some of them in the outline of a garment. From the fitted Gaussian: blends, some of
-# them close to a garment. Neither is noise: the decoder has learnt what pixels of garments do together. But neither is
-# a new garment.
+# them close to a garment. Neither is noise: the decoder has learnt what pixels of garments do together. But few could
+# pass for a new garment.
 #
 # </details>
 
