@@ -841,12 +841,12 @@ plots.show(
 )
 
 # %% [markdown]
-# Open the figure first. Four things to see:
+# Open the figure first. Three things to see:
 #
 # - The decoder sees nothing but the code, yet its layers give the class back. So the information is in the code,
 #   only not in a linear arrangement. The decoder's arrangement is worth most with few labels: with 100 of them, the decoder's
 #   hidden layers are 0.08 to 0.09 above the pixels, with 10,000 only 0.04 to 0.05.
-# - The output is read with 0.84, the pixels with 0.80 (100 labels: 0.67 and 0.65). The output cannot hold more about the
+#   Even the output is read with 0.84, the pixels with 0.80 (100 labels: 0.67 and 0.65). The output cannot hold more about the
 #   class. But it lacks prints, which may disturb a linear reader (not tested).
 # - In the first hidden layer a part of the gain needs no training, only random weights and the GELU: pixels 0.80,
 #   untrained 0.82, trained 0.85. In the second the untrained layer is no better than the pixels (0.80, trained 0.84). From
