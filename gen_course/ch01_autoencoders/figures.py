@@ -22,7 +22,7 @@ def bottleneck(x: Images, y: Images) -> Figure:
     figure, ax = plt.subplots(figsize=(7, 2.3))
     for left, picture, name in ((0.0, x, "image x"), (5.6, y, "reconstruction y")):
         pixels = picture[0, 0].detach().clamp(-1, 1)
-        ax.imshow(pixels, extent=(left, left + 1.4, 0.3, 1.7), cmap="gray", aspect="auto")
+        ax.imshow(pixels, extent=(left, left + 1.4, 0.3, 1.7), cmap="gray")
         ax.text(left + 0.7, 0.2, name, ha="center", va="top")
         ax.text(left + 0.7, 1.75, "784 numbers", ha="center", va="bottom")
     encoder = [(1.7, 0.3), (1.7, 1.7), (2.9, 1.25), (2.9, 0.75)]
@@ -34,7 +34,7 @@ def bottleneck(x: Images, y: Images) -> Figure:
     ax.add_patch(box)
     ax.text(3.5, 1.0, "code z", ha="center", va="center", color="white", fontweight="bold")
     ax.text(3.5, 0.6, "16 numbers", ha="center", va="top")
-    ax.set(xlim=(-0.1, 7.1), ylim=(-0.15, 2.05))
+    ax.set(xlim=(-0.1, 7.1), ylim=(-0.15, 2.05), aspect="equal")
     ax.axis("off")
     return figure
 
@@ -48,11 +48,11 @@ def two_pixels(toy: Squeezed) -> Figure:
             ax.plot(*zip(a, b, strict=True), color="#bbbbbb", linewidth=0.8)
         ax.scatter(*toy.x.T, 9, color=plots.DATA)
         ax.scatter(*y.T, 9, color=plots.CODE)
-        ax.set(xlabel="first pixel", xlim=(-1, 1), ylim=(-1, 0.8), title=title)
+        ax.set(xlabel="first pixel", xlim=(-1, 1), ylim=(-1, 0.8), title=title, aspect="equal")
         ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     axes[0].set_ylabel("second pixel")
     axes[0].text(-0.6, 0.35, "images x", color=plots.DATA)
-    axes[0].text(0, -0.17, "reconstructions y", color=plots.CODE, ha="center")
+    axes[0].text(0, -0.14, "reconstructions y", color=plots.CODE, ha="center")
     return figure
 
 
@@ -93,6 +93,9 @@ def code_of(x: Images, z: Float[Tensor, "1 k"], y: Images) -> Figure:
         ax.set_title(title)
     axes[1].bar(range(1, 1 + z.shape[1]), z[0].tolist(), color=plots.CODE)
     axes[1].axhline(0, color="#666666", linewidth=0.8)
+    for unit, value in enumerate(z[0].tolist(), start=1):
+        if abs(value) < 0.1:
+            axes[1].text(unit, 0.1, "≈ 0", ha="center", va="bottom", fontsize=8)
     axes[1].set(xlabel="unit of the code", ylabel="value", title="16 numbers")
     axes[1].set_xticks(range(1, 1 + z.shape[1]))
     axes[1].tick_params(axis="x", labelsize=8)
@@ -100,29 +103,29 @@ def code_of(x: Images, z: Float[Tensor, "1 k"], y: Images) -> Figure:
 
 
 def probes(accuracy: Mapping[str, Sequence[float]]) -> Figure:
-    """The accuracy of a linear probe at each stage of a network, in per cent.
+    """The accuracy of a linear probe at each stage of a network.
 
     Args:
         accuracy: for each of three ways of probing, by label, the accuracy at the seven stages;
             the second is drawn in grey.
     """
     figure, ax = plt.subplots(figsize=(7.9, 3.4))
-    looks = (plots.CODE, "-", 0), (plots.BASELINE, "-", -3), (plots.CODE, ":", 3)
-    above, below = 1.8, -4.2
-    gaps = [above] * 7, [below] * 7, [below] * 4 + [above] * 3
+    looks = (plots.CODE, "-", 0), (plots.BASELINE, "-", -0.012), (plots.CODE, ":", 0.018)
+    above, below = 0.018, -0.042
+    gaps = [above] * 7, [below] * 3 + [above] + [below] * 3, [below] * 4 + [above] * 3
     for (label, values), look, gap in zip(accuracy.items(), looks, gaps, strict=True):
         color, line, lift = look
-        shares = [100 * value for value in values]
-        ax.plot(range(7), shares, "o", linestyle=line, color=color)
-        ax.annotate(label, (6.3, shares[-1] + lift), color=color, va="center")
-        for place, share in enumerate(shares):
+        ax.plot(range(7), values, "o", linestyle=line, color=color)
+        ax.annotate(label, (6.3, values[-1] + lift), color=color, va="center")
+        for place, share in enumerate(values):
             if color == plots.BASELINE and place == 0:
                 continue  # the pixels are those of the trained network
-            where = (place, share + gap[place])
-            ax.annotate(f"{share:.0f}", where, ha="center", fontsize=9, color=color)
+            left = 0.12 if place == 2 and gap[place] == below else 0  # beside the steep lines
+            where = (place - left, share + gap[place])
+            ax.annotate(f"{share:.2f}", where, ha="center", fontsize=9, color=color)
     ax.set_xticks(range(7), STAGES)
     ax.axvspan(2.6, 3.4, color=plots.CODE, alpha=0.08)
-    ax.set(xlim=(-0.3, 8.7), ylim=(40, 95), ylabel="probe's test accuracy in %")
+    ax.set(xlim=(-0.3, 8.7), ylim=(0.4, 0.95), ylabel="probe's test accuracy")
     ax.set_title("A linear probe finds the class harder to read from the code than elsewhere")
     return figure
 
@@ -136,14 +139,16 @@ def latent_map(
     """Codes of two numbers coloured by class, beside the decoded images of a grid of codes."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 4.4))
     plots.classes(axes[0], codes, labels, names)
-    axes[0].set(xlabel="z₁", ylabel="z₂", title=f"Codes of {len(codes):,} test images")
+    x_ticks, y_ticks = (-5, 0, 5, 10), (-10, -5, 0, 5, 10)
+    axes[0].set(xticks=x_ticks, yticks=y_ticks, xlabel="z₁", ylabel="z₂")
+    axes[0].set_title(f"Codes of {len(codes):,} test images")
     side = round(len(decoded) ** 0.5)
     plots.draw_images(axes[1], decoded, side)
     axes[1].set(xlabel="z₁", ylabel="z₂", title="The decoder's image at each place")
     first, step = 2 + decoded.shape[-1] / 2, 2 + decoded.shape[-1]  # middles of the images
     for axis, ticks, ends in (
-        (axes[1].xaxis, (-5, 0, 5, 10), axes[0].get_xlim()),
-        (axes[1].yaxis, (-10, -5, 0, 5, 10), axes[0].get_ylim()[::-1]),
+        (axes[1].xaxis, x_ticks, axes[0].get_xlim()),
+        (axes[1].yaxis, y_ticks, axes[0].get_ylim()[::-1]),
     ):
         shares = [(tick - ends[0]) / (ends[1] - ends[0]) for tick in ticks]
         places = [first + share * (side - 1) * step for share in shares]
@@ -151,12 +156,13 @@ def latent_map(
     return figure
 
 
-def sizes_of_code(rows: Sequence[Mapping[str, str]], longer: float) -> Figure:
+def sizes_of_code(rows: Sequence[Mapping[str, str]], longer: float, right_longer: float) -> Figure:
     """Error and judge's accuracy against the size of the code, from the study ``latent_size``.
 
     Args:
         rows: the rows of the study; the first is that of the original images.
         longer: the error of the shipped autoencoder, which was trained longer, for 16 numbers.
+        right_longer: the judge's accuracy on its reconstructions.
     """
     figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.2))
     sizes = [int(row["latent_size"]) for row in rows if row["model"] == "pca"]
@@ -168,9 +174,10 @@ def sizes_of_code(rows: Sequence[Mapping[str, str]], longer: float) -> Figure:
         axes[1].semilogx(sizes, accuracy, "o-", color=color)
         axes[0].annotate(label, (4.3, error[2]), color=color, va="bottom")
         axes[1].annotate(label, (4.3, accuracy[2] - 0.03), color=color, va="top")
-    axes[0].plot(16, longer, "*", color=plots.CODE, markersize=11)
     words = "deep, trained 6 times as long "
-    axes[0].annotate(words, (14.5, longer), color=plots.CODE, ha="right", va="center", fontsize=9)
+    for ax, value in zip(axes, (longer, right_longer), strict=True):
+        ax.plot(16, value, "*", color=plots.CODE, markersize=11)
+        ax.annotate(words, (14.5, value), color=plots.CODE, ha="right", va="center", fontsize=9)
     axes[1].axhline(float(rows[0]["judge_accuracy"]), color=plots.DATA, linestyle="--")
     _above(axes[1], "original test images", 1, float(rows[0]["judge_accuracy"]), plots.DATA)
     for ax in axes:
@@ -181,7 +188,7 @@ def sizes_of_code(rows: Sequence[Mapping[str, str]], longer: float) -> Figure:
     axes[0].set_yticks([], minor=True)
     axes[0].set(ylabel="MSE (logarithmic)", ylim=(0.035, 0.28))
     axes[0].set_title("The error falls with the size of the code")
-    title = "The deep line hardly rises after 8 numbers"
+    title = "After 8 numbers the judge gains little"
     axes[1].set(ylabel="judge's accuracy", ylim=(0, 1.08), title=title)
     return figure
 
@@ -199,9 +206,10 @@ def clumps(codes: Float[Tensor, "n 2"], draws: Float[Tensor, "n 2"]) -> Figure:
     """Codes in three clumps, and draws from the Gaussian with the same mean and covariance."""
     figure, axes = plt.subplots(1, 2, figsize=(7.5, 3.5), sharey=True)
     axes[0].scatter(*codes.T, 4, color=plots.CODE)
-    axes[1].scatter(*codes.T, 30, color="#b5dfd0")
     axes[1].scatter(*draws.T, 4, color="#333333")
-    axes[1].text(-5.6, -5.6, "green: where the codes are", color=plots.CODE)
+    axes[1].scatter(*codes.T, 4, color=plots.CODE)
+    axes[1].text(-5.6, -5.6, "green: the codes", color=plots.CODE)
+    axes[1].text(5.6, -5.6, "black: the draws", color="#333333", ha="right")
     titles = "Codes in three clumps", "Most draws fall outside the clumps"
     for ax, title in zip(axes, titles, strict=True):
         plots.square(ax, 6.0)
