@@ -416,9 +416,9 @@ claims.add(
 # columns. The library's denoiser has more layers: 140,868 weights instead of 66,689.
 #
 # The program ends with about half as many active units as the shipped model with the same λ has (48, see *Measure*). More
-# steps are not the cause: 300 of the library lead to as many units (*Break it*). The library differs in two points:
+# steps are not the cause: 300 of the library lead to as many units (*Break it*). Two differences of the library matter:
 # its columns start with length 1, and its learning rate falls. (`decode` divides by a column's length, so the length does not change y. But a short
-# column turns faster under Adam, whose steps do not shrink with the weights.) We tried both in the program: each raises the number, together most of the way.
+# column turns faster under Adam, whose steps do not shrink with the weights.) We tried both in the program (not shown): each raises the number, together most of the way.
 
 # %% [markdown]
 # ## Train: sparse and denoising
