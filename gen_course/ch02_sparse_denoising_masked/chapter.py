@@ -21,12 +21,13 @@
 # | x, xₙ | a clean image, the n-th of N; pixels from −1 (black) to 1 (white) | (1, 28, 28): 784 pixels |
 # | x̃ | the image with noise: x̃ = x + σ ε, with ε standard Gaussian | as x |
 # | y(x, w) | what the network gives back; its target is always the clean x | as x |
-# | w | all weights (in chapter 06, w is also the weight of a loss) | |
-# | z, $z_k$ | the code, and its k-th number, called unit k; here K = 1,000 units | (K,) |
+# | w | all weights | |
+# | z, $z_k$ | sparse: the code, and its k-th number, called unit k; here K = 1,000 units | (K,) |
+# | z | masked: the codes of the 10 visible patches | (10, 160) |
 # | $w_k$ | the k-th column of the sparse decoder, of length ‖$w_k$‖ = 1: the picture that unit k adds | (784,) |
 # | r | what is still missing from the image when unit k is off | (784,) |
-# | λ | the price of activity; in code `price`, in the library and the exercises `sparsity` | a number |
-# | σ | standard deviation of the noise (in chapter 03: the width of the encoder's Gaussian) | a number |
+# | λ | the price of activity; in code `sparsity` | a number |
+# | σ | standard deviation of the noise | a number |
 # | $p_\sigma$ | density of the noised images x̃ | a function |
 # | P, d, M | number of patches (49), values of a patch (16), the set of hidden patches | |
 # | m | the mask token, a learnt vector in place of a hidden patch | (80,) |
@@ -213,6 +214,27 @@ plots.show(
 # A unit is worth switching on only if its picture fits what is missing: $w_k^\top r > \lambda$. The
 # encoder, one layer with relu, does not compute this formula. Training only brings it near.
 #
+# **Why does the price prevent a copy?** One unit that draws n equal pixels of value c needs z = c √n, since its column has length 1. A copy
+# onto black has a unit for each pixel: n units with z = c. It pays √n times as much.
+
+# %% jupyter={"source_hidden": true}
+# Table: error and price of three ways to give back a test image at λ = 0.3.
+z = in_batches(sparse.encode, x)  # (10000, 1000)
+costs = {
+    "all units off, mean image": (392 * mse(mean_image.expand_as(x), x), 0.0),
+    "copy, a unit for each pixel": (0.0, 0.3 * (x + 1).sum().item() / len(x)),  # onto black
+    "trained": (392 * mse(in_batches(sparse.decode, z), x), 0.3 * z.sum().item() / len(x)),
+}
+assert sum(costs["trained"]) < 0.2 * sum(costs["copy, a unit for each pixel"])
+Table(
+    {name: [f"{part:.0f}" for part in (*parts, sum(parts))] for name, parts in costs.items()},
+    ["error ½ ‖y − x‖²", "price λ Σ z", "together"],
+    "mean per image",
+)
+
+# %% [markdown]
+# The copy costs about as much as the mean image without any unit; the trained code costs a sixth of that.
+#
 # ### Denoising: only the input is spoilt
 #
 # **Denoising** (노이즈 제거; Vincent, Larochelle, Bengio, Manzagol 2008). A noised image x̃ₙ goes in, the
@@ -220,13 +242,14 @@ plots.show(
 #
 # $$E_\sigma(w) = \sum_{n=1}^{N} \lVert y(\tilde x_n, w) - x_n \rVert^2$$
 #
-# A copy would return the noise, and the noise would count as error. To remove it, the network has to know what
-# garments look like. The lecture calls this loss E(w), too, but writes it without the ½ of chapter 01; hence the index here.
+# The noise is new every time. A copy would return it, and it would count as error. To remove more of it than a filter
+# can, the network has to know what garments look like. The lecture calls this loss E(w), too, but writes it without the ½ of chapter 01; hence the index here.
 # The factor changes no minimiser.
 #
 # ### Masked: most of the input is hidden
 #
-# The third constraint hides most of the image and asks for the hidden part. It needs another kind of network, hence part 2.
+# The third constraint hides most of the image and asks for the hidden part. Its network
+# is of another kind, one that can leave the hidden patches out of its input: see part 2.
 #
 # None of the three uses a label: the image is its own target. This is called **self-supervised learning** (자기지도학습).
 
@@ -235,7 +258,7 @@ plots.show(
 #
 # ### A denoising autoencoder, complete
 #
-# This is the whole method: data, network, loss, training loop, result. The cell runs in an empty notebook, too. The network is convolutional and has no bottleneck: after the
+# This is the whole method: data, network, loss, training loop, result. The cell runs in an empty notebook of this course, too. `GELU` is a smooth relu. The network is convolutional and has no bottleneck: after the
 # second layer it holds 64 · 7 · 7 = 3,136 features for 784 pixels.
 
 # %% [markdown] tags=["slide"]
@@ -303,7 +326,7 @@ assert sizes == [66_689, 140_868]  # the library's network has more layers
 assert psnr(y, x_test[:2_000]) > psnr(noised, x_test[:2_000]) + 6
 claims.add(
     "The denoising loss is the squared error between y(x̃, w) and the clean x, summed over images",
-    "the loss of the program equals the library's; it lacks the ½ of chapter 01, which changes no minimiser",
+    "the loss of the program equals the library's",
 )
 
 # %% [markdown]
@@ -329,7 +352,7 @@ from gen_lib.data import load
 torch.manual_seed(0)
 images = load("fashion_mnist")
 train = images.train  # 60,000 images
-price = 0.3
+sparsity = 0.3
 up, down = nn.Linear(784, 1_000), nn.Linear(1_000, 784)
 # Start: unit k looks for the picture that it adds, z_k = relu(w_k^T x).
 up.weight.data = nn.functional.normalize(down.weight.data, dim=0).T.clone()
@@ -347,8 +370,8 @@ def decode(z):
 
 def sparse_loss_of(x):
     z = encode(x)
-    E = 0.5 * (decode(z) - x).square().sum(dim=1)  # (N,)
-    return (E + price * z.sum(dim=1)).mean()  # z >= 0, so |z_k| = z_k
+    error = 0.5 * (decode(z) - x).square().sum(dim=1)  # (N,)
+    return (error + sparsity * z.sum(dim=1)).mean()  # z >= 0, so |z_k| = z_k
 
 
 for _ in range(600):
@@ -359,16 +382,17 @@ for _ in range(600):
     optimiser.step()
 
 with torch.no_grad():
-    z = encode(images.test.x[:2_000].flatten(1))  # (2000, 1000)
-    y = decode(z[:10]).reshape(-1, 1, 28, 28)
-few = (z > 0).sum(dim=1).float().mean()
-title = f"Garments from {few:.0f} of 1,000 units (mean of 2,000 test images)"
-figure = plots.image_rows({"x": images.test.x[:10], "y(x, w)": y}, title, 0.8)
-plots.show(figure, "Two rows of ten garments: input, and smooth reconstructions.")
+    x_test = images.test.x[:2_000]
+    z = encode(x_test.flatten(1))  # (2000, 1000)
+    y = decode(z).reshape(x_test.shape)
+few, error = (z > 0).sum(dim=1).float().mean(), (y - x_test).square().mean()
+title = f"Garments from {few:.0f} of 1,000 units, MSE {error:.3f}; the sandal is lost"
+figure = plots.image_rows({"x": x_test[:10], "y(x, w)": y[:10]}, title, 0.8)
+plots.show(figure, "Ten garments above smooth reconstructions; the sandal is only a dim mound.")
 
 # %% jupyter={"source_hidden": true}
 # Check: this loss, with its sum over images and units, is the library's; few units are active.
-model = SparseAutoencoder(sparsity=price)
+model = SparseAutoencoder(sparsity=sparsity)
 model.encoder.load_state_dict(up.state_dict())
 model.columns.data, model.bias.data = down.weight.data, down.bias.data
 few = train.batch(0, 128)
@@ -377,13 +401,13 @@ theirs = model.loss(few, torch.Generator(), progress=0.0).value
 torch.testing.assert_close(mine, theirs)
 with torch.no_grad():
     z_few = model.encode(few.images)  # (128, 1000)
-    E = 0.5 * (model.decode(z_few) - few.images).square().sum()
-    over_all = (E + price * z_few.abs().sum()) / len(z_few)  # both sums run over images
+    error = 0.5 * (model.decode(z_few) - few.images).square().sum()
+    over_all = (error + sparsity * z_few.abs().sum()) / len(z_few)  # both sums run over images
 torch.testing.assert_close(over_all, theirs)
 assert (z > 0).sum(dim=1).float().mean() < 200
 claims.add(
     "The sparse loss is E(w) plus λ times the sum of |z| over images and units",
-    "the loss of the program equals the library's, and both sums run over the images",
+    "the loss of the program equals the library's",
 )
 
 # %% [markdown]
@@ -391,9 +415,10 @@ claims.add(
 # programs check that both losses are the same. The sparse network is the same, too, but starts from other random
 # columns. The library's denoiser has more layers: 140,868 weights instead of 66,689.
 #
-# The program ends with about half as many active units as the shipped model with the same λ has (48, see *Measure*). The number depends on the training, too, and not only
-# on λ: the program takes 600 steps at a fixed learning rate, from columns that are not yet of length 1; the shipped model took 4,000 steps at a falling one, from
-# columns of length 1.
+# The program ends with about half as many active units as the shipped model with the same λ has (48, see *Measure*). More
+# steps are not the cause: 300 of the library lead to as many units (*Break it*). Two differences of the library matter:
+# its columns start with length 1, and its learning rate falls. (`decode` divides by a column's length, so the length does not change y. But a short
+# column turns faster under Adam, whose steps do not shrink with the weights.) We tried both in the program (not shown): each raises the number, together most of the way.
 
 # %% [markdown]
 # ## Train: sparse and denoising
@@ -415,7 +440,7 @@ for kind, steps in ((SparseAutoencoder, 600), (DenoisingAutoencoder, 400)):
 # ? What does one reach without any network?
 
 # %% jupyter={"source_hidden": true}
-# Plot: both training curves, each with the error of doing nothing as a dashed line.
+# Plot: both training curves, each with the error without a network as a dashed line.
 runs = {
     "sparse, λ = 0.3": figures.Run(
         plots.smooth(histories["sparse"].terms["E"], 20) / 392,  # E of one image is 392 MSE
@@ -444,7 +469,6 @@ assert all(run.curve[-1] < run.level for run in runs.values())
 
 # %% [markdown]
 # The dashed lines say what one reaches without a network. Left: the mean image as the answer to every input. Right: the input, returned as it is.
-# Both networks do better after some seconds.
 #
 # From here on, weights that were trained longer are used. They come with the course. Each was made by one command:
 
@@ -463,14 +487,14 @@ Table(
 # ## Look
 #
 # **What does a unit of the sparse code stand for?** The column $w_k$ of unit k is the picture that it adds. We take
-# the model with λ = 0.3 and sort its 1,000 units by the number of test images that switch them on. Twelve each
-# from four ranks, every picture scaled on its own; grey is 0, white adds, black takes away:
+# the model with λ = 0.3 and sort its 1,000 units by the number of test images that switch them on. Twelve units each,
+# starting at ranks 1, 101, 301 and 601, every picture scaled on its own; grey is 0, white adds, black takes away:
 
 # %%
 z = in_batches(sparse.encode, x)  # (10000, 1000)
 use = (z > 0).sum(dim=0)  # (1000,) how many of the 10,000 test images switch each unit on
 order = use.argsort(descending=True)
-columns = sparse.dictionary.detach().T  # (1000, 784), rows of length 1
+columns = sparse.dictionary.detach().T  # (1000, 784), the columns w_k of length 1, as rows
 breadth = 1 / columns.pow(4).sum(dim=1)  # (1000,) pixels covered; explained below the table
 
 # %% [markdown] tags=["slide"]
@@ -499,16 +523,18 @@ plots.show(
 # %% jupyter={"source_hidden": true}
 # Table: how many images use these units, and how many pixels each covers.
 groups = {name: order[first : first + 12] for name, first in ranks.items()}
+shown = groups | {"all 1,000": order}
 Table(
     {
         name: [
             f"{use[group].min():,} to {use[group].max():,}",
             *(f"{breadth[group].quantile(q):.0f}" for q in (0, 0.5, 1)),
+            f"{(breadth[group] > 196).float().mean():.0%}",
         ]
-        for name, group in groups.items()
+        for name, group in shown.items()
     },
-    ["test images that use it", "pixels covered: least", "median", "most"],
-    "12 units",
+    ["test images that use it", "pixels covered: least", "median", "most", "over 196"],
+    "units",
 )
 
 # %% [markdown]
@@ -518,10 +544,11 @@ Table(
 # Gaussian number is on average 3 times its variance squared, 3/784²; and 784 of them sum to 3/784.
 #
 # - The **most used** units are a mixture. Some are broad shadows of whole garments, some are small parts that many garments share.
-# - **At rank 101–112** every unit shows a part or an outline of one kind of garment: straps, cuffs, sleeves, a neckline.
+# - **At rank 101–112** every unit shows a part or an outline of one kind of garment: straps, cuffs, sleeves, a neckline,
+#   twice the heel edge of a shoe.
 # - **At rank 301–312** some still do (a shoe, the handle of a bag), others already have grain all over.
-# - **At rank 601–612** hardly any image uses a unit. Most of these units cover about as many pixels as noise does, and look like the random
-#   numbers that they started from. About half of all 1,000 units are such grain (more than 196 pixels covered): they have learnt no part.
+# - **At rank 601–612** each unit is used by 25 to 35 of 10,000 images. Most of these units cover about as many pixels as noise does, and look like the random
+#   numbers that they started from. About half of all 1,000 units are such grain (last row, over 196 pixels covered): they have learnt no part.
 
 # %% jupyter={"source_hidden": true}
 # Check: the statements about the units.
@@ -535,9 +562,8 @@ assert breadth[order[600:]].median() > 0.8 * 784 / 3
 assert 0.4 < (breadth > 0.75 * 784 / 3).float().mean() < 0.6  # half of the units are grain
 claims.add(
     "The units of the sparse code stand for parts of garments",
-    f"true of units in frequent use: of 784 pixels, those of rank 100 to 400 cover {breadth[order[100:400]].median():.0f} (median); the "
-    f"twelve most used ones {breadth[groups['rank 1–12']].min():.0f} to {breadth[groups['rank 1–12']].max():.0f}; "
-    f"the 400 least used ones {breadth[order[600:]].median():.0f}, about as noise does",
+    f"pixels covered (median): rank 101 to 400 {breadth[order[100:400]].median():.0f}, "
+    f"the 400 least used {breadth[order[600:]].median():.0f}, as noise",
     "holds with a condition",
 )
 
@@ -575,7 +601,7 @@ plots.show(
 #
 # 1. Choose the T-shirt, test image 19. At which λ is its print gone, and at which the T-shirt?
 # 2. Choose λ = 1. Test image 78 uses about twice the average number of units. What is it, and why?
-# 3. At λ = 1, compare the strongest units of the boots 0 and 28. Do they share some?
+# 3. At λ = 1, note the numbers of the units that draw boot 0, then choose boot 28. Do they share some?
 #
 # <details><summary>Answers</summary>
 #
@@ -583,7 +609,7 @@ plots.show(
 #    without details.
 # 2. A bag: 23 units, the average is about 11. Of the four images of this slider with the most units, three are bags (31, 53, 78). A possible
 #    reason: bags come in many shapes, so no unit draws most of one.
-# 3. Yes: six of the nine units that boot 0 uses are active for boot 28, too. (The number over each small picture is the unit's.)
+# 3. Yes: six of the nine units that boot 0 uses are active for boot 28, too. (Over each small picture: the unit's number and its z.)
 #
 # </details>
 
@@ -612,7 +638,7 @@ LambdaExplorer()
 #
 # 1. What does it do to a clean image (level 0)?
 # 2. Raise the level from 0.5 to 1. What happens to the output?
-# 3. Switch to masking noise, which sets pixels to black, at level 0.5. What is wrong with the output, and why?
+# 3. Switch to black pixels, at level 0.5. What is wrong with the output, and why?
 #
 # <details><summary>Answers</summary>
 #
@@ -667,22 +693,22 @@ def pca_error(size):
 
 
 found = {}
-for price, name in SPARSE.items():  # λ and the name of the shipped model
+for sparsity, name in SPARSE.items():  # λ and the name of the shipped model
     model = load_pretrained(name, SparseAutoencoder)
     z = in_batches(model.encode, x)  # (10000, 1000)
     active = (z > 0).sum(dim=1).float().mean().item()
     never = ((z > 0).sum(dim=0) == 0).sum().item()  # units that no test image uses
-    found[price] = (active, never, mse(in_batches(model.decode, z), x))
+    found[sparsity] = (active, never, mse(in_batches(model.decode, z), x))
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: the sparse code and PCA at equal numbers of active units.
-by_pca = {price: pca_error(round(active)) for price, (active, _, _) in found.items()}
+by_pca = {sparsity: pca_error(round(active)) for sparsity, (active, _, _) in found.items()}
 Table(
     {
-        f"λ = {price:g}": [f"{active:.0f}", never, f"{error:.4f}", f"{by_pca[price]:.4f}"]
-        for price, (active, never, error) in found.items()
+        f"λ = {sparsity:g}": [f"{active:.0f}", never, f"{error:.4f}", f"{by_pca[sparsity]:.4f}"]
+        for sparsity, (active, never, error) in found.items()
     },
-    ["active units", "never active", "MSE", "MSE of PCA with as many"],
+    ["active units", "never active on a test image", "MSE", "MSE of PCA with as many"],
     "sparse",
 )
 
@@ -701,7 +727,7 @@ crossing = next(k for k in range(130, 256, 5) if pca_error(k) < on_sparse_line(k
 figure = figures.efficiency(
     (sizes, [pca_error(k) for k in sizes]),
     ([int(row["latent_size"]) for row in deep], [float(row["mse"]) for row in deep]),
-    {price: (active, error) for price, (active, _, error) in found.items()},
+    {sparsity: (active, error) for sparsity, (active, _, error) in found.items()},
 )
 plots.show(
     figure,
@@ -714,21 +740,21 @@ plots.show(
 # Check: the errors of the sparse code and of PCA at equal numbers of active units.
 as_good = next(k for k in range(20, 60) if pca_error(k) <= found[1.0][2])
 assert as_good > 2 * found[1.0][0]
-for price in (0.3, 1.0, 3.0):
-    assert found[price][2] < 0.8 * by_pca[price]
+for sparsity in (0.3, 1.0, 3.0):
+    assert found[sparsity][2] < 0.8 * by_pca[sparsity]
 assert found[0.1][2] > 0.95 * by_pca[0.1]
 assert 150 < crossing < found[0.1][0]
 claims.add(
     "The sparsity constraint learns more efficient representations",
-    f"with few active units: PCA needs {as_good} components for the error of {found[1.0][0]:.0f} active "
-    f"ones; with {found[0.1][0]:.0f} active, {found[0.1][2]:.4f} beside PCA's {by_pca[0.1]:.4f} MSE",
+    f"{found[1.0][0]:.0f} active units equal {as_good} components; {found[0.1][0]:.0f} active: MSE "
+    f"{found[0.1][2]:.4f}, PCA {by_pca[0.1]:.4f}",
     "holds with a condition",
 )
 
 # %% [markdown]
 # Open the table and the figure first. By this definition the claim holds here with 3, 11 and 48 active units. With 189
 # the advantage is gone; the lines cross shortly before. The definition does not count the cost of saying *which* units
-# are active. And the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers.
+# are active. And the deep autoencoder of chapter 01 does better still with up to about sixteen numbers, after fewer steps (2,000; the sparse ones took 4,000).
 
 # %% [markdown] tags=["slide", "predict"]
 # How far is the network ahead of the better filter?
@@ -744,9 +770,9 @@ claims.add(
 #
 # A filter removes noise without having seen a garment. A **Gaussian blur** replaces each pixel by a weighted mean of its
 # neighbours (its *width* is the standard deviation of the weights, in pixels); a **median filter** by the median of a 3 × 3, 5 × 5 or 7 × 7 square.
-# The width of each filter is tuned on training images, separately for every noise. The network has met Gaussian noise of σ = 0.5 only. (Vincent et al. set random pixels to black, *masking noise*. With Gaussian noise the network's change, y(x̃) − x̃, has a meaning: see the bridge at the end of part 2.)
+# The width of each filter is tuned on training images, separately for every noise. The network has met Gaussian noise of σ = 0.5 only. (Vincent et al. set random pixels to black, *masking noise*. Why Gaussian noise here: see the bridge in part 2.)
 #
-# The unit is the PSNR, as in *Explore*: it is computed for each image, 10 log₁₀(4 / MSE) decibels, and then averaged over images.
+# The measure is the PSNR of *Explore*, computed for each image and averaged over images.
 #
 # **Predict:** by how many decibels is the network ahead of the better filter, or behind it, at σ = 0.5, at σ = 0.25 and with 10 % black pixels?
 #
@@ -755,9 +781,8 @@ claims.add(
 # At σ = 0.5, its own level, nearly 5 dB ahead: a third of the filter's squared error. At 0.25 about half of that lead. With 10 % black pixels about 1 dB
 # ahead, with 50 % no longer. At σ = 1 it is about 1 dB behind the blur.
 #
-# A filter uses that neighbours resemble each other; the network also uses what garments look like. So the network is far
-# ahead at the level that it was trained for. At twice that level a plain blur is better, because the network takes strong noise
-# for structure. Against black pixels it is little or no better than a filter.
+# A filter uses that neighbours resemble each other; the network also uses what garments look like. At twice its level a
+# plain blur is better, because the network takes strong noise for structure.
 #
 # </details>
 
@@ -818,8 +843,8 @@ assert gains["σ = 0.5"] > gains["σ = 0.25"] > 0 > gains["σ = 1"]
 assert 2 > gains["10% black"] > gains["25% black"] > gains["50% black"]
 claims.add(
     "A denoising autoencoder restores the clean image from a noised one",
-    f"only near the noise it was trained for: there {gains['σ = 0.5']:+.2f} dB over the better filter, at twice that "
-    f"{gains['σ = 1']:+.2f} dB, and {gains['50% black']:+.2f} dB where half of the pixels are black",
+    f"over the better filter: {gains['σ = 0.5']:+.1f} dB at its own noise, {gains['σ = 1']:+.1f} dB at twice "
+    f"that, {gains['25% black']:+.1f} dB with 25 % black pixels",
     "holds with a condition",
 )
 
@@ -836,8 +861,7 @@ claims.add(
 #
 # <details><summary>Answer</summary>
 #
-# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow, and that shadow is not yet
-# the mean image.
+# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow.
 #
 # **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
 # arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) +
@@ -863,20 +887,20 @@ claims.add(
 
 
 # %%
-def train_sparse(price, steps=300):
+def train_sparse(sparsity, steps=300):
     torch.manual_seed(0)
-    model = SparseAutoencoder(sparsity=price)
+    model = SparseAutoencoder(sparsity=sparsity)
     fit(model, train, steps=steps)
     return model
 
 
-models = {price: train_sparse(price) for price in (30.0, 0.3)}
-patient = train_sparse(30.0, steps=900)
+models = {sparsity: train_sparse(sparsity) for sparsity in (30.0, 0.3)}
+after_900 = train_sparse(30.0, steps=900)
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: reconstructions at both prices.
-y = {price: in_batches(model.reconstruct, x) for price, model in models.items()}
-rows = {"input": x[ten]} | {f"λ = {price:g}": y[price][ten] for price in y}
+y = {sparsity: in_batches(model.reconstruct, x) for sparsity, model in models.items()}
+rows = {"input": x[ten]} | {f"λ = {sparsity:g}": y[sparsity][ten] for sparsity in y}
 plots.show(
     plots.image_rows(rows, "Too high a price: one picture for everything", 0.8),
     "Three rows: ten garments; with lambda 30, ten times the same grey shadow; with lambda 0.3, recognisable "
@@ -886,12 +910,12 @@ plots.show(
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: active units and errors at both prices, beside the mean image.
 units, activity = {}, {}  # active units of each image; what each active unit of any image gives
-for price, model in (models | {"patient": patient}).items():
+for sparsity, model in (models | {"after_900": after_900}).items():
     z = in_batches(model.encode, x)  # one at a time: each takes 40 MB
-    units[price], activity[price] = (z > 0).sum(dim=1).float(), z[z > 0]
-active = {price: count.mean().item() for price, count in units.items()}
-touched = {price: f"{(count > 0).sum():,}" for price, count in units.items()}
-later = mse(in_batches(patient.reconstruct, x), x)
+    units[sparsity], activity[sparsity] = (z > 0).sum(dim=1).float(), z[z > 0]
+active = {sparsity: count.mean().item() for sparsity, count in units.items()}
+touched = {sparsity: f"{(count > 0).sum():,}" for sparsity, count in units.items()}
+later = mse(in_batches(after_900.reconstruct, x), x)
 bias = models[30.0].bias.detach().reshape(1, 28, 28)
 
 
@@ -908,8 +932,13 @@ Table(
         "λ = 30": [f"{active[30.0]:.1f}", touched[30.0], f"{mse(y[30.0], x):.4f}", "–"],
         "its decoder's bias alone": ["0", "0", f"{alone:.4f}", f"{alone_train:.4f}"],
         "the mean image": ["0", "0", f"{shadow:.4f}", f"{shadow_train:.4f}"],
-        "distance of the two": ["–", "–", f"{off:.4f}", f"{off:.4f}"],
-        "λ = 30, 900 steps": [f"{active['patient']:.1f}", touched["patient"], f"{later:.4f}", "–"],
+        "distance of the two": ["–", "–", "", f"{off:.4f}"],
+        "λ = 30, 900 steps": [
+            f"{active['after_900']:.1f}",
+            touched["after_900"],
+            f"{later:.4f}",
+            "–",
+        ],
         "λ = 0.3": [f"{active[0.3]:.1f}", touched[0.3], f"{mse(y[0.3], x):.4f}", "–"],
     },
     ["active units", "test images with any", "MSE, test", "MSE, training"],
@@ -918,15 +947,15 @@ Table(
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: the test images that switch on any unit at λ = 30.
-on = {price: count[count > 0] for price, count in units.items()}
+on = {sparsity: count[count > 0] for sparsity, count in units.items()}
 Table(
     {
         name: [
-            len(on[price]),
-            *(f"{count:.0f}" for count in (on[price].quantile(0.5), on[price].max())),
-            *(f"{z:.2f}" for z in (activity[price].mean(), activity[price].max())),
+            len(on[sparsity]),
+            *(f"{count:.0f}" for count in (on[sparsity].quantile(0.5), on[sparsity].max())),
+            *(f"{z:.2f}" for z in (activity[sparsity].mean(), activity[sparsity].max())),
         ]
-        for name, price in {"300 steps": 30.0, "900 steps": "patient"}.items()
+        for name, sparsity in {"300 steps": 30.0, "900 steps": "after_900"}.items()
     },
     ["images with any active unit", "active units: median", "most", "activity: mean", "largest"],
     "λ = 30",
@@ -955,10 +984,21 @@ assert abs(alone - (shadow + off)) < 0.005
 assert abs(alone_train - (shadow_train + off)) < 1e-4
 assert later < shadow + 0.02
 assert mse(y[0.3], x) < 0.5 * shadow
+assert 40 < active[0.3] < 60  # as many as after 4,000 steps
 claims.add(
     "A price above what any unit can save switches almost all units off",
-    f"λ = 30: no unit is worth more than {worth:.1f} to a test image (the farthest is {farthest:.1f} from the mean "
-    f"image); {active[30.0]:.1f} units are active on average",
+    f"λ = 30: a unit is worth at most {worth:.1f} to a test image; {active[30.0]:.1f} are active on average",
+)
+
+# %% jupyter={"source_hidden": true}
+# Table: what there is to gain for a unit, beside the price of 30.
+Table(
+    {
+        "farthest training image from the mean image": [f"{farthest_train:.1f}"],
+        "farthest test image from the mean image": [f"{farthest:.1f}"],
+        "most that a unit is worth to a test image, bias after 300 steps": [f"{worth:.1f}"],
+    },
+    ["value"],
 )
 
 # %% [markdown] tags=["slide", "steps"]
@@ -980,15 +1020,14 @@ claims.add(
 # **Symptom.** Nearly every reconstruction is the same picture: the bias of the decoder, which costs nothing.
 #
 # **Cause.** From *Idea*: a unit is worth switching on only if $w_k^\top r > \lambda$. Since $w_k$ has length 1, the Cauchy–Schwarz
-# inequality gives $w_k^\top r \le \lVert w_k \rVert\, \lVert r \rVert = \lVert r \rVert$. With all units off and the mean image as bias, r = x − mean image. The farthest
-# test image is 29.2 from the mean, the farthest training image 30.2, and a unit would have to point exactly at it. In fact
-# every unit, with the others off, is worth at most 10.8 to any test image. So the price exceeds what any of them can save.
+# inequality gives $w_k^\top r \le \lVert w_k \rVert\, \lVert r \rVert = \lVert r \rVert$. With all units off, r = x − bias. If the bias is the mean image, as after
+# long training, the farthest test image has ‖r‖ = 29.2 and the farthest training image 30.2, and a unit would have to point exactly at it. With the actual bias
+# after 300 steps, every unit is worth at most 10.8 to any test image. So the price exceeds what a unit can save.
 #
 # Why are 0.1 units active all the same? The encoder is not exact. The second table shows that only about a dozen of the 10,000 test images switch
 # on any unit, though none is worth it. Most of them use a handful of units, one uses several hundred.
-# An active unit has an activity below 1 on average.
 #
-# **Repair.** A smaller λ, from the beginning. A unit that is off for every image gets no gradient through relu, so it stays off: a *dead* unit. In *Measure*, 85 units are never active at λ = 0.1, 467 at λ = 3.
+# **Repair.** A smaller λ, from the beginning. A unit that is off for every image gets no gradient through relu, so it stays off: a *dead* unit. In *Measure*, 85 units are never active on a test image at λ = 0.1, 467 at λ = 3.
 
 # %% [markdown]
 # ## If you have one evening, stop here
@@ -1037,6 +1076,9 @@ h = torch.tensor([[2.0, 0.0], [1.8, 0.2], [0.0, 2.0]])  # (3, 2): two alike, one
 scores = h @ h.T / 2**0.5  # (3, 3)
 weights = scores.softmax(dim=1)  # each row sums to 1
 mixed = weights @ h  # (3, 2): a weighted mean of all three tokens
+
+# %% jupyter={"source_hidden": true}
+# Table: the weights in each row, and what each token becomes.
 Table(
     {
         f"token {i + 1}": [f"{w:.2f}" for w in weights[i]]
@@ -1058,7 +1100,8 @@ torch.testing.assert_close(((turned @ turned.T / 2**0.5).softmax(dim=1) @ turned
 # Tokens 1 and 2 are alike and mix with each other; token 3 mostly keeps to itself. A real layer first multiplies each token by
 # three learnt matrices. They give a *query* q (what the token looks for), a *key* k (what it offers) and a *value* v (what it hands over),
 # and the layer computes softmax(Q Kᵀ / √D) V. Several such *heads* run side by side, each on its own part of the entries (D is then the size of a part).
-# A *transformer* stacks layers of attention, each followed by a small network that treats every token alone.
+# A *transformer* stacks layers of attention, each followed by a small network that treats every token alone. Both first normalise the token (mean 0,
+# variance 1), and add their result to the old one.
 #
 # ### The way of one image
 #
@@ -1093,18 +1136,18 @@ plots.show(
 # 1. **Patches.** The image is cut into P = 49 patches of 4 × 4 pixels. A random set M of 39 is hidden, which is 80 %. A linear layer turns the 16
 #    pixels of each visible patch into a token of D = 160 numbers. A fixed vector for the place is added, because attention
 #    itself ignores the order: reorder the tokens, and the outputs are reordered with them.
-# 2. **Encoder.** It sees the 10 visible tokens only. That makes it cheap. Each token looks at every other one by attention. The thick lines
+# 2. **Encoder.** It sees the 10 visible tokens only. That makes it cheap. The thick lines
 #    are the real weights of one patch, the framed one, in the first layer of the trained network (the mean over its heads). The encoder has three
-#    layers with four heads each, the decoder two with four. The result is a code z of 160 numbers for each visible patch.
-# 3. **Decoder.** It gets 49 tokens of 80 numbers; half the size makes it cheaper. At the visible places these are the codes z, narrowed by a linear
+#    layers with four heads each. The result is a code z of 160 numbers for each visible patch: 1,600 numbers for 160 visible pixels, so this code, too, could hold a copy.
+# 3. **Decoder.** It has two layers with four heads each. It gets 49 tokens of 80 numbers; half the size makes it cheaper. At the visible places these are the codes z, narrowed by a linear
 #    layer, at the hidden places one and the same learnt vector, the *mask token* m. The vector of the place is added again: so attention can bring to each hidden place what the visible places near it hold.
 # 4. **Output.** For each patch, 16 pixels. The outputs at the visible places are not trained, so the picture shows the true patches there.
 #
 # The loss counts the hidden patches only, with d = 16 values each. For one image (training takes the mean over images):
 #
-# $$L(w) = \frac{1}{|M|\, d} \sum_{p \in M} \lVert y_p - x_p \rVert^2$$
+# $$L(w) = \frac{1}{|M|\, d} \sum_{i \in M} \lVert y_i - x_i \rVert^2$$
 #
-# |M| is the number of hidden patches, $x_p$ and $y_p$ are the true and the predicted pixels of patch p. A visible patch could
+# |M| is the number of hidden patches, $x_i$ and $y_i$ are the true and the predicted pixels of patch i. A visible patch could
 # be copied; a hidden one must be inferred. The lecture hides 80 % of the patches, the paper 75 %.
 
 # %% [markdown]
@@ -1117,7 +1160,7 @@ plots.show(
 # %% [markdown] tags=["slide", "extra"]
 # The loss counts the hidden patches only
 #
-# $$L(w) = \frac{1}{|M|\, d} \sum_{p \in M} \lVert y_p - x_p \rVert^2$$
+# $$L(w) = \frac{1}{|M|\, d} \sum_{i \in M} \lVert y_i - x_i \rVert^2$$
 #
 # A visible patch could be copied; a hidden one must be inferred.
 
@@ -1184,13 +1227,13 @@ assert late < 0.25
 assert float(read_study("masking")[3]["masked_mse"]) < 0.14  # 80 % hidden, 1,000 steps
 claims.add(
     "The masked loss falls quickly to somewhat below the mean image's error, then slowly",
-    f"MSE on hidden patches {history.terms['masked_mse'][0]:.2f} at the first step, {early:.3f} around step 60, "
-    f"{middle:.3f} around 120, {late:.3f} at the end; mean image {error_of_mean:.3f}",
+    f"{history.terms['masked_mse'][0]:.2f} at first, {early:.3f} around step 60, {late:.3f} at the end; "
+    f"mean image {error_of_mean:.3f}",
 )
 
 # %% [markdown]
 # The curve falls quickly to about 0.3, a little below the error of the mean image. The mean image needs no look at the visible patches; so at 0.3 the network uses little of what it sees. From there it falls slowly: the network must learn more of what the
-# visible patches say about the hidden ones. After 1,000 steps the error is 0.13 (section *How much to hide*). The shipped weights were trained for 12,000 steps.
+# visible patches say about the hidden ones. (The learning rate, too, falls to 0 in these 250 steps.) After 1,000 steps the error is 0.13 (section *How much to hide*). The shipped weights were trained for 12,000 steps.
 
 # %% [markdown]
 # ## Look at what it fills in
@@ -1199,7 +1242,7 @@ claims.add(
 # pasted in:
 
 # %% [markdown] tags=["slide"]
-# Ten patches give the garment, not its print
+# Ten patches often give the garment, not its print
 #
 # {figure}
 #
@@ -1216,10 +1259,10 @@ rows = {
 }
 plots.show(
     plots.image_rows(
-        rows, "A fifth of the patches is enough to guess the garment, not its print", 0.8
+        rows, "A fifth of the patches is often enough for the garment, not for its print", 0.8
     ),
     "Three rows of ten garments: the targets, a fifth of their patches on grey, and the masked "
-    "autoencoder's guesses, right in outline, blurred and sometimes wrong in detail.",
+    "autoencoder's guesses, blurred and mostly right in outline; but the dress becomes a dome, and the bag loses its opening.",
 )
 
 # %% [markdown]
@@ -1314,28 +1357,30 @@ assert max(probes[:4]) - min(probes[:4]) < 0.03
 at_75, at_80 = chosen[2:4]
 assert float(ablation["masked_mse"]) < float(at_80["masked_mse"])
 assert float(ablation["probe_10000"]) > float(at_80["probe_10000"])
-assert float(chosen[0]["masked_mse_at_80"]) > 1.5 * float(at_80["masked_mse"])
+assert all(
+    float(chosen[k]["masked_mse_at_80"]) > 1.5 * float(at_80["masked_mse"]) for k in (0, 1, 4)
+)
+assert float(at_75["masked_mse_at_80"]) < float(at_80["masked_mse"])
 minutes = [float(row["minutes"]) for row in chosen]
 assert minutes == sorted(minutes, reverse=True)
 claims.add(
     "A masked autoencoder hides 80 % of the patches and restores them",
-    f"roughly, not in detail: error on hidden values {at_80['masked_mse']}, mean image "
-    f"{mse(mean_image.expand_as(x), x):.3f}; and 80 % is no special share: the paper hides 75 %, and here a probe "
-    f"of the code reads {at_75['probe_10000']} with that, {at_80['probe_10000']} with 80 %",
+    f"error {float(at_80['masked_mse']):.3f}, mean image {mse(mean_image.expand_as(x), x):.3f}; not special: probe "
+    f"{float(at_80['probe_10000']):.3f}, with 75 % hidden {float(at_75['probe_10000']):.3f}",
     "holds with a condition",
 )
 claims.add(
-    "Counting the visible patches in the loss does harm within 1,000 steps",
-    f"one run, no long one: error on hidden values {ablation['masked_mse']} instead of "
-    f"{at_80['masked_mse']}, probe {ablation['probe_10000']} instead of {at_80['probe_10000']}",
-    "contradicted",
+    "Counting the visible patches in the loss does no harm within 1,000 steps",
+    f"seen in one run: error {float(ablation['masked_mse']):.3f} (hidden only: {float(at_80['masked_mse']):.3f}), "
+    f"probe {float(ablation['probe_10000']):.3f} ({float(at_80['probe_10000']):.3f})",
+    "holds with a condition",
 )
 
 # %% [markdown]
 # Open the table and the figure first. One run each: do not trust differences of a few thousandths. At equal *steps*, the
 # training gets faster the more is hidden: the encoder sees fewer patches. The paper hides most of the
-# image to make the task hard enough to be worth learning. In so short a training only the saving of time is visible. The ratio also has to fit the use: when 80 % are hidden, a model that hid 20 % in training makes more than one and
-# a half times the error of the model that hid 80 % in training.
+# image to make the task hard enough to be worth learning. In so short a training only the saving of time is visible. *The same if 80 % are hidden*: the models trained with 75 % (0.132) and 80 % (0.133)
+# are equally good there, the other three make more than one and a half times that error. Why it drops so far between 50 and 75 % is not measured here.
 #
 # The cross is an **ablation**, a run in which one part of the method is removed: 80 % are hidden, but the loss counts all patches. You may expect harm, since a visible patch can be copied. In this one run there is none: the error on hidden patches is *smaller* and the probe *better*. A long training is not measured here.
 
@@ -1343,7 +1388,8 @@ claims.add(
 # ## The ladder: five autoencoders, equal time
 #
 # The stored study (`gen_course/ch02_sparse_denoising_masked/studies/ladder.py`) trains the basic and the deep autoencoder of chapter 01 and the three of this chapter
-# for two minutes each on one core, with seed 0, and reads all codes with the same linear probe: the logistic regression of the last section (chapter 01 used another, so do not compare the numbers).
+# for two minutes each on one core, with seed 0, and reads all codes with the same linear probe: the logistic regression of the last section. Sparse has λ = 0.3,
+# denoising σ = 0.5 (its code is that of the clean image), masked hides 80 % in training.
 #
 # *MSE*: on clean test images. *100 labels*, *10,000 labels*: the probe's test accuracy, its penalty
 # chosen on 5,000 further labels both times. With 100 labels it is the mean over five sets of 100, the same sets for all. *Untrained*: the network with random weights. *Code*: numbers that the encoder gives.
@@ -1395,34 +1441,50 @@ plots.show(
 #   relu get most of the way. Training adds the least there, and the most to the deep autoencoder.
 # - **With 100 labels the deep code is best.** Its small size may help: all three codes of 16 numbers are ahead of the three larger ones. But size
 #   alone does not do it: PCA and the basic code have sixteen numbers, too, and are not ahead of the pixels.
-# - **A small error alone does not make a readable code.** Basic, deep, sparse: the error falls and the probe rises. But the denoising network reconstructs clean images
+# - **A small error alone does not make a readable code.** Basic, deep, sparse: the error falls and, with 10,000 labels, the probe rises (but untrained, the sparse code already
+#   has 0.846). With 100 labels not even these three are in order: 0.669, 0.697, 0.651. And the denoising network reconstructs clean images
 #   best, and the 64 means that the probe reads are worse than the pixels. Its 3,136 features before the averaging were not probed.
 # - **Masking needs time.** In two minutes it made the fewest steps and stays below the pixels: not yet the effective method that the lecture calls it.
 #
-# Two questions are open. How much does the column *100 labels* depend on the five sets? And what does masking reach with more time? The same probe reads
-# the shipped masked autoencoder; for the first question, also the pixels, PCA, and the deep autoencoder of chapter 01 (with about as many steps as here):
+# Two questions are open. **What does masking reach with more time?** The same probe, with 10,000 labels, reads the shipped masked autoencoder:
 
 # %%
-subset = train.subset(15_000)
-sets = [slice(100 * k, 100 * (k + 1)) for k in range(5)]  # five times 100 labels
+subset = train.subset(15_000)  # 10,000 images to fit the probe, 5,000 to choose its penalty
 
 
-def probe(encode, parts):
-    h, h_test = (in_batches(encode, part, size=100) for part in (subset.x, x))
+def codes(encode):
+    return in_batches(encode, subset.x, size=100), in_batches(encode, x, size=100)
+
+
+def probe(h, h_test, part):
     choose = Labelled(h[10_000:], subset.labels[10_000:])
-    measure = Labelled(h_test, test.labels)
-    return [linear_probe(Labelled(h[k], subset.labels[k]), choose, measure) for k in parts]
+    return linear_probe(
+        Labelled(h[part], subset.labels[part]), choose, Labelled(h_test, test.labels)
+    )
 
 
-*few_longer, longer = probe(masked.features, [*sets, slice(0, 10_000)])
+masked_codes = codes(masked.features)
+longer = probe(*masked_codes, slice(0, 10_000))
+
+# %% [markdown]
+# **How much does the column *100 labels* depend on the five sets?** The probe reads the same codes with each set, and also the pixels, PCA, and the deep autoencoder of
+# chapter 01 (with about as many steps as here):
 
 # %% jupyter={"source_hidden": true}
 # Table: the probe's accuracy with each of five sets of 100 labels.
+sets = [slice(100 * k, 100 * (k + 1)) for k in range(5)]  # five times 100 labels
+deep_model = load_pretrained("deep-ae", DeepAutoencoder)
+
+
+def with_each_set(h, h_test):
+    return [probe(h, h_test, part) for part in sets]
+
+
 by_set = {
-    "pixels": probe(lambda part: part.flatten(1), sets),
-    "PCA": probe(PCA(pca.mean, pca.components[:16]).encode, sets),
-    "deep, shipped": probe(load_pretrained("deep-ae", DeepAutoencoder).encode, sets),
-    "masked, shipped": few_longer,
+    "pixels": with_each_set(*codes(lambda part: part.flatten(1))),
+    "PCA": with_each_set(*codes(PCA(pca.mean, pca.components[:16]).encode)),
+    "deep, shipped": with_each_set(*codes(deep_model.encode)),
+    "masked, shipped": with_each_set(*masked_codes),
 }
 Table(
     {
@@ -1446,6 +1508,7 @@ assert all(
 )
 assert max(score["denoising"], score["masked"]) < score["pixels"]
 assert score["basic"] < score["deep"] < score["sparse"]
+assert few_labels["sparse"] < few_labels["basic"] < few_labels["deep"]
 errors = {name: float(row["mse"]) for name, row in ladder.items() if row["mse"]}
 assert errors["basic"] > errors["deep"] > errors["sparse"] > errors["denoising"]
 assert longer > max(0.85, *score.values())
@@ -1467,14 +1530,14 @@ steps = read_card(pretrained_folder() / "masked.safetensors")["steps"]
 times = steps / int(ladder["masked"]["steps"])
 claims.add(
     "Masking is an effective method of self-supervised learning",
-    f"given time: in {ladder['masked']['minutes']} minutes its probe ({score['masked']:.4f}) stays below the pixels "
-    f"({score['pixels']:.4f}); with {times:.0f} times the steps it passes them ({longer:.4f})",
+    f"probe {score['masked']:.3f} after {ladder['masked']['minutes']} minutes, pixels {score['pixels']:.3f}; "
+    f"{longer:.3f} after {times:.0f} times the steps",
     "holds with a condition",
 )
 claims.add(
     "A smaller reconstruction error means a more readable code",
-    f"basic, deep, sparse: yes; denoising: smallest error ({ladder['denoising']['mse']}), but its 64 means "
-    f"({score['denoising']:.4f}) are below the pixels ({score['pixels']:.4f}); not averaged: not measured",
+    f"denoising has the smallest error, but reads {score['denoising']:.3f} (64 means), pixels {score['pixels']:.3f}; "
+    "basic, deep, sparse: with 10,000 labels only",
     "contradicted",
 )
 Table({"masked, shipped": [f"{steps:,}", f"{times:.0f}", f"{longer:.4f}"]},
@@ -1491,12 +1554,12 @@ Table({"masked, shipped": [f"{steps:,}", f"{times:.0f}", f"{longer:.4f}"]},
 # %% [markdown]
 # ## Bridge to chapter 06: the residual is a direction
 #
-# A denoiser changes x̃ into y(x̃). The change, y(x̃) − x̃, is its *residual*. It is more than a correction: it says
+# A denoiser changes x̃ into y(x̃). The change, y(x̃) − x̃, is its *residual*. It says
 # in which direction *noised* images become more likely. Diffusion models (chapter 06) are built on this fact.
 #
 # ### A toy: two possible values
 #
-# Let x be −1 or +1 with probability ½ each, and x̃ = x + σ ε. The best guess of x from x̃, by squared error, is the mean of x given x̃:
+# Let x be −1 or +1 with probability ½ each, and x̃ = x + σ ε (σ = 0.7 in the figure). The best guess of x from x̃, by squared error, is the mean of x given x̃:
 # +1 weighted by p(x = 1 | x̃), and −1 by the rest. Bayes' rule gives
 #
 # $$y(\tilde x) = \frac{\mathcal N(\tilde x; 1, \sigma^2) - \mathcal N(\tilde x; -1, \sigma^2)}{\mathcal N(\tilde x; 1, \sigma^2) + \mathcal N(\tilde x; -1, \sigma^2)} = \tanh(\tilde x / \sigma^2),$$
@@ -1561,15 +1624,16 @@ assert round(peak, 2) == 0.96
 #
 # $$y(\tilde x) - \tilde x = \sigma^2 \, \nabla_{\tilde x} \log p_\sigma(\tilde x)$$
 #
-# - y(x̃) is the *best* denoiser, the one with the smallest mean squared error; a trained network comes close to it.
+# - y(x̃) is the *best* denoiser, the one with the smallest mean squared error under p(x). A network is trained on N images, with new noise every time. If it is too small
+#   to store them one by one, it must give similar answers to similar inputs. With many images it then comes close to y(x̃).
 # - $p_\sigma(\tilde x) = \int p(x)\, \mathcal N(\tilde x; x, \sigma^2 I)\, dx$ is the density of the noised data.
 # - $\nabla_{\tilde x}$ is the gradient with respect to the noised image. The gradient of a log-density is called the *score*.
 # - σ² is the variance of the noise. (The score depends on σ, too, so more noise need not mean a longer step.)
 #
-# Four lines prove it.
+# Four steps prove it.
 #
 # 1. The smallest squared error is reached by the mean, $y(\tilde x) = \mathbb{E}[x \mid \tilde x]$: the derivative of $\mathbb{E}[\lVert y - x \rVert^2 \mid \tilde x]$ with respect to y is
-#    $2\,(y - \mathbb{E}[x \mid \tilde x])$, and it must be 0. (This expectation is a mean, not the loss E.)
+#    $2\,(y - \mathbb{E}[x \mid \tilde x])$, and it must be 0.
 # 2. By Bayes' rule, $p(x \mid \tilde x) = p(x)\, \mathcal N(\tilde x; x, \sigma^2 I) / p_\sigma(\tilde x)$. Since $p(x \mid \tilde x)$ integrates to 1, we may write
 #    $y - \tilde x = \int (x - \tilde x)\, p(x \mid \tilde x)\, dx$. Therefore
 #    $$y(\tilde x) - \tilde x = \frac{1}{p_\sigma(\tilde x)} \int (x - \tilde x)\, p(x)\, \mathcal N(\tilde x; x, \sigma^2 I)\, dx .$$
@@ -1580,7 +1644,7 @@ assert round(peak, 2) == 0.96
 #
 # ### A network learns these arrows
 #
-# Eight Gaussian clusters on a circle, noise of σ = 0.5. A small network learns to denoise points. The exact arrows are known: a
+# Eight Gaussian clusters on a circle, noise of σ = 0.5. A small network learns to denoise points (`SiLU` is a smooth relu, too). The exact arrows are known: a
 # Gaussian cluster with Gaussian noise is a Gaussian again, and the variances add.
 #
 # **Predict:** where between the eight clusters does the arrow have length 0?
@@ -1639,15 +1703,18 @@ log_p = Mixture("noised", toy.means, wider).log_prob(places)
 (score,) = torch.autograd.grad(log_p.sum(), places)
 exact = sigma**2 * score
 learnt = (net(places) - places).detach()
+likely = log_p.detach().exp() > 0.01  # where the noised data have density
+cosine = nn.functional.cosine_similarity(learnt, exact, dim=1)[likely]
+odd = places.detach()[likely][cosine.argmin()]  # where the two differ most in direction
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: learnt and exact arrows.
 fields = {"learnt: y(x̃) − x̃": learnt, "exact: σ² ∇ log $p_\\sigma$(x̃)": exact}
 plots.show(
-    figures.arrows(places.detach(), fields, toy.sample),
+    figures.arrows(places.detach(), fields, toy.sample, odd),
     "Two fields of arrows around eight clusters on a circle, learnt and exact, nearly the same: arrows "
     "lead to the nearest cluster from all sides, and are short in the centre and halfway between two "
-    "neighbours. Arrows are drawn at five eighths of their length.",
+    "neighbours. A ring marks one such place. Arrows are drawn at five eighths of their length.",
 )
 
 # %% [markdown] tags=["slide"]
@@ -1659,25 +1726,23 @@ plots.show(
 
 # %% jupyter={"source_hidden": true}
 # Check: learnt and exact arrows agree where the noised data have density.
-likely = log_p.detach().exp() > 0.01
-cosine = nn.functional.cosine_similarity(learnt, exact, dim=1)[likely]
 assert cosine.median() > 0.98
 length = exact.norm(dim=1)[likely]
 worst = length[cosine.argmin()]  # the length of the exact arrow where the cosine is smallest
 assert worst < 0.2
 assert cosine[length > 0.2].min() > 0.9
 between = (toy.means + toy.means.roll(-1, dims=0)) / 2  # halfway between two clusters
-assert (between - places.detach()[likely][cosine.argmin()]).norm(dim=1).min() < 0.25
+assert (between - odd).norm(dim=1).min() < 0.25
 claims.add(
     "A denoiser's residual points uphill in the log-density (Tweedie's formula)",
-    f"two values: exact to rounding; eight clusters: cosine between learnt and exact arrows {cosine.median():.3f} "
-    f"in the median, {cosine.min():.2f} at least, where the exact arrow is only {worst:.2f} long",
+    f"two values: exact; eight clusters: median cosine of learnt and exact arrows {cosine.median():.3f}, "
+    f"{cosine.min():.2f} at least",
 )
 
 # %% [markdown]
 # Open the figure first.
 #
-# Where the noised data have density (above 0.01), the median cosine between learnt and exact arrows is 0.995. It is smallest, 0.57, at a place nearly halfway between two
+# Where the noised data have density (above 0.01), the median cosine between learnt and exact arrows is 0.995. It is smallest, 0.57, at a place (ring) nearly halfway between two
 # clusters. There both pull almost equally, so the exact arrow is short (0.17), and a small error of the network turns it far. Where the exact arrow is
 # longer than 0.2, the cosine is above 0.9 everywhere.
 
@@ -1720,8 +1785,8 @@ claims.add(
 )
 
 # %% [markdown]
-# Yes: the cosine between the residual and the noise, taken back, is 0.95 on average. The picture alone proves little: the change of a
-# tuned blur would look like this, too. The difference is in the number, which is 0.86 for the blur.
+# Yes: the cosine between the residual and the noise, taken back, is 0.95 on average. The change of a
+# tuned blur would look alike, but its cosine is only 0.86.
 #
 # A network that knows this direction at one level of noise cleans images. One that knows it at
 # **every** level can start from pure noise and walk uphill to an image. That is chapter 06.
@@ -1883,12 +1948,12 @@ check_train_denoiser(train_denoiser)
 # ## Summary
 #
 # A code larger than the image needs another constraint than its size. A **price** on activity leaves few active units for each image, many of which stand for a visible part;
-# its weakness is dead units and the choice of λ. **Noise** on the input makes a network that knows garments; it is several decibels ahead of tuned
-# filters at its own noise and behind a blur at twice that. **Hiding** most of the image needs a transformer and much training; then its averaged code is
+# its weakness is dead units and the choice of λ. **Noise** on the input makes a network that knows how to clean garments at its own noise: there it is several decibels ahead of tuned
+# filters. Against black pixels it leads little or not at all, and at twice its noise a blur is better. **Hiding** most of the image needs a transformer and much training; then its averaged code is
 # easier to read than the pixels.
 #
-# **Which of the three teaches most?** By the linear probe with 10,000 labels: after two minutes each the sparse code (0.857; but untrained it has 0.846), after 12,000 steps the masked one
-# (0.86). With 100 labels, after two minutes each, none of the three beats the pixels (0.678) or the deep autoencoder; after 12,000 steps the masked one does (0.752).
+# **Which of the three teaches most?** By the linear probe with 10,000 labels: after two minutes each the sparse code (0.857; but untrained it has 0.846), after 12,000 steps, fifteen times as many, the masked one
+# (0.864). With 100 labels, after two minutes each, none of the three beats the pixels (0.678) or the deep autoencoder; after 12,000 steps the masked one does (0.752).
 #
 # None of the three gives a distribution of codes to draw from. The claims as measured:
 

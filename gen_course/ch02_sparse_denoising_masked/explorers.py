@@ -84,11 +84,12 @@ class LambdaExplorer(Explorer[LambdaState]):
             canvas.image(image, left, 20, 196)
         order = z[0].argsort(descending=True)[:12].tolist()
         strongest = [k for k in order if z[0, k] > 0]
-        canvas.text("number of unit, what it adds", 636, 0)
+        canvas.text("strongest first: unit, its z", 636, 0)
         for number, feature in enumerate(_as_images(model, x, strongest)):
             row, column = divmod(number, 4)
             left, top = 636 + 61 * column, 20 + 74 * row
-            canvas.text(f"{strongest[number]}", left + 28, top, FAINT, "ma")
+            label = f"{strongest[number]}: {z[0, strongest[number]]:.2f}"
+            canvas.text(label, left + 28, top + 2, FAINT, "ma", 11)
             canvas.image(feature, left, top + 16, 56)
         canvas.text(f"How many units are active: share of {len(self.x):,} test images", 0, 250)
         mine = int(self.active[state.sparsity][state.image])
@@ -159,7 +160,7 @@ class NoiseExplorer(Explorer[NoiseState]):
         self.x = first_images(images or load("fashion_mnist"), SHOWN)
         controls = {
             "level": slider("noise level", 0.0, 1.0, 0.05),
-            "kind": choice("type", ["Gaussian", "masking"]),
+            "kind": choice("type", ["Gaussian", "black pixels"]),
             "image": index_slider("test image", len(self.x) - 1),
             "draw": index_slider("draw of the noise", 9),
         }
@@ -188,7 +189,7 @@ class NoiseExplorer(Explorer[NoiseState]):
         what = (
             f"Gaussian noise of σ = {state.level:.2f}"
             if state.kind == "Gaussian"
-            else f"masking noise on {state.level:.0%} of the pixels"
+            else f"{state.level:.0%} black pixels"
         )
         before, after = decibels(noised, x), decibels(y, x)
         return f"With {what} the PSNR of the input is {before}, that of the output {after}."
@@ -196,7 +197,7 @@ class NoiseExplorer(Explorer[NoiseState]):
     def run(self, state: NoiseState) -> tuple[Tensor, Tensor, Tensor]:
         """The clean image, the image with noise, and the model's output, each (1, C, H, W)."""
         x = self.x[state.image][None]
-        level = {"Gaussian": (state.level, 0.0), "masking": (0.0, state.level)}[state.kind]
+        level = {"Gaussian": (state.level, 0.0), "black pixels": (0.0, state.level)}[state.kind]
         noised = add_noise(x, *level, torch.Generator().manual_seed(state.draw))
         return x, noised, in_batches(self.model.reconstruct, noised)
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
@@ -84,12 +85,19 @@ def one_unit() -> Figure:
     left.set(xlabel="z", ylabel="½ (1 − z)² + λ z", xlim=(-0.05, 1.55), ylim=(0, 2.1))
     left.set_title("Worth a = 1: the cheapest z (dot) is 0.7 or 0")
     worth = torch.linspace(0, 2, 201)
-    for best, name, place, side, color in (
-        (worth, "no price: z = a", (1.2, 1.35), "right", plots.BASELINE),
-        (worth / 2, "squared price: a / 2", (1.97, 1.02), "right", plots.BASELINE),
-        ((worth - 1).clamp(min=0), "price λ |z|:\n0 up to a = λ", (1.42, 0.1), "left", SPARSE),
+    for best, name, place, side, color, style in (
+        (worth, "no price: z = a", (1.2, 1.35), "right", plots.BASELINE, "-"),
+        (worth / 2, "squared price: a / 2", (1.97, 1.03), "right", plots.BASELINE, "--"),
+        (
+            (worth - 1).clamp(min=0),
+            "price λ |z|, λ = 1:\n0 up to a = 1",
+            (1.42, 0.1),
+            "left",
+            SPARSE,
+            "-",
+        ),
     ):
-        right.plot(worth, best, color=color)
+        right.plot(worth, best, style, color=color)
         right.text(*place, name, color=color, ha=side, fontsize=9)
     right.set(
         xlabel="what the unit is worth, a", ylabel="cheapest z", xlim=(0, 2), ylim=(-0.05, 2.1)
@@ -231,7 +239,7 @@ def _look(
         frame.set(edgecolor=edge, linewidth=2.5 if k == mine else 1)
         ax.add_patch(frame)
     ax.set(xlim=(-0.1, 7.1), ylim=(7.1, -0.1))
-    ax.set_xlabel("width: attention of the framed one,\nmean over the heads", fontsize=8.5)
+    ax.set_xlabel("line width: attention of the framed\npatch, mean over the heads", fontsize=8.5)
     ax.set_title(
         f"2. encoder: {len(places)} visible, all to all", fontsize=9.5, fontweight="normal"
     )
@@ -271,23 +279,29 @@ def masking(rows: Sequence[Mapping[str, str]], ablation: Mapping[str, str]) -> F
 
 def ladder(rows: Mapping[str, Mapping[str, str]]) -> Figure:
     """The probe's accuracy for each model: 10,000 labels, the same untrained, and 100 labels."""
-    figure, ax = plt.subplots(figsize=(7.5, 3.3))
+    figure, ax = plt.subplots(figsize=(7.5, 3.5))
     colors = {"deep": plots.CODE, "sparse": SPARSE, "denoising": DENOISING, "masked": MASKED}
-    marks = (("probe_10000", "o"), ("untrained_10000", "x"), ("probe_100", "^"))
+    marks = {
+        "probe_100": ("^", "100 labels"),
+        "untrained_10000": ("x", "10,000 labels, untrained"),
+        "probe_10000": ("o", "10,000 labels"),
+    }
     for place, (name, row) in enumerate(rows.items()):
-        for key, marker in marks:
+        for key, (marker, _) in marks.items():
             if row[key]:
                 color = colors.get(name, plots.BASELINE)
                 ax.plot(float(row[key]), place, marker, color=color, markeredgewidth=2)
-    ax.axvline(float(rows["pixels"]["probe_10000"]), color=plots.BASELINE, lw=0.8, ls=":")
-    for label, accuracy, side in (
-        ("▲ 100 labels", 0.66, "center"),
-        ("× 10,000, untrained", 0.82, "right"),
-        ("● 10,000 labels", 0.84, "left"),
-    ):
-        ax.text(accuracy, len(rows) - 0.3, label, fontsize=9, ha=side, va="top")
+    pixels = float(rows["pixels"]["probe_10000"])
+    ax.axvline(pixels, color=plots.BASELINE, lw=0.8, ls=":")
+    label = "pixels,\n10,000 labels"
+    ax.text(pixels + 0.004, 1, label, color=plots.BASELINE, fontsize=9, va="center")
+    handles = [
+        Line2D([], [], color="black", ls="", marker=marker, markeredgewidth=2, label=label)
+        for marker, label in marks.values()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     ax.set_yticks(range(len(rows)), list(rows))
-    ax.set(xlabel="probe's test accuracy", xlim=(0.58, 0.9), ylim=(len(rows) + 0.3, -0.5))
+    ax.set(xlabel="probe's test accuracy", xlim=(0.58, 0.9), ylim=(len(rows) - 0.5, -0.5))
     ax.set_title("With 10,000 labels only the sparse code is easier to read than the pixels")
     return figure
 
@@ -343,12 +357,14 @@ def arrows(
     places: Float[Tensor, "n 2"],
     fields: Mapping[str, Float[Tensor, "n 2"]],
     sample: Callable[[int, torch.Generator], Float[Tensor, "m 2"]],
+    ring: Float[Tensor, "2"],
 ) -> Figure:
-    """Fields of arrows in the plane over points of the data, one panel each."""
+    """Fields of arrows in the plane over points of the data, one panel each, and a ring."""
     figure, axes = plt.subplots(1, len(fields), figsize=(8, 3.8), sharey=True)
     rng = torch.Generator().manual_seed(0)
     for ax, (title, field) in zip(axes, fields.items(), strict=True):
-        plots.points(ax, sample(600, rng), size=2)
+        plots.points(ax, sample(600, rng), plots.BASELINE, size=2)
+        ax.plot(*ring, "o", markersize=11, markerfacecolor="none", color="black")
         ax.quiver(
             *places.T, *field.T, color=DENOISING, angles="xy", scale_units="xy", scale=1.6,
             width=0.005,
@@ -356,6 +372,6 @@ def arrows(
         ax.set(xlabel=r"$\tilde x_1$")
         ax.set_title(title, fontweight="normal")
     axes[0].set_ylabel(r"$\tilde x_2$")
-    title = "Learnt and exact arrows nearly agree (drawn at 5/8 of their length; blue: clean data)"
+    title = "Learnt and exact arrows nearly agree (drawn at 5/8 of their length; grey: clean data)"
     plots.title(figure, title)
     return figure

@@ -211,7 +211,7 @@ MOVES = [
     (price, "sparsity", 1.0),
     (price, "image", 3),
     (noise, "level", 0.1),
-    (noise, "kind", "masking"),
+    (noise, "kind", "black pixels"),
     (noise, "image", 3),
     (noise, "draw", 1),
     (mask, "ratio", 0.2),
