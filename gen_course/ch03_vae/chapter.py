@@ -1449,8 +1449,7 @@ codes = {
 # - A mixture fitted to the VAE's means μ gives better images than its prior. So the codes may follow the prior only
 #   roughly, but the mixture also leaves out the noise of q; these two causes were not separated.
 # - The **reconstructions** of *both* are far above the floor, and no code is made up there: no better
-#   distribution over these codes repairs that part. Sixteen numbers, a decoder that gives a mean and, for the VAE,
-#   binarised input are candidates; this figure does not separate them.
+#   distribution over these codes repairs that part.
 #
 # </details>
 
