@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+import ipywidgets as widgets
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
@@ -54,7 +55,7 @@ LIMIT = 4.0  # the pad and the sliders go from -LIMIT to LIMIT
 
 EXAMPLES = {
     "near the circle": (1.1, 1.3),
-    "where its ends meet": (-1.7, 0.1),
+    "at the far left": (-1.7, 0.1),
     "in the middle": (0.2, -0.1),
 }
 """The points of the plane that the bound can be explored for."""
@@ -228,7 +229,8 @@ class PriorExplorer(Explorer[PriorState]):
             canvas.text(f"{label}: {value:.4f}", 8, top)
             length = min(round(340 * value / largest), 480)
             canvas.box(8, top + 20, 9 + length, top + 34, color)
-        canvas.text("densities; the green map shows q(z), the rings the prior", 8, 362, FAINT)
+        words = "green map: q(z); rings: 1, 2, 3 standard deviations of the prior"
+        canvas.text(words, 8, 362, FAINT)
         return canvas.pixels()
 
     @override
@@ -299,7 +301,7 @@ class BetaExplorer(Explorer[BetaState]):
         controls = {
             "beta": steps("β", [(f"{k:g}", k) for k in self.models]),
             "image": index_slider("test image", min(SHOWN, len(self.x)) - 1),
-            "draw": index_slider("draw from the prior", 9),
+            "draw": index_slider("another ten codes", 9),
         }
         default = BetaState(min(self.models, key=lambda k: abs(k - 1)))
         super().__init__(default, controls, Size(880, 336))
@@ -431,6 +433,12 @@ class UnitsExplorer(Explorer[UnitsState]):
             f"Start: {state.start} {state.number}. Your units are {moved:.1f} away from it. The "
             f"{UNITS} units carry {share:.0%} of the {self.kl.sum():.1f} nats that a code costs."
         )
+
+    @override
+    def panel(self) -> widgets.DOMWidget:
+        start, number, *units = self.controls.values()
+        left = widgets.VBox([start, number, self.reset_button])
+        return widgets.HBox([left, widgets.VBox(units)])
 
     @override
     def follow(self, name: str) -> None:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse
+from matplotlib.text import Annotation
 from torch import Tensor
 from torch.distributions import Normal
 
@@ -24,7 +25,7 @@ GAP = plots.DISCRIMINATOR
 
 
 def point_or_distribution(
-    points: Float[Tensor, "n 2"], q: Posterior, labels: Int64[Tensor, "n"]
+    points: Float[Tensor, "n 2"], q: Posterior, labels: Int64[Tensor, "n"], names: Sequence[str]
 ) -> Figure:
     """The codes of the same images: points, ellipses on the same axes, and ellipses enlarged."""
     figure, axes = plt.subplots(1, 3, figsize=(9.4, 3.5))
@@ -47,9 +48,37 @@ def point_or_distribution(
         ring.set(
             va="center", zorder=5, bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
         )
+    _name_classes(axes[2], q.mu, labels, names)
     axes[1].indicate_inset((-NEAR, -NEAR, 2 * NEAR, 2 * NEAR), edgecolor="black")
     plots.title(figure, "An autoencoder encodes to points, a VAE to distributions near the prior")
     return figure
+
+
+PLACES = {  # where a class is named in the enlarged map of codes, beside its ellipses
+    "T-shirt/top": (-2.75, -1.1),
+    "Trouser": (-2.6, 3.1),
+    "Pullover": (-2.3, -3.2),
+    "Dress": (-3.1, 0.7),
+    "Coat": (1.3, -3.1),
+    "Sandal": (0.3, 2.85),
+    "Shirt": (-2.5, -2.1),
+    "Sneaker": (2.6, 3.1),
+    "Bag": (1.9, -1.6),
+    "Ankle boot": (2.8, 1.3),
+}
+
+
+def _name_classes(
+    ax: Axes, mu: Float[Tensor, "n 2"], labels: Int64[Tensor, "n"], names: Sequence[str]
+) -> None:
+    """Each class beside its ellipses, in its colour, with a line to the median of their centres."""
+    for k, color in enumerate(plots.CLASSES):
+        a, b = mu[labels == k].median(dim=0).values.tolist()
+        u, v = PLACES.get(names[k], (a, b))
+        ax.plot((a, u), (b, v), color=color, linewidth=0.7)
+        box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none"}
+        name = ax.annotate(names[k], (u, v), color=color, ha="center", va="center", bbox=box)
+        name.set(fontsize=8, zorder=6)
 
 
 def toy_plane(x: Float[Tensor, "2"]) -> Figure:
@@ -134,8 +163,14 @@ def _stack(ax: Axes, place: float, parts: Sequence[tuple[str, float, str]]) -> N
     for _, length, color in parts:
         ax.barh(place, length, 0.8, left=start, color=color)
         start += length
-    words = " + ".join(f"{name} {length:.2f}" for name, length, _ in parts)
-    ax.annotate(words, (start + 0.1, place), va="center", fontsize=8)
+    end: Annotation | None = None
+    for name, length, color in parts:
+        words = f"{name} {length:.2f}"
+        if end is None:
+            end = ax.annotate(words, (start + 0.1, place))
+        else:
+            end = ax.annotate(f" + {words}", (1, 0.5), xycoords=end)
+        end.set(color=color, fontsize=8, va="center")
 
 
 NODES = {  # of the graph of one training step: name -> place and half the width of its box
@@ -212,7 +247,7 @@ def gradient_noise(units: Sequence[int], variance: Mapping[str, Sequence[float]]
     ax.set_xticks(units, [str(number) for number in units])
     ax.set_xticks([], minor=True)
     ax.set(xlabel="units of the code", ylabel="variance of the gradient", xlim=(0.9, 600))
-    ax.set_title("For this f the reparameterised noise does not grow")
+    ax.set_title("For this g the reparameterised noise does not grow")
     return figure
 
 
@@ -257,7 +292,16 @@ def planes(decoded: Mapping[str, Images], side: int) -> Figure:
     figure, axes = plt.subplots(1, len(decoded), figsize=(9, 4.6))
     for ax, (name, images) in zip(axes, decoded.items(), strict=True):
         plots.draw_images(ax, images, side)
-        ax.set(xlabel="z₁ from −2.5 to 2.5", ylabel="z₂ from −2.5 to 2.5", title=name)
+        middle = ax.get_xlim()[1] / 2  # in pixels, as all places here
+        unit = (middle - 16) / 2.5  # the centres of the outer images, at ±2.5, lie 16 within
+        ticks, names = [middle + z * unit for z in (-2, 0, 2)], ["−2", "0", "2"]
+        ax.set_xticks(ticks, names)
+        ax.set_yticks(ticks, names[::-1])
+        ax.set(xlabel="z₁", ylabel="z₂", title=name)
+        if name.startswith("VAE"):
+            ring = Circle((middle, middle), 0.5 * unit, fill=False, color=plots.MODEL, lw=1.5)
+            ax.add_patch(ring)
+            ax.plot(middle, middle - 1.5 * unit, "x", color=plots.MODEL, ms=9, mew=2)
     figure.suptitle("The same square of codes, decoded", fontweight="bold")
     return figure
 
