@@ -18,8 +18,7 @@
 # that only draw a figure or check a statement are folded: click on the bar to their left to open them.
 
 # %% [markdown]
-# **Symbols of this chapter.** Every chapter begins with such a table. A letter may mean something else in
-# another chapter, and that chapter's table then says so.
+# **Symbols of this chapter.** A letter may mean something else in another chapter.
 #
 # | Symbol | Meaning | Shape |
 # |---|---|---|
@@ -181,8 +180,7 @@ Table(
 #
 # <details><summary>The eleven applications, one by one (a table to come back to: later chapters explain its terms)</summary>
 #
-# The last column names the part of chapters 00-07 that comes closest. It is often a small relative only: these
-# chapters generate points and small images.
+# The last column names the part of chapters 00-07 that comes closest; these chapters generate points and small images only.
 #
 # | Application (lecture's term) | What is generated | A family that serves it | One example | Closest in chapters 00-07 |
 # |---|---|---|---|---|
@@ -224,7 +222,7 @@ Table(
 # %% [markdown]
 # ## Idea: four models of one distribution
 #
-# Three models follow here, the fourth in *Build*. Two dimensions are enough to see everything. This p_data consists of
+# Three models follow here, the fourth in *Build*. This p_data of the plane consists of
 # eight small Gaussians with equal shares and standard deviation 0.05, on a circle of radius 2. Because we made it, we know its
 # exact density. In the code `toy` is p_data, `train` holds the 400 points that the models see, `test` 4,000 other points.
 
@@ -256,20 +254,21 @@ plots.show(
 # ### The score
 #
 # A good model gives high density to points that p_data produces, also to those it has not been shown. The *score* of a
-# model on some points is the mean of log p_model(x) over them; higher is better. We judge a model by its *held-out* score,
-# the **held-out log-likelihood**: that on test points, which the model has not seen. The unit is the **nat**, the unit of the natural logarithm: one nat more means e ≈ 2.7 times the density. Points
+# model on some points is the mean of log p_model(x) over them; higher is better. We judge a model by its *held-out*
+# score, that on test points, which it has not seen: the **held-out log-likelihood**. The unit is the **nat**, that of the
+# natural logarithm: one nat more means e ≈ 2.7 times the density. Points
 # of the plane have a density, not a probability; a density can be larger than 1, so its logarithm can be positive.
 #
 # Why the logarithm? The points are independent, so the probability density of all of them together is a product, and
-# the logarithm turns it into a sum. A product of thousands of densities would be too small or too large for a computer.
+# the logarithm turns it into a sum.
 #
 # How far is a model from p_data? Subtract the model's score from the score of p_data itself. On average over x from
 # p_data this gap is the **Kullback-Leibler divergence**:
 #
 # $$KL(p_{data} \,\|\, p_{model}) = \mathbb{E}_{x \sim p_{data}}\left[\log p_{data}(x) - \log p_{model}(x)\right] \ge 0.$$
 #
-# It is never negative, and 0 only if the two are equal. So on average no model beats p_data: p_data's own score is the
-# *ceiling*, and the distance of a model from the ceiling says how good it is.
+# It is never negative, and 0 only if the two are equal. So on average no model beats p_data: its own score is the
+# *ceiling*, and the gap below it says how good a model is.
 #
 # <details><summary>Why is it never negative?</summary>
 #
@@ -277,8 +276,8 @@ plots.show(
 #
 # $$-KL = \mathbb{E}_{x \sim p_{data}}[\log t] \le \mathbb{E}_{x \sim p_{data}}[t - 1] = \int p_{data}(x)\, \frac{p_{model}(x)}{p_{data}(x)}\, dx - 1 \le 1 - 1 = 0.$$
 #
-# The integral runs over the x with p_data(x) > 0 only. p_data cancels, and p_model holds at most the probability 1 there. If
-# KL = 0, both ≤ are equalities, so t = 1 for (almost) all these x: the two distributions are equal.
+# The integral runs over the x with p_data(x) > 0, where p_model holds at most the probability 1. If KL = 0, then t = 1 at
+# (almost) all of these x: the two are equal.
 #
 # </details>
 #
@@ -288,8 +287,8 @@ plots.show(
 # points as large as possible.
 #
 # The ceiling is −log(2πe · 0.05²), the mean log density of one small Gaussian, minus log 8 for the eight equal shares. On
-# any finite set of points p_data scores a little more or less, so each set has its own ceiling. Here are both, that on the
-# test points with its standard error:
+# each finite set of points p_data scores a little more or less: the set's own ceiling. Here are both, the second with its
+# standard error:
 
 # %% [markdown] tags=["slide", "steps"]
 # On average no model beats p_data
@@ -365,7 +364,7 @@ log_p = {"Gaussian": gaussian.log_prob}  # and of each model the function log p(
 # 2. **M step: re-estimate each component from its points.** Component k holds $N_k = \sum_n r_{nk}$ points. Its share
 #    becomes $N_k / N$, and its mean and covariance become those of all points, weighted with $r_{nk}$.
 #
-# Each iteration raises the likelihood of the training points, or leaves it as it is. In code it is short.
+# Each iteration raises the likelihood of the training points, or leaves it as it is.
 #
 # <details><summary>Why does the likelihood never fall?</summary>
 #
@@ -378,10 +377,10 @@ log_p = {"Gaussian": gaussian.log_prob}  # and of each model the function log p(
 #
 # $$\sum_k N_k \log \pi_k + \sum_k \sum_n r_{nk} \log \mathcal{N}(x^{(n)}; \mu_k, \Sigma_k) - \sum_{n,k} r_{nk} \log r_{nk}.$$
 #
-# The M step keeps $r_{nk}$, hence the last sum, and makes the others as large as possible. The first is largest at
-# $\pi_k = N_k / N$ (KL ≥ 0 once more). The second is, for each k, the log-likelihood of a Gaussian for which point n counts
-# $r_{nk}$ times: the weighted mean and covariance are its best. The left side is at least as large, so it cannot have
-# fallen (but for a trace: the code adds 1e-6 to the variances).
+# The M step keeps the last sum and maximises the others. The first is largest at $\pi_k = N_k / N$ (KL ≥ 0 once more).
+# The second is, for each k, the log-likelihood of a Gaussian for which point n counts $r_{nk}$ times; the weighted mean
+# and covariance maximise it. The left side is at least as large, so it cannot have fallen (but for a trace: the code adds
+# 1e-6 to the variances).
 #
 # </details>
 
@@ -404,8 +403,8 @@ def em_step(x, share, mean, cov):
 
 
 # %% [markdown]
-# EM climbs to some peak of the likelihood near its start, which need not be the highest one. So the start matters. Here
-# are two: eight training points, each chosen as far as possible from those before, and eight drawn at random. All
+# EM climbs to some peak of the likelihood near its start, which need not be the highest one. Here are two starts: eight
+# training points, each chosen as far as possible from those before, and eight drawn at random. All
 # components begin with the same share and as circles of standard deviation 1. The figure draws a component as an ellipse
 # of *two* standard deviations.
 
@@ -447,14 +446,15 @@ good, stuck = (on_the_way[name][-1] for name in runs)
 plots.show(
     figure,
     "Two rows of five panels: 400 points in eight clusters, and eight ellipses of two standard deviations; from iteration "
-    "10 with one cluster enlarged. Above, the ellipses start as large circles, shrink from iteration to iteration and sit on one cluster each after 10, with "
-    f"{good:.2f} nats per training point. Below, from a random start, one long ellipse still covers two clusters after 100 "
+    "10 with one cluster enlarged. Above, the ellipses start as large circles, shrink from iteration to iteration and sit on "
+    f"one cluster each after 10, with {good:.2f} nats per training point. Below, from a random start, one long ellipse still covers two clusters after 100 "
     f"iterations, while two, drawn in black, share another cluster: {stuck:.2f} nats.",
 )
 
 # %% [markdown]
 # The number above each panel is the mean log-likelihood per training point. Black ellipses are components that nearly
-# coincide in that panel; the label counts them. From iteration 10 the middle of a panel enlarges the cluster in the grey square. In the lower row three begin together. One of them leaves, the
+# coincide in that panel; the label counts them. The large square enlarges the small one. In the lower row three begin
+# together. One of them leaves, the
 # other two stay on the same cluster, and another component has to cover two clusters. From iteration 50 to 100 nearly nothing
 # changes: EM is stuck. The remedy is to try several starts and keep the one with the best *training* score
 # (the start belongs to fitting; the held-out points are kept for scoring).
@@ -546,7 +546,7 @@ log_p["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
 #
 # $$p(x) = p(x_1)\; p(x_2 \mid x_1) \cdots p(x_D \mid x_1, \dots, x_{D-1}).$$
 #
-# Any order of the coordinates is as exact as any other. What a model has to *learn* are the factors. With two
+# What a model has to *learn* are the factors. With two
 # coordinates, a histogram does for each: one for $x_1$, and for every bin of $x_1$ one for $x_2$. The picture has 24 bins,
 # so that you can see single bars; the program below has 60.
 
@@ -601,15 +601,16 @@ plots.show(
 # before.
 #
 # Training is counting: of all histograms with these bins, the one with the observed shares has the highest likelihood. (It
-# is KL ≥ 0 again, between the observed shares and any others.) One thing needs care. A bin without training points would get density 0; a single test point in it would make
-# the score log 0 = −∞. So every count starts at a small number α instead of 0, the **pseudo-count**. With
-# α = 0.001 it is as if a thousandth of a point had been seen in each: 3,600 bins make 3.6 points of 403.6. Outside [−3, 3] the
+# is KL ≥ 0 again, between the observed shares and any others.) One thing needs care. A bin without training points would
+# get density 0; a single test point in it would make
+# the score log 0 = −∞. So every count starts at a small number α instead of 0, the **pseudo-count**. With α = 0.001, the
+# 3,600 bins add 3.6 points to the 400. Outside [−3, 3] the
 # density stays 0; no training or test point lies there.
 #
 # ### The complete program
 #
-# From the data to samples, score and picture. The model is the class; the rest uses it. The program repeats imports and
-# data, so that you can copy it and run it alone.
+# From the data to samples, score and picture. The model is the class; the rest uses it. It repeats imports and data, so
+# that it runs alone.
 
 
 # %% [markdown] tags=["slide", "steps"]
@@ -709,21 +710,20 @@ log_p["autoregressive"] = histogram.log_prob
 # clusters, and which will make every cluster too wide? Why?
 #
 # The figure below is folded, so that you can predict first. To see it, run its cell with Shift+Enter, or click twice:
-# first the bar at its left (code), then the dots (picture). It shows the square from −3 to 3; points outside are not drawn.
-# In its maps everything at −10 nats or below has the darkest colour.
+# first the bar at its left (code), then the dots (picture). The darkest colour means −10 nats or less; points outside the
+# square are not drawn.
 #
 # <details><summary>Answer</summary>
 #
 # **Far away: the single Gaussian.** It can only be one blob, and it has to give density to all eight clusters, so its
-# samples fall into the empty middle, between the clusters and outside the ring. A model that must cover all data with
-# too simple a shape covers much else besides.
+# samples fall into the empty middle, between the clusters and outside the ring.
 #
 # **Too wide: the kernel density.** A sample is a training point plus noise of width 0.1. Variances add up, so its clusters have
 # the standard deviation $\sqrt{0.05^2 + 0.1^2} \approx 0.11$, more than twice that of the data.
 #
-# The mixture does neither. The histogram does a little of both. The pseudo-count gives every empty bin some mass, so about
-# one sample in a hundred falls anywhere on the square. And a sample lies anywhere in its bin of side 0.1, which widens
-# clusters to about $\sqrt{0.05^2 + 0.1^2 / 6} \approx 0.065$.
+# The mixture does neither. The histogram does a little of both. The pseudo-count sends about one sample in a hundred
+# anywhere on the square. And a sample lies anywhere in its bin of side 0.1, which widens the clusters to about
+# $\sqrt{0.05^2 + 0.1^2 / 6} \approx 0.065$.
 #
 # </details>
 
@@ -782,8 +782,7 @@ assert spread["mixture"] < 1.2 * spread["p_data"]
 # %% [markdown]
 # ## Explore: the width of the kernels
 #
-# The kernel density has one knob, the width h, and everything depends on it. Here are three widths for the same 400
-# points. The lower row enlarges the marked square.
+# Here are three widths h for the same 400 points. The lower row enlarges the marked square.
 
 # %% [markdown] tags=["slide"]
 # The width of the kernels decides what lies between points
@@ -850,7 +849,7 @@ Table({f"{n}": [f"{h:.3f}"] for n, h in best_widths.items()}, ["best width"], "t
 # ? Width 0.5 repairs the score. Is it a good model?
 
 # %% [markdown]
-# The explorer begins with width 0.1 and 400 points; the menu *p_data* offers two other distributions. It scores the model
+# The menu *p_data* offers two other distributions. The explorer scores the model
 # on the training points and on the first 1,000 held-out points, point by point. (There p_data scores 1.13; on all
 # 4,000 it was 1.09.) The training points are new for every draw; the held-out ones stay.
 #
@@ -869,7 +868,7 @@ Table({f"{n}": [f"{h:.3f}"] for n, h in best_widths.items()}, ["best width"], "t
 #    other points still score about as well as before.
 # 3. Of the widths on the slider, 0.5: kernels wide enough to reach the missing cluster. It is not a good model. It has blurred
 #    everything to insure itself against points in one place. A mean of logarithms punishes a model very hard for what it
-#    declares impossible; keep that in mind whenever you read a likelihood.
+#    declares impossible.
 #
 # </details>
 
@@ -884,8 +883,8 @@ KernelExplorer()
 #
 # <details><summary>Answer</summary>
 #
-# On held-out points p_data is ahead again: the mixture comes close and does not reach it. Its family contains p_data (real data rarely offer such a
-# family), but it has to estimate eight shares, means and covariances from 400 points, and each estimate is a little off.
+# On held-out points p_data is ahead again: the mixture comes close and does not reach it. Its family contains p_data, but
+# it has to estimate eight shares, means and covariances from 400 points, and each estimate is a little off.
 #
 # On the *training* points the mixture is ahead because it has adapted itself to these very points; p_data has not.
 #
@@ -929,13 +928,12 @@ assert max(held_out, key=held_out.get) == "mixture"
 assert on_train["mixture"] > toy.log_prob(train).mean()
 
 # %% [markdown]
-# Open the table first. Its last column estimates KL(p_data ‖ p_model), before rounding; ± is the standard error of the mean
-# difference, which is small because both scores are of the same points. The mixture is 0.07 nats below p_data: it gives a
+# Open the table first. Its last column estimates KL(p_data ‖ p_model), before rounding, ± the standard error of the mean
+# difference. The mixture is 0.07 nats below p_data: it gives a
 # held-out point on (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it. The autoregressive
-# histogram falls from 0.81 on the training points to 0.50: it fits them too closely, the subject of *Break it*.
+# histogram falls from 0.81 on the training points to 0.50; *Break it* shows why.
 #
-# That p_data scores 0.99 on the training points and 1.09 on the others is chance: the mean over 400 points has a standard error
-# of about 0.05, and these 400 happen to lie a little far from their centres.
+# That p_data scores only 0.99 on the training points is chance: a mean over 400 points has a standard error of about 0.05.
 
 # %% [markdown]
 # ## Break it: memorise the training data
@@ -946,11 +944,13 @@ assert on_train["mixture"] > toy.log_prob(train).mean()
 # <details><summary>Answer</summary>
 #
 # Each training point sits in the middle of its own kernel, which gives it the density $1 / (2 \pi N h^2)$, its height; the
-# other kernels do not reach it. Half the width is four times the density: the training score gains log 4 ≈ 1.39 nats with every halving,
+# other kernels do not reach it. Half the width is four times the density: the training score gains log 4 ≈ 1.39 nats with
+# every halving,
 # without limit.
 #
-# A held-out point gains the same height, but loses about $\text{distance}^2 / (2 h^2)$ nats against it, with the distance to the
-# nearest kernel's centre. With every halving this loss is about four times as large: between the kernels there is almost no density left for a new point.
+# A held-out point gains the same height, but loses about $\text{distance}^2 / (2 h^2)$ nats against it (distance to the
+# nearest centre). With every halving this loss is about four times as large: between the kernels there is almost no density
+# left for a new point.
 #
 # </details>
 
@@ -1007,14 +1007,12 @@ Table(rows, ["training points", "held-out points", "height", "loss = height − 
 # ? The samples look perfect. How do you notice that they are copies?
 
 # %% [markdown]
-# Open the figure and the table first.
-#
-# Read the table with the rule in mind. The training score gains nearly 1.39 nats with each halving once the kernels hardly
+# Open the figure and the table first. The training score gains nearly 1.39 nats with each halving once the kernels hardly
 # touch one another. The held-out score is the height, the log density of a lone kernel at its centre, minus the loss by
 # distance. The height gains 1.39 as well, but the loss grows about fourfold and soon outweighs it.
 #
-# On the training points the score rises past that of p_data itself. A little of that is normal: the mixture does it
-# too (1.05 against 0.99 on the same points; the dashed line of the figure is p_data on the *held-out* points). The alarm is the **gap** between training and held-out score, which grows without bound here.
+# On the training points the score rises past that of p_data itself. A little of that is normal: the mixture does it too.
+# The alarm is the **gap** between training and held-out score, which grows without bound here.
 # This is **overfitting**: the model fits the training points at the cost of all others. It needs *freedom*: how finely the
 # density can vary, which is 1/h for kernels, K for a mixture, the number of bins for a histogram.
 #
@@ -1078,7 +1076,7 @@ claims.add(
 # ### Every model has such a knob
 #
 # For the mixture it is the number of components, for the histogram the number of bins. The next cell tries both. It
-# fits the mixtures with scikit-learn's EM, which is faster and finds a start by itself: only one here, to save time.
+# fits the mixtures with scikit-learn's EM, which is faster, from the one start that it finds itself.
 
 # %%
 components = [*range(1, 21), 24, 32, 48, 64, 96, 128]
@@ -1235,8 +1233,8 @@ check_choose_width(choose_width)
 #
 # so samples estimate it (Monte Carlo). `p` and `q` have the methods `sample(n)`, which gives (n, 2), and
 # `log_prob(x)`, which gives (n,). With p = p_data and q = p_model this is the gap between the ceiling and
-# a row of the table in *Measure*. The `gaussian` of this chapter wants `sample((n,))`; the next cell makes `model` of it, with the methods
-# that your function needs. Once the check passes, compare `kl_divergence(toy, model, 10_000)` with that gap. Then exchange
+# a row of the table in *Measure*. The next cell makes `model`, the single Gaussian, with these methods. Once the check
+# passes, compare `kl_divergence(toy, model, 10_000)` with that gap. Then exchange
 # the two: the result is far larger. Which points does the mean now visit, and what density does p_data have there?
 
 
@@ -1269,13 +1267,14 @@ check_kl_divergence(kl_divergence)
 
 # %% [markdown]
 # **5. An experiment: beat the histogram** (45 minutes). On this p_data no number of bins brings the histogram of *Build*
-# much above 0.65 nats per held-out point. Keep it a histogram (models 2 and 3 reach more), and change it until it reaches **0.85**. Write
+# much above 0.65 nats per held-out point. Keep it a histogram (models 2 and 3 reach more), and change it until it reaches
+# **0.85**. Write
 # `better_histogram(train, validation)`, which fits your model to `train` (400, 2), makes every choice by its score on
 # `validation` (400, 2), and returns a function that maps points (m, 2) of the square $[-3, 3]^2$ to log p (m,).
 #
 # One idea that works: use many bins, and let every point count not only in its own bin but, with smaller weights, in
 # the bins around it. Choose how far these weights reach. The check draws three new training sets, scores 4,000 fresh points
-# each time, and makes sure that your density integrates to 1. It takes a few seconds.
+# each time, and makes sure that your density integrates to 1.
 
 
 # %% tags=["exercise"]

@@ -30,7 +30,6 @@ def log_map(ax: Axes, log_p: LogDensity) -> AxesImage:
 
 def _scale(image: AxesImage, axes: np.ndarray, label: str) -> None:
     """The bar of colours that all maps of the chapter share; its lower end is open."""
-    assert axes[0, 0].figure is not None
     bar = axes[0, 0].figure.colorbar(image, ax=axes, aspect=30, label=label)
     ticks = [FAINTEST, -8, -6, -4, -2, 0, 2]
     names = [f"{nats:g}".replace("-", "−") for nats in ticks]
@@ -127,7 +126,7 @@ def _enlarge(ax: Axes, x: Float[Tensor, "n 2"], components: Components) -> None:
     low, side = (1.2, -1.63), 0.42
     ax.add_patch(Rectangle(low, side, side, fill=False, color=plots.BASELINE, lw=0.8))
     inset = ax.inset_axes((0.31, 0.31, 0.38, 0.38))
-    inset.scatter(*x.T, 2, color=plots.DATA, alpha=0.6)
+    inset.scatter(x[:, 0], x[:, 1], 2, color=plots.DATA, alpha=0.6)
     _components(inset, components, lw=1.0)
     inset.set(xlim=(low[0], low[0] + side), ylim=(low[1], low[1] + side), xticks=[], yticks=[])
     inset.spines[:].set(visible=True, color=plots.BASELINE, lw=0.8)
