@@ -29,6 +29,7 @@ MAP, LIMIT, TOP = 300, 3.0, 22  # side of a map in pixels of the page; it shows 
 FOOT = TOP + MAP  # where the notes under the panels begin
 FAINTEST, BRIGHTEST = -10.0, 3.0  # nats: the ends of every colour scale of log p
 LOWEST, HIGHEST = -10.0, 6.0  # nats at the ends of the histograms
+UNSEEN = "#882255"  # dark red: held-out points; blue and vermilion are data and samples
 BAR = 7  # width in page pixels of a bar, which covers half a nat
 
 
@@ -71,15 +72,15 @@ class KernelExplorer(Explorer[KernelState]):
         canvas.text(
             f"dark: −{-FAINTEST:g} nats or less; bright: {BRIGHTEST:g} or more", 0, FOOT, FAINT
         )
-        canvas.text(f"{POINTS[-1]} samples; blue: training points", 318, 0)
+        canvas.text(f"orange: {POINTS[-1]} samples; blue: training points", 318, 0)
         canvas.box(318, TOP, 318 + MAP, TOP + MAP, "#f4f4f4")
         samples = model.sample(POINTS[-1], torch.Generator().manual_seed(3))
         canvas.dots(_on_map(samples), 318, TOP, plots.MODEL)
         canvas.dots(_on_map(model.means), 318, TOP, plots.DATA, radius=1.0)
-        canvas.text("log p_model, point by point", 636, 0)
+        canvas.text("log p_model of each point, nats", 636, 0)
         for top, name, log_p, color in (
             (TOP, "training", seen, plots.DATA),
-            (TOP + 150, "held-out", held_out, plots.MODEL),
+            (TOP + 150, "held-out", held_out, UNSEEN),
         ):
             canvas.text(f"{name} points: mean {_nats(log_p)}", 636, top, color)
             _histogram(canvas, log_p, ceiling, 636, top + 20, color)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -11,7 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Ellipse, Rectangle
 from torch import Tensor
 
-from gen_course.ch00_start_here.explorers import BRIGHTEST, FAINTEST
+from gen_course.ch00_start_here.explorers import BRIGHTEST, FAINTEST, UNSEEN
 from gen_course.common import plots
 from gen_lib.data import DensityToy
 
@@ -25,6 +26,14 @@ def log_map(ax: Axes, log_p: LogDensity) -> AxesImage:
     values = log_p(plots.plane(150)).reshape(150, 150)
     plots.field(ax, values, vmin=FAINTEST, vmax=BRIGHTEST)
     return ax.images[-1]
+
+
+def _scale(image: AxesImage, axes: np.ndarray, label: str) -> None:
+    """The bar of colours that all maps of the chapter share; its lower end is open."""
+    bar = axes[0, 0].figure.colorbar(image, ax=axes, aspect=30, label=label)
+    ticks = [FAINTEST, -8, -6, -4, -2, 0, 2]
+    names = [f"{nats:g}".replace("-", "−") for nats in ticks]
+    bar.set_ticks(ticks, labels=["≤ " + names[0], *names[1:]])
 
 
 def points_and_density(x: Float[Tensor, "n 2"], toy: DensityToy) -> Figure:
@@ -76,7 +85,7 @@ def em_iterations(
     """The components of a mixture after some iterations of EM, a row for each run.
 
     An ellipse covers two standard deviations. Components whose centres nearly coincide are black
-    and counted.
+    and counted. From iteration 10 on, the empty middle enlarges one cluster.
 
     Args:
         x: the training points.
@@ -84,38 +93,55 @@ def em_iterations(
         scores: the log-likelihood of the training points for each entry of ``runs``.
         shown: the iterations to draw.
     """
-    size = (1.75 * len(shown) + 0.4, 2.0 * len(runs) + 0.3)
+    size = (1.75 * len(shown) + 0.4, 2.1 * len(runs) + 0.6)
     figure, axes = plt.subplots(len(runs), len(shown), figsize=size, sharex=True, sharey=True)
     for row, (name, run) in zip(axes, runs.items(), strict=True):
         for ax, number in zip(row, shown, strict=True):
-            plots.points(ax, x, size=2)
-            means, covariances = run[number][1:]
-            together = torch.cdist(means, means) < 0.3  # (k, k)
-            for mean, covariance, near in zip(means, covariances, together, strict=True):
-                ax.add_patch(_ellipse(mean, covariance, "black" if near.sum() > 1 else plots.MODEL))
-            for near in together[together.sum(dim=1) > 1].unique(dim=0):
-                _count(ax, means[near].mean(dim=0), int(near.sum()))
+            plots.points(ax, x, size=1)
+            black = _components(ax, run[number])
+            if black:
+                ax.text(-2.9, -2.85, f"black: {black}", fontsize=8)
+            if number >= 10:
+                _enlarge(ax, x, run[number])
             score = f"{scores[name][number]:.2f} nats".replace("-", "−")
             ax.set_title(f"iteration {number}\n{score}", fontweight="normal", fontsize=9)
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(f"{name}\nx₂")
+    for ax in axes[-1]:
+        ax.set_xlabel("x₁")
     return figure
 
 
-def _count(ax: Axes, center: Float[Tensor, "2"], number: int) -> None:
-    """Write how many components share a centre, below it on a white ground."""
-    ground = {"boxstyle": "square,pad=0.15", "color": "white", "alpha": 0.85}
-    place = (center[0].item(), center[1].item() - 0.95)
-    ax.text(*place, f"{number} here", ha="center", va="center", fontsize=8.5, bbox=ground)
+def _components(ax: Axes, components: Components, lw: float = 1.3) -> int:
+    """Draw the ellipses; return how many are black, because their centres nearly coincide."""
+    means, covariances = components[1:]
+    together = torch.cdist(means, means) < 0.3  # (k, k)
+    shared = together.sum(dim=1) > 1
+    for mean, covariance, black in zip(means, covariances, shared, strict=True):
+        ax.add_patch(_ellipse(mean, covariance, "black" if black else plots.MODEL, lw))
+    return int(shared.sum())
 
 
-def _ellipse(mean: Float[Tensor, "2"], covariance: Float[Tensor, "2 2"], color: str) -> Ellipse:
+def _enlarge(ax: Axes, x: Float[Tensor, "n 2"], components: Components) -> None:
+    """Enlarge the square around the cluster on the lower right in the middle of the axes."""
+    low, side = (1.2, -1.63), 0.42
+    ax.add_patch(Rectangle(low, side, side, fill=False, color=plots.BASELINE, lw=0.8))
+    inset = ax.inset_axes((0.31, 0.31, 0.38, 0.38))
+    inset.scatter(x[:, 0], x[:, 1], 2, color=plots.DATA, alpha=0.6)
+    _components(inset, components, lw=1.0)
+    inset.set(xlim=(low[0], low[0] + side), ylim=(low[1], low[1] + side), xticks=[], yticks=[])
+    inset.spines[:].set(visible=True, color=plots.BASELINE, lw=0.8)
+
+
+def _ellipse(
+    mean: Float[Tensor, "2"], covariance: Float[Tensor, "2 2"], color: str, lw: float
+) -> Ellipse:
     """Two standard deviations around a mean."""
     variances, axes = torch.linalg.eigh(covariance)
     sides = 4 * variances.clamp(min=0).sqrt()
     angle = torch.atan2(axes[1, 0], axes[0, 0]).rad2deg().item()
     center = (mean[0].item(), mean[1].item())
     return Ellipse(
-        center, sides[0].item(), sides[1].item(), angle=angle, fill=False, color=color, lw=1.3
+        center, sides[0].item(), sides[1].item(), angle=angle, fill=False, color=color, lw=lw
     )
 
 
@@ -123,12 +149,13 @@ def densities_and_samples(
     log_p: Mapping[str, LogDensity], samples: Mapping[str, Float[Tensor, "n 2"]]
 ) -> Figure:
     """A column for each distribution: the map of log p above, samples below."""
-    figure, axes = plt.subplots(2, len(log_p), figsize=(9.4, 4.2), sharex=True, sharey=True)
+    figure, axes = plt.subplots(2, len(log_p), figsize=(9.4, 3.8), sharex=True, sharey=True)
     for name, top, bottom in zip(log_p, axes[0], axes[1], strict=True):
         image = log_map(top, log_p[name])
         plots.points(bottom, samples[name], plots.DATA if name == "p_data" else plots.MODEL, 2)
         top.set_title(name)
-    figure.colorbar(image, ax=axes[0], aspect=12, label="log p(x), nats")
+    _scale(image, axes, "log p(x), nats")
+    axes[0, 0].set_ylabel("log p(x)")
     axes[1, 0].set_ylabel(f"{len(samples[name]):,} samples")
     return figure
 
@@ -160,7 +187,7 @@ def kernel_widths(
         bottom.grid(visible=False)
     axes[0, 0].set_ylabel("the plane")
     axes[1, 0].set_ylabel("one cluster, and its points")
-    figure.colorbar(image, ax=axes, aspect=30, label="log p_model(x), nats")
+    _scale(image, axes, "log p_model(x), nats")
     return figure
 
 
@@ -169,14 +196,14 @@ def score_against_width(
 ) -> Figure:
     """Scores of training and held-out points against the kernels' width; dashed: p_data."""
     figure, ax = plt.subplots(figsize=(7, 3.1))
-    ax.semilogx(widths, scores["train"], color=plots.DATA)
-    ax.semilogx(widths, scores["held out"], color=plots.MODEL)
+    ax.semilogx(widths, scores["train"], color=plots.DATA, lw=4)  # seen under the other curve
+    ax.semilogx(widths, scores["held out"], color=UNSEEN, lw=1.5)
     ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
     ax.annotate("p_data, held out", (0.3, ceiling + 0.75), color=plots.BASELINE)
     ax.annotate("training points", (0.0035, 4.9), color=plots.DATA)
-    ax.annotate("held-out points", (0.0085, -3), color=plots.MODEL)
+    ax.annotate("held-out points", (0.0085, -3), color=UNSEEN)
     lowest = f"{scores['held out'][0]:.0f} at {widths[0]:g}".replace("-", "−")
-    ax.annotate(f"down to\n{lowest}", (widths[0], -7.4), color=plots.MODEL)
+    ax.annotate(f"down to\n{lowest}", (widths[0], -7.4), color=UNSEEN)
     ax.set(xlabel="width h of the kernels", ylabel="nats per point", ylim=(-8, 9))
     return figure
 
@@ -198,17 +225,19 @@ def score_against_freedom(
     """
     figure, axes = plt.subplots(1, len(panels) + 1, figsize=(9.2, 3.2))
     for ax, (label, (numbers, seen, unseen)) in zip(axes, panels.items(), strict=False):
-        ax.semilogx(numbers, seen, color=plots.DATA, lw=1.3)
-        ax.semilogx(numbers, unseen, color=plots.MODEL, lw=1.3)
+        ax.semilogx(numbers, seen, color=plots.DATA, lw=3.5)  # seen under the other curve
+        ax.semilogx(numbers, unseen, color=UNSEEN, lw=1.2)
+        ax.annotate("training points", (0.3, 0.72), None, "axes fraction", color=plots.DATA)
+        ax.annotate("held-out points", (0.2, 0.08), None, "axes fraction", color=UNSEEN)
         best = numbers[unseen.index(max(unseen))]
         ax.set(xlabel=label, title=f"Best on held-out points: {best}", ylim=(-6, 6))
         ticks = [n for n in (1, 2, 4, 8, 16, 32, 64, 128, 256) if numbers[0] <= n <= numbers[-1]]
         ax.set_xticks(ticks, ticks)
         ax.set_xticks([], minor=True)
-    axes[-1].plot(numbers, unseen, ".-", color=plots.MODEL, lw=1, ms=4)
+    axes[-1].plot(numbers, unseen, ".-", color=UNSEEN, lw=1, ms=4)
     for number in (best, *marked):
         height = unseen[numbers.index(number)]
-        axes[-1].plot(number, height, "o", color=plots.MODEL)
+        axes[-1].plot(number, height, "o", color=UNSEEN)
         axes[-1].annotate(
             f"{number}",
             (number, height),
@@ -221,7 +250,5 @@ def score_against_freedom(
     for ax in axes:
         ax.axhline(ceiling, color=plots.BASELINE, linestyle="--")
     axes[0].set_ylabel("nats per point")
-    axes[0].annotate("training points", (8, 2.9), color=plots.DATA)
     axes[0].annotate("p_data, held out", (1.2, ceiling + 0.5), color=plots.BASELINE)
-    axes[0].annotate("held-out points", (3, -4.8), color=plots.MODEL)
     return figure

@@ -12,7 +12,14 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from gen_course.ch00_start_here.explorers import BRIGHTEST, FAINTEST, KernelState, fit, log_density
+from gen_course.ch00_start_here.explorers import (
+    BRIGHTEST,
+    FAINTEST,
+    UNSEEN,
+    KernelState,
+    fit,
+    log_density,
+)
 from gen_course.ch00_start_here.figures import Components
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK, Canvas
@@ -131,7 +138,7 @@ def missing_cluster() -> Film:
         words = f"training: {_nats(seen.mean().item())} nats"
         canvas.text(words, 226, 40, plots.DATA, size=LARGE)
         words = f"held out: {_nats(unseen.mean().item())} nats"
-        canvas.text(words, 226, 64, plots.MODEL, size=LARGE)
+        canvas.text(words, 226, 64, UNSEEN, size=LARGE)
         _held_out(canvas, unseen)
         frames.append(canvas.pixels())
         told.append(f"width {width:g}, draw {draw}: {_nats(unseen.mean().item())}")
@@ -279,7 +286,7 @@ def _held_out(canvas: Canvas, log_p: Float[Tensor, "n"]) -> None:
     for number, height in enumerate((120 * counts / counts.max()).round().int().tolist()):
         if height:
             at = left + 8 * number
-            canvas.box(at, floor - height, at + 7, floor, plots.MODEL)
+            canvas.box(at, floor - height, at + 7, floor, UNSEEN)
     canvas.box(left, floor, left + 8 * 26, floor + 1, FAINT)
     for nats, words, anchor in ((-10, "≤ −10", "la"), (-5, "−5", "ma"), (0, "0", "ma")):
         canvas.text(words, left + 16 * (nats + 10), floor + 2, FAINT, anchor, LARGE)
@@ -301,7 +308,7 @@ def _scores(
     canvas.line(ends, plots.BASELINE)
     for name, color, at, values in (
         ("training", plots.DATA, 2, [seen for seen, _ in scores]),
-        ("held out", plots.MODEL, 24, [unseen for _, unseen in scores]),
+        ("held out", UNSEEN, 24, [unseen for _, unseen in scores]),
     ):
         score = "below −8" if values[-1] < -8 else f"{values[-1]:.1f}".replace("-", "−")
         canvas.text(f"{name}: {score} nats", left, at, color, size=LARGE)
