@@ -21,7 +21,7 @@ ASKED = (  # of the whole lecture, then of each of its parts
     "How can a program draw a picture that never existed?",
     "What does a program learn that can draw new pictures?",
     "Can we draw from what a network has learnt to compress?",
-    "How do we get codes that can be drawn?",
+    "How do we get codes that can be drawn at random?",
     "Can a judge teach a network to draw?",
     "Can a network translate without a single pair?",
     "Can a network that removes noise make a picture of noise alone?",
