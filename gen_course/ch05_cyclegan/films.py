@@ -84,8 +84,8 @@ def heaps() -> Film:
             canvas.text("place", 20, 442, FAINT, size=LETTERS)
             for number, k in enumerate(SCENES[:3]):
                 left = 284 + 200 * number
-                for side, x in enumerate((pairs.a.x[k], pairs.b.x[k])):
-                    canvas.image(x, left + 96 * side, 380, 96)
+                for side, scene in enumerate((pairs.a.x[k], pairs.b.x[k])):
+                    canvas.image(scene, left + 96 * side, 380, 96)
         frames.append(canvas.pixels())
     return Film(
         frames,
