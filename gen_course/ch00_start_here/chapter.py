@@ -93,7 +93,7 @@ ceiling = toy.log_prob(test).mean().item()
 #
 # $$x \sim p_{model}$$
 #
-# sample a new picture
+# sample a new picture; from here on without a request: $p(x)$
 #
 # ? Nobody can look up p_data. What do you have instead?
 
@@ -208,16 +208,16 @@ Table(
 # ? Which of these have you used this week?
 
 # %% [markdown] tags=["slide", "hour"]
-# Four kinds of models serve the eleven applications
+# Four families serve these applications
 #
-# | Kind | What it does |
+# | Family | Applications |
 # |---|---|
-# | autoregressive | answers, summarises, writes |
-# | autoencoder + autoregressive | speaks, makes music |
-# | diffusion | makes images, video, 3-D; fills holes; dresses people |
-# | GAN, diffusion | changes style |
+# | autoregressive | answers, summaries, text, speech, music |
+# | autoencoder | codes for speech, music, images |
+# | GAN | image style |
+# | diffusion | images, video, 3-D, filled holes, try-on |
 #
-# ? Which of these rows would you have sorted differently?
+# ? Which of these applications would you have given to another family?
 
 # %% [markdown]
 # ## Idea: four models of one distribution

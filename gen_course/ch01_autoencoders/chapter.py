@@ -165,7 +165,7 @@ Table(
 #
 # $$E(w) = \frac{1}{2} \sum_{n=1}^{N} \lVert y(x_n, w) - x_n \rVert^2$$
 #
-# half the sum of squared errors; in the toy, an error is the length of a stick
+# half the sum of squared errors; in the toy, an error is the length of a grey line
 #
 # ? Does this loss say anything about the code?
 
@@ -1072,7 +1072,7 @@ Table(
 #
 # $$z \sim \mathcal{N}(0, I), \qquad y = \text{decoder}(z)$$
 #
-# a garment, a blend, or noise?
+# a garment, a blend, a smear, or noise?
 
 # %%
 z_train = in_batches(shipped.encode, train.x)  # (60000, 16)
@@ -1102,7 +1102,7 @@ made = {
 # %% [markdown] tags=["slide", "hour"]
 # Made-up codes give smears or blends
 #
-# {figure}
+# {film invented}
 #
 # ? The second row has the right mean and covariance. What is still wrong?
 

@@ -37,7 +37,9 @@ def bend() -> Film:
     frames = []
     for step, *shown in zip(STEPS, *runs, strict=True):
         canvas = Canvas(450, 260)
-        canvas.text(f"code: 1 number; training step {step}", 225, 2, anchor="ma", size=LARGE)
+        canvas.text(
+            f"toy: 2 numbers through 1; training step {step}", 225, 2, anchor="ma", size=LARGE
+        )
         canvas.disc((16, 34), 5, plots.DATA)
         canvas.text("data: 2 numbers", 26, 25, plots.DATA, size=LARGE)
         canvas.disc((176, 34), 5, plots.CODE)
@@ -68,6 +70,33 @@ def between() -> Film:
     return walk(explorer, states)
 
 
+def invented() -> Film:
+    """Made-up codes of two kinds, decoded; the real garments are left out."""
+    images = load("fashion_mnist")
+    model = load_pretrained("deep-ae", DeepAutoencoder)
+    known = in_batches(model.encode, images.train.x)
+    fitted = torch.distributions.MultivariateNormal(known.mean(dim=0), known.T.cov())
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)  # the draws of the chapter
+        drawn = {"N(0, I)": torch.randn(10_000, 16)[:5]}
+        drawn["a Gaussian fitted to codes"] = fitted.sample((10_000,))[:5]
+    frames = []
+    for shown in (1, 2):
+        canvas = Canvas(450, 240)
+        for row, (name, z) in enumerate(list(drawn.items())[:shown]):
+            canvas.text(f"z from {name}", 225, 124 * row, plots.CODE, "ma", LARGE)
+            for number, image in enumerate(in_batches(model.decode, z)):
+                canvas.image(image, 3 + 90 * number, 26 + 124 * row, 84)
+        frames.append(canvas.pixels())
+    return Film(
+        frames,
+        1.5,
+        "Two rows of five decoded images. Codes from a standard normal distribution give grey "
+        "smears; codes from a Gaussian with the mean and covariance of codes give blends, some of "
+        "them like garments.",
+    )
+
+
 def made_up() -> Film:
     """From the codes of ten test images on straight lines to ten draws from N(0, I)."""
     images = load("fashion_mnist")
@@ -77,16 +106,18 @@ def made_up() -> Film:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)  # the draws of the chapter's table
         end = torch.randn(1_000, 16)
-    frames, away = [], []
-    for way in (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0):
-        z = torch.lerp(start, end, way)
-        away.append(nearest(z, known).distance.median().item())
+    ways = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+    moved = [torch.lerp(start, end, way) for way in ways]
+    away = [nearest(z, known).distance.median().item() for z in moved]
+    frames = []
+    for way, z, distance in zip(ways, moved, away, strict=True):
         canvas = Canvas(450, 260)
         canvas.text(_place(way), 225, 2, anchor="ma", size=LARGE)
         for number, image in enumerate(in_batches(model.decode, z[:10])):
             canvas.image(image, 3 + 90 * (number % 5), 30 + 88 * (number // 5), 84)
-        canvas.text("median distance to the nearest", 225, 214, plots.CODE, "ma", LARGE)
-        words = f"training code: {away[-1]:.2f}"
+        words = f"median distance to a training code: {distance:.2f}"
+        canvas.text(words, 225, 212, plots.CODE, "ma", LARGE)
+        words = f"(at the start {away[0]:.2f}, at the end {away[-1]:.2f})"
         canvas.text(words, 225, 236, plots.CODE, "ma", LARGE)
         frames.append(canvas.pixels())
     return Film(

@@ -131,11 +131,11 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide", "hour"]
-# Sparse: a unit pays λ times its activity
+# Sparse: every active unit costs
 #
 # $$\tilde E(w) = E(w) + \lambda \sum_{n=1}^{N} \sum_{k=1}^{K} |z_{nk}|$$
 #
-# Each image pays for the units that it uses.
+# $z_{nk}$: activity of unit k for image n; λ is its price
 
 # %% [markdown]
 # ### Sparse: every active unit costs
@@ -197,7 +197,7 @@ plots.show(
 #
 # $$\epsilon_n \sim \mathcal{N}(0, I)$$
 #
-# A copy would return the noise: an error. (The ½ is left out; no minimum moves.)
+# A copy would return the noise: an error.
 #
 # ? Must a network know garments to take noise from a garment?
 

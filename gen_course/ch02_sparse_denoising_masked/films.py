@@ -35,17 +35,22 @@ def constraints() -> Film:
     noised = add_noise(x, 0.5, 0.0, rng)
     hidden = figures.hide(x, shipped(MASKED, MaskedAutoencoder).random_mask(1, rng))
     columns = (
-        ("sparse", x[0], "activity costs", figures.SPARSE),
+        ("sparse", x[0], "active units cost", figures.SPARSE),
         ("denoising", noised[0], "noise must go", figures.DENOISING),
         ("masked", hidden[0], "guess the rest", figures.MASKED),
     )
+    z = in_batches(shipped(SPARSE[1.0], SparseAutoencoder).encode, x)[0]
     frames = []
     for shown in (1, 2, 3):
         canvas = Canvas(WIDTH, HEIGHT, 1)
         for number, (name, image, rule, color) in enumerate(columns[:shown]):
             middle = 150 + 300 * number
             canvas.text(name, middle, 2, color, "ma", 32)
-            canvas.image(image, middle - 112, 46, 224)
+            if name == "sparse":
+                canvas.image(image, middle - 56, 46, 112)
+                _bars(canvas, z, middle - 128, color)
+            else:
+                canvas.image(image, middle - 112, 46, 224)
             canvas.text(rule, middle, 278, color, "ma", 28)
         canvas.image(x[0], 366, 340, 168)
         canvas.text("target:", 346, 394, INK, "ra", 30)
@@ -54,10 +59,20 @@ def constraints() -> Film:
     return Film(
         frames,
         1.5,
-        "Above, what goes in: for the sparse autoencoder the boot itself, whose code pays for "
-        "its activity; for the denoising one the boot under grain; for the masked one a fifth of "
-        "its patches. Below, the target of all three: the clean boot.",
+        "Above, what goes in: for the sparse autoencoder the boot itself, below it its "
+        "code as bars, few of which are not 0; for the denoising one the boot under grain; for the "
+        "masked one a fifth of its patches. Below, the target of all three: the clean boot.",
     )
+
+
+def _bars(canvas: Canvas, z: Float[Tensor, "units"], left: int, color: str) -> None:
+    """A code: one bar for each unit, over a line 256 pixels long."""
+    step = 256 / len(z)
+    canvas.line([(left, 262), (left + 256, 262)], FAINT, 2)
+    for k, share in enumerate((z / z.max()).tolist()):
+        if share > 0:
+            at = round(left + step * k)
+            canvas.box(at, round(258 - 84 * share), at + 4, 262, color)
 
 
 def price() -> Film:

@@ -113,7 +113,7 @@ print(timing.stated("03_vae"))
 #
 # $$z \sim p(z) = \mathcal{N}(0, I)$$
 #
-# The encoder must keep to this prior. Afterwards most made-up codes are codes that the decoder knows.
+# The encoder must keep to this prior. After training, most draws lie where the decoder was trained.
 #
 # ? Chapter 01 drew codes at random and got smears. What did it not know?
 
@@ -179,7 +179,7 @@ plots.show(
 #
 # $$p(x) = \int p(x|z)\, p(z)\, dz$$
 #
-# How probable is x? Easy for codes of one number. For 16 numbers on a grid: $10^{54}$ codes.
+# We want to maximise $p(x)$. Easy for codes of one number; for 16 numbers on a grid: $10^{54}$ codes.
 #
 # ? What do almost all random codes say about a given image?
 
@@ -215,19 +215,19 @@ posterior = (log_joint - log_p).exp()  # the density p(z|x) on the grid
 Table({"log p(x)": [f"{log_p:.2f}".replace("-", "−")]}, ["x = (1.1, 1.3)"])
 
 # %% [markdown] tags=["slide", "hour", "steps"]
-# The ELBO is a lower bound that we can compute
+# The ELBO, the evidence lower bound, can be computed
 #
 # $$\log p(x) \ge \mathbb{E}_{q}\left[\log p(x|z)\right] - \mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
 #
-# q: the encoder's guess
+# q: the encoder's guess of $p(z|x)$
 #
-# $$\mathbb{E}_{q}\left[\log p(x|z)\right]$$
+# $$-\mathbb{E}_{q}\left[\log p(x|z)\right]$$
 #
-# does the code decode to x?
+# **distortion**: how far from x the code decodes
 #
 # $$\mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
 #
-# does the code stay near the prior?
+# **rate**: how far the code strays from the prior
 #
 # ? Which of the two terms grows when q becomes narrow?
 
@@ -426,6 +426,10 @@ assert ((log_ratio.mean(dim=0) - closed).abs() <= 5 * error + 1e-6).all()
 
 # %% [markdown] tags=["slide", "hour", "steps"]
 # Draw ε, not z: then the gradient passes
+#
+# $$x \to \text{encoder} \to \mu, \sigma \to z \to \text{decoder}$$
+#
+# the gradient has to come back
 #
 # $$z \sim \mathcal{N}(\mu, \sigma^2)$$
 #
@@ -1196,7 +1200,7 @@ claims.add(
 # 2. Walk out beyond the third ring. What does the decoder do where it was never trained?
 
 # %% [markdown] tags=["slide", "hour"]
-# The same made-up codes: smears from the AE, garments from the VAE
+# The same made-up codes: smears from the autoencoder, garments from the VAE
 #
 # {film draws}
 #

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int64
 from PIL import Image, ImageColor
 from torch import Tensor
 from torch.distributions import Normal
+from torch.nn.functional import one_hot
 
 from gen_course.ch03_vae import toy
 from gen_course.ch03_vae.explorers import (
@@ -20,7 +21,7 @@ from gen_course.ch03_vae.explorers import (
     posteriors,
 )
 from gen_course.common import plots
-from gen_course.common.canvas import INK, Canvas
+from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.explorer import first_images, shipped
 from gen_course.common.film import Film, walk
 from gen_course.common.plane import draw_curve
@@ -31,7 +32,7 @@ from gen_lib.models.vae import Posterior
 
 WIDTH, HEIGHT = 900, 520
 NAT = 60  # pixels of a bar for one nat
-MAP = 440  # side of the map of codes
+MAP = 400  # side of the map of codes
 
 
 def point_or_distribution() -> Film:
@@ -40,29 +41,30 @@ def point_or_distribution() -> Film:
     few = torch.cat([(test.labels == k).nonzero()[:12, 0] for k in range(10)])
     points = in_batches(shipped("conv-ae-2d", ConvAutoencoder).encode, test[few].images)
     q = posteriors(shipped(PLANE, BernoulliVAE), test[few].images)
-    frames = [_codes(limit, points, q, test.labels[few]) for limit in (16, 16, 12, 8, 6, 4)]
+    frames = [_codes(shown, points, q, test.labels[few]) for shown in (1, 2)]
     return Film(
         frames,
-        0.8,
+        2.0,
         "Left: an autoencoder's codes of 120 test images, points up to 16 from zero. Right: a "
-        "VAE's, first on the same axes, then enlarged four times: ellipses, nearly all within "
-        "three standard deviations of the prior; its rings of one and two are drawn in both.",
+        "VAE's, on axes up to 4: ellipses, nearly all within three standard deviations of the "
+        "prior; its rings of one and two are drawn in both.",
     )
 
 
 def _codes(
-    limit: float, points: Float[Tensor, "n 2"], q: Posterior, labels: Int64[Tensor, "n"]
+    shown: int, points: Float[Tensor, "n 2"], q: Posterior, labels: Int64[Tensor, "n"]
 ) -> np.ndarray:
-    canvas, side = Canvas(WIDTH, 514, 1), 430
-    for left, name, far in ((5, "autoencoder: points", 16.0), (465, "VAE: distributions", limit)):
-        canvas.text(name, left + side // 2, 2, INK, "ma", 30)
+    canvas, side = Canvas(WIDTH, 514, 1), 400
+    panels = ((25, "autoencoder: points", 16.0), (475, "VAE: distributions", 4.0))
+    for left, name, far in panels[:shown]:
+        canvas.text(name, left + side // 2, 0, INK, "ma", 30)
         part = Canvas(side, side, 1)
         part.box(0, 0, side, side, "#f4f4f4")
         scale = side / (2 * far)
         for mu, log_var, point, k in zip(q.mu, q.log_var, points, labels.tolist(), strict=True):
-            color, place = plots.CLASSES[k], point if left == 5 else mu
+            color, place = plots.CLASSES[k], point if left == 25 else mu
             x, y = side / 2 + scale * place[0].item(), side / 2 - scale * place[1].item()
-            if left == 5:
+            if left == 25:
                 part.disc((x, y), 5, color)
                 continue
             a, b = (2 * scale * (0.5 * log_var).exp()).tolist()  # two standard deviations
@@ -70,25 +72,33 @@ def _codes(
         for radius in (1, 2):
             middle = (side / 2, side / 2)
             part.disc(middle, radius * scale, outline=INK, width=2)
-        canvas.paste(part.picture, left, 42, (side, side), Image.Resampling.NEAREST)
-        canvas.text(f"axes: ±{far:g}", left + side, 478, INK, "ra", 26)
-    canvas.text("rings: prior 1σ, 2σ", 5, 478, INK, "la", 26)
+        canvas.paste(part.picture, left, 38, (side, side), Image.Resampling.NEAREST)
+        words = f"axes: ±{far:g}; rings: prior 1σ, 2σ"
+        canvas.text(words, left + side // 2, 444, INK, "ma", 24)
+    canvas.text("colour = class", 225, 480, INK, "ma", 24)
+    if shown > 1:
+        canvas.text("ellipse = 2σ of one image’s q", 675, 480, INK, "ma", 24)
     return canvas.pixels()
 
 
 def draws() -> Film:
     """The same draws from the prior, decoded by an autoencoder and by a VAE."""
     z = torch.randn(10, 16, generator=torch.Generator().manual_seed(0))  # those of the chapter
-    models = {"AE": shipped("conv-ae", ConvAutoencoder), "VAE": shipped(LARGE, BernoulliVAE)}
+    models = {
+        "autoencoder": shipped("conv-ae", ConvAutoencoder),
+        "VAE": shipped(LARGE, BernoulliVAE),
+    }
     decoded = {name: in_batches(model.decode, z) for name, model in models.items()}
     frames = []
     for shown in (1, 2):
         canvas = Canvas(WIDTH, 514, 1)
         for row, (name, images) in enumerate(list(decoded.items())[:shown]):
             top = 4 + 258 * row
-            canvas.text(name, 40, top + 108, INK, "ma", 32)
+            canvas.text(name, 0, top + 66, INK, "la", 30)
+            canvas.text("code: 16", 0, top + 112, FAINT, "la", 26)
+            canvas.text("numbers", 0, top + 146, FAINT, "la", 26)
             for number, image in enumerate(images):
-                left = 90 + 162 * (number % 5)
+                left = 210 + 140 * (number % 5)
                 canvas.image(image, left, top + 126 * (number // 5), 112)
         frames.append(canvas.pixels())
     return Film(
@@ -154,13 +164,16 @@ def _guess(x: Float[Tensor, "2"], m: float, s: float) -> np.ndarray:
     )
     for row, parts in enumerate(rows):
         top, left = 290 + 110 * row, 20
+        canvas.text(("−ELBO =", "=")[row], 148, top, INK, "ra", 28)
         for number, (name, nats, color) in enumerate(parts):
-            canvas.text(f"{name} {nats:.2f}", 20 + 300 * number, top, color, "la", 28)
+            canvas.text(
+                "+ " * number + f"{name} {nats:.2f}", 164 + 270 * number, top, color, "la", 28
+            )
             right = min(left + round(NAT * nats), WIDTH)
             if left < right:
                 canvas.box(left, top + 40, right, top + 76, color)
             left = right
-    canvas.text("both: −ELBO in nats", 880, 290, INK, "ra", 26)
+    canvas.text("in nats", 880, 290, INK, "ra", 26)
     return canvas.pixels()
 
 
@@ -174,37 +187,48 @@ def plane() -> Film:
     return Film(
         frames,
         0.3,
-        "Left: the density of the codes of test images as a green map, with the prior's rings, and "
-        "a point that goes once around the centre. Right: what the decoder makes of the point: "
-        "garments that blend into one another, and at the start and the end a faint smear, where "
-        "the map is white.",
+        "Left: the density of the codes of test images as a map, coloured by class, with the "
+        "prior's rings, and a point that goes once around the centre. Right: what the decoder "
+        "makes of it: garments that blend into one another, and at the start and the end a faint "
+        "smear, where the map is white.",
     )
 
 
 @cache
 def _map() -> Image.Image:
-    """The density of the codes of test images over the plane: white is 0, green is dense."""
-    q = posteriors(shipped(PLANE, BernoulliVAE), first_images(load("fashion_mnist"), 1_000))
-    density = q.aggregated(plots.plane(110, LIMIT)).reshape(110, 110).flip(0).sqrt()
-    share = (density / density.max())[..., None].numpy()
-    green = np.array(ImageColor.getrgb(plots.CODE), dtype=float)
-    return Image.fromarray((255 + share * (green - 255)).round().astype(np.uint8))
+    """The density of the codes of test images: white is 0, a colour the classes that are there."""
+    images = load("fashion_mnist")
+    q = posteriors(shipped(PLANE, BernoulliVAE), first_images(images, 1_000))
+    member = one_hot(images.test.labels[:1_000].long(), 10).float() / 1_000
+    sigma = (0.5 * q.log_var).exp()
+    each = [
+        (-0.5 * ((places[:, None] - q.mu) / sigma).square().sum(dim=2)).exp()
+        / (2 * math.pi * sigma.prod(dim=1))
+        @ member
+        for places in plots.plane(100, LIMIT).split(1_000)
+    ]
+    by_class = torch.cat(each).T.reshape(10, 100, 100).flip(1)
+    density = by_class.sum(dim=0)
+    share = (density / density.max()).sqrt()[..., None].numpy()
+    colors = torch.tensor([ImageColor.getrgb(color) for color in plots.CLASSES]).float()
+    mixed = torch.einsum("kij,kc->ijc", by_class / (density + 1e-12), colors).numpy()
+    return Image.fromarray((255 + share * (mixed - 255)).round().astype(np.uint8))
 
 
 def _on_map(z: list[float], image: Float[Tensor, "1 28 28"]) -> np.ndarray:
     canvas = Canvas(WIDTH, 500, 1)
-    canvas.paste(_map(), 0, 50, (MAP, MAP), Image.Resampling.NEAREST)
+    canvas.paste(_map(), 20, 50, (MAP, MAP), Image.Resampling.NEAREST)
     scale = MAP / (2 * LIMIT)
     for radius in (1, 2, 3):
-        canvas.disc((MAP / 2, 50 + MAP / 2), radius * scale, outline=plots.BASELINE, width=2)
-    place = (MAP / 2 + z[0] * scale, 50 + MAP / 2 - z[1] * scale)
-    canvas.disc(place, 11, plots.MODEL, outline="white", width=3)
-    canvas.text("codes of test images", MAP // 2, 6, plots.CODE, "ma", 28)
+        canvas.disc((20 + MAP / 2, 50 + MAP / 2), radius * scale, outline=plots.BASELINE, width=2)
+    place = (20 + MAP / 2 + z[0] * scale, 50 + MAP / 2 - z[1] * scale)
+    canvas.disc(place, 12, "white", outline=INK, width=5)
+    canvas.text("test images; colour = class", 20 + MAP // 2, 6, INK, "ma", 28)
     canvas.image(image, 480, 50, 420)
     at = (f"{round(v, 1) + 0.0:.1f}".replace("-", "−") for v in z)
     words = f"decoded from ({', '.join(at)})"
     canvas.text(words, 690, 6, INK, "ma", 28)
-    canvas.text("rings: prior 1σ, 2σ, 3σ", MAP // 2, 462, INK, "ma", 24)
+    canvas.text("rings: prior 1σ, 2σ, 3σ", 20 + MAP // 2, 464, INK, "ma", 24)
     return canvas.pixels()
 
 
@@ -259,7 +283,8 @@ def unit() -> Film:
     for k, value in enumerate(values.tolist()):
         canvas = Canvas(WIDTH, 470, 1)
         at = "0.0" if value == 0 else f"{value:+.1f}".replace("-", "−")
-        canvas.text(f"unit 14 of 16 is {at}", WIDTH // 2, 4, INK, "ma", 34)
+        words = f"another VAE: 16 numbers; unit 14 is {at}"
+        canvas.text(words, WIDTH // 2, 4, INK, "ma", 34)
         for number, name in enumerate(names):
             canvas.image(decoded[number, k], 57 + 450 * number, 60, 336)
             canvas.text(name, 225 + 450 * number, 416, INK, "ma", 30)

@@ -118,7 +118,7 @@ plots.show(
 )
 
 # %% [markdown] tags=["slide", "hour", "steps"]
-# D climbs V, and G descends it
+# D wants both terms large, G the second small
 #
 # $$\min_{\theta_g} \max_{\theta_d} \; V = \mathbb{E}_{x \sim \hat p} \log D(x)$$
 #
@@ -1342,7 +1342,9 @@ Table(rows, ["steps", "seconds", "Fréchet", "rarest class"], "recipe")
 # %% [markdown] tags=["slide", "hour", "predict"]
 # G learns ten times as fast: how many modes survive?
 #
-# $$\text{rate of G: } 2 \cdot 10^{-3} \qquad \text{rate of D: } 2 \cdot 10^{-4}$$
+# $$\text{learning rate of G: } 2 \cdot 10^{-3}$$
+#
+# $$\text{learning rate of D: } 2 \cdot 10^{-4}$$
 #
 # Saturating loss, no penalty. The data have eight modes. How many will 10,000 samples cover?
 
@@ -1369,7 +1371,7 @@ for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
 #
 # $$G^\ast(z) = \arg\max_x D(x) \quad \text{for every } z$$
 #
-# G's best answer to a fixed D. Equal rates: D keeps up.
+# If G is fast, D stands almost still, and this is G's best answer. At equal rates D keeps up.
 
 # %% [markdown]
 # **Predict:** how many of the eight modes will 10,000 samples cover?

@@ -16,9 +16,12 @@ from gen_course.common.plane import LIMIT, draw_curve, draw_modes
 from gen_lib.data.toys import EIGHT_GAUSSIANS, modes
 
 LETTERS = 26
-SIDE = 480  # of the plane: 12 pixels for each of the 40 places where D was recorded
+SIDE = 480  # of the plane
+MARGIN = 40  # around the part where D was recorded, 40 times 40 places
+TRAIL = 6  # frames
 WON, LOST = "saturating, no penalty", "collapse: slow D, no penalty"
-SHADES = 24  # of pink: few, so that a film stays small
+SHADES = 16  # of D's map: few, so that a film stays small
+DEEP = "#a03a78"
 
 
 def eight() -> Film:
@@ -37,25 +40,25 @@ def collapse() -> Film:
     """All samples lie in one clump, which runs around the ring."""
     game = explorers.load_films()[LOST]
     return Film(
-        [_moment(game, k) for k in range(len(game.steps))],
+        [_moment(game, k, trail=True) for k in range(len(game.steps))],
         0.35,
         "A game in the plane whose D learns slowly, frame by frame: all orange samples lie "
-        "together in one clump, which runs from place to place around the ring. At most one of "
-        "the eight modes is covered.",
+        "together in one clump, which runs from place to place around the ring and draws a line "
+        "behind it. At most one of the eight modes is covered.",
     )
 
 
-def _moment(game: explorers.Film, k: int) -> np.ndarray:
+def _moment(game: explorers.Film, k: int, trail: bool = False) -> np.ndarray:
     """A moment of a game: the plane on the left, the step and the modes covered on the right."""
     covered = [_covered(samples) for samples in game.samples]
     canvas = Canvas(880, SIDE, scale=1)
-    _draw_plane(canvas, game, k, 0)
+    _draw_plane(canvas, game, k, 0, trail=trail)
     canvas.box(SIDE, 0, 880, SIDE, "white")  # over samples outside the plane
     canvas.text(f"step {game.steps[k]:,}", 520, 10, INK, size=LETTERS + 8)
     canvas.text("orange: samples of G", 520, 74, DARK, size=LETTERS)
     canvas.text("darker: D says more real", 520, 112, TEXT, size=LETTERS)
     canvas.text("circles: modes (clusters)", 520, 150, plots.DATA, size=LETTERS)
-    canvas.text(f"covered: {covered[k]} of 8", 520, 238, plots.DATA, size=LETTERS + 8)
+    canvas.text(f"modes covered: {covered[k]} of 8", 520, 238, plots.DATA, size=LETTERS + 4)
     canvas.line([(520, 450), (860, 450)], FAINT)
     right = round(520 + 340 * k / (len(covered) - 1))
     draw_curve(canvas, covered[: k + 1], (520, 300, right, 450), (0, 8), plots.DATA, k)
@@ -66,17 +69,36 @@ def _covered(samples: np.ndarray) -> int:
     return modes(torch.from_numpy(samples.astype(np.float32)), EIGHT_GAUSSIANS).covered
 
 
-def _draw_plane(canvas: Canvas, game: explorers.Film, k: int, left: int, side: int = SIDE) -> None:
-    """Draw D's field, the modes and G's samples in a square at the top, ``left`` from the edge."""
-    plane = Canvas(side, side, scale=1)
-    share = np.rint(game.field[k] / 255 * (SHADES - 1))[::-1, :, None] / (SHADES - 1)
-    pink = np.array(ImageColor.getrgb(plots.DISCRIMINATOR), dtype=float)
-    colours = (255 + share * (pink - 255)).round().astype(np.uint8)
-    plane.paste(Image.fromarray(colours), 0, 0, (side, side), Image.Resampling.NEAREST)
-    draw_modes(plane, EIGHT_GAUSSIANS, side)
+def _draw_plane(
+    canvas: Canvas, game: explorers.Film, k: int, left: int, side: int = SIDE, trail: bool = False
+) -> None:
+    """Draw D's field, the modes and G's samples in a square at the top, ``left`` from the edge.
+
+    The field is drawn from its lowest to its highest value, which a slope of D may lie between.
+    """
+    inner = side - 2 * MARGIN
+    plane, known = Canvas(side, side, scale=1), Canvas(inner, inner, scale=1)
+    field = game.field[k].astype(float)
+    field = (field - field.min()) / max(field.max() - field.min(), 12)
+    share = np.rint(field * (SHADES - 1))[::-1, :, None] / (SHADES - 1)
+    deep, pale = (np.array(ImageColor.getrgb(c), dtype=float) for c in (DEEP, "#ffffff"))
+    colours = (pale + share * (deep - pale)).round().astype(np.uint8)
+    known.paste(Image.fromarray(colours), 0, 0, (inner, inner), Image.Resampling.NEAREST)
+    draw_modes(known, EIGHT_GAUSSIANS, inner)
+    plane.box(0, 0, side, side, "#eeeeee")
+    plane.picture.paste(known.picture, (MARGIN, MARGIN))
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return side / 2 + inner * x / (2 * LIMIT), side / 2 - inner * y / (2 * LIMIT)
+
+    if trail:
+        middles = [
+            game.samples[j].astype(float).mean(axis=0) for j in range(max(0, k - TRAIL), k + 1)
+        ]
+        if len(middles) > 1:
+            plane.line([place(*middle.tolist()) for middle in middles], INK, 4)
     for x, y in game.samples[k].astype(float).tolist():
-        place = (side * (x + LIMIT) / (2 * LIMIT), side * (LIMIT - y) / (2 * LIMIT))
-        plane.disc(place, 2.5, plots.GENERATOR, DARK)
+        plane.disc(place(x, y), 4, plots.GENERATOR, DARK)
     canvas.picture.paste(plane.picture, (left, 0))
 
 

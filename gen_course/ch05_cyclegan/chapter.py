@@ -94,11 +94,11 @@ print(timing.stated("05_cyclegan"))
 # *Look* are divided likewise.
 
 # %% [markdown] tags=["slide", "hour"]
-# Training pictures have no partners; only test pictures do
+# The task: turn summer into winter, without pairs to learn from
 #
-# {figure}
+# {film heaps}
 #
-# ? What could you learn from two such piles of pictures?
+# ? What could you learn from two such heaps of pictures?
 
 # %% jupyter={"source_hidden": true}
 # Plot: training pictures without partners, test pictures with partners.
@@ -119,7 +119,7 @@ Table(sizes, ["X, for training", "Y, for training", "pairs, for testing"], "pict
 # %% [markdown] tags=["slide", "hour"]
 # G makes winter, F must restore the summer
 #
-# {figure}
+# {film there_and_back}
 #
 # ? Which of the four networks does the picture not show?
 
@@ -147,11 +147,11 @@ plots.show(
 # %% [markdown] tags=["slide", "hour"]
 # Three losses, each against one failure
 #
-# | loss | without it |
-# |---|---|
-# | $\mathbb{E}\,(D_Y(G(x)) - 1)^2$ | G need not make winter |
-# | $\mathbb{E}\,\lvert F(G(x)) - x\rvert$ | any winter will do, of another place |
-# | $\mathbb{E}\,\lvert G(y) - y\rvert$ | G repaints what is right already |
+# | | loss | without it |
+# |---|---|---|
+# | adversarial | $\mathbb{E}\,(D_Y(G(x)) - 1)^2$ | G need not make winter |
+# | cycle | $\mathbb{E}\,\lvert F(G(x)) - x\rvert$ | any winter will do |
+# | identity | $\mathbb{E}\,\lvert G(y) - y\rvert$ | G repaints winters |
 #
 # ? Every summer gets the winter of another place. Which loss notices?
 

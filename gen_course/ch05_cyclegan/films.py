@@ -16,9 +16,12 @@ from gen_course.common import plots
 from gen_course.common.canvas import FAINT, INK, Canvas
 from gen_course.common.explorer import shipped
 from gen_course.common.film import Film
+from gen_lib.data import load_domains
 from gen_lib.models.cyclegan import CycleGAN
 
 LETTERS = 26
+WIDE = 880
+DARK, JUDGE = "#8a5f00", "#a03a78"  # letters of G and of D
 SIDE = 288  # of a picture: nine pixels for each of its 32
 SCENES = (20, 21, 25, 26)  # of the chapter's section Look
 TREES = ((322, 0), (163, 15))  # scenes and columns of branches
@@ -59,6 +62,79 @@ def branches() -> Film:
     )
 
 
+def heaps() -> Film:
+    """A heap of summers and a heap of winters to learn from, and pairs for the test only."""
+    seasons, pairs = load_domains("seasons"), shown_pairs("seasons")
+    heap = [(14, 30), (128, 4), (250, 40), (0, 130), (116, 108), (236, 146)]
+    frames = []
+    for shown in (1, 2, 3):
+        canvas = Canvas(WIDE, 500, scale=1)
+        parts = (
+            ("heap of summers", seasons.train.a, 20),
+            ("heap of winters", seasons.train.b, 480),
+        )
+        for name, part, left in parts[:shown]:
+            canvas.text(name, left + 180, 0, INK, "ma", LETTERS + 2)
+            for (x, y), picture in zip(heap, part.x[:6], strict=True):
+                canvas.box(left + x - 3, 42 + y - 3, left + x + 131, 42 + y + 131, "white")
+                canvas.image(picture, left + x, 42 + y, 128)
+        if shown == 3:
+            canvas.text("only for the test:", 20, 370, FAINT, size=LETTERS)
+            canvas.text("pairs of the same", 20, 406, FAINT, size=LETTERS)
+            canvas.text("place", 20, 442, FAINT, size=LETTERS)
+            for number, k in enumerate(SCENES[:3]):
+                left = 284 + 200 * number
+                for side, scene in enumerate((pairs.a.x[k], pairs.b.x[k])):
+                    canvas.image(scene, left + 96 * side, 380, 96)
+        frames.append(canvas.pixels())
+    return Film(
+        frames,
+        1.5,
+        "Two heaps of small landscapes, summers on the left and winters on the right, of different "
+        "places. Below, only for the test, three pairs: the same place in summer and in winter.",
+    )
+
+
+def there_and_back() -> Film:
+    """One direction of a CycleGAN, part by part, with what the two losses ask."""
+    model, x = shipped(SHIPPED["seasons"], CycleGAN), shown_pairs("seasons").a.x[3:4]
+    there = _to(model, x, "B")
+    places = (("summer x", x, 0), ("G(x)", there, 328), ("F(G(x))", _to(model, there, "A"), 656))
+    frames = []
+    for shown in (2, 3, 4):
+        canvas, green = Canvas(WIDE, 470, scale=1), plots.CODE
+        for number, (name, picture, left) in enumerate(places[:shown]):
+            canvas.image(picture[0], left, 70, 224)
+            canvas.text(name, left + 112, 300, INK, "ma", LETTERS)
+            if number:
+                _arrow(canvas, (left - 92, 182), (left - 12, 182), plots.GENERATOR)
+                canvas.text("GF"[number - 1], left - 54, 134, DARK, "ma", LETTERS + 4)
+        canvas.text("judge D: is this a winter?", 440, 4, JUDGE, "ma", LETTERS)
+        _arrow(canvas, (440, 66), (440, 38), JUDGE)
+        if shown == 4:
+            canvas.line([(112, 344), (112, 400), (768, 400), (768, 344)], green, 4)
+            canvas.text("cycle loss: the same picture again?", 440, 412, green, "ma", LETTERS)
+        frames.append(canvas.pixels())
+    return Film(
+        frames,
+        1.5,
+        "A summer landscape x goes through G to a winter landscape G(x), of which the "
+        "discriminator of Y asks whether it is a winter, and through F back to summer. A line "
+        "joins the first and the last picture: they should be the same.",
+    )
+
+
+def _arrow(
+    canvas: Canvas, start: tuple[float, float], end: tuple[float, float], color: str
+) -> None:
+    """A straight arrow with a filled head."""
+    (x, y), away = end, np.subtract(start, end) / np.hypot(*np.subtract(start, end))
+    across = 8 * np.array([-away[1], away[0]])
+    back = np.array([x, y]) + 16 * away
+    canvas.line([start, tuple(back.tolist())], color, 4)
+    canvas.draw.polygon([(x, y), tuple(back + across), tuple(back - across)], fill=color)
+
+
 def cycle() -> Film:
     """Summers, their translations, and the way back."""
     model, pairs = shipped(SHIPPED["seasons"], CycleGAN), shown_pairs("seasons")
@@ -66,7 +142,7 @@ def cycle() -> Film:
     for k in SCENES:
         x = pairs.a.x[k : k + 1]
         there = _to(model, x, "B")
-        rows = {"x": x, "G(x)": there, "F(G(x))": _to(model, there, "A")}
+        rows = {"summer x": x, "made winter G(x)": there, "back F(G(x))": _to(model, there, "A")}
         frames += [_row(rows, shown) for shown in (1, 2, 3)]
     return Film(
         frames,

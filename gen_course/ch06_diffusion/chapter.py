@@ -117,27 +117,27 @@ print(timing.stated("06_diffusion"))
 # </details>
 
 # %% [markdown] tags=["slide", "hour"]
-# Diffusion is one denoiser for all levels of noise
+# Mix image and noise: τ says how much noise
 #
 # {film mixed}
 #
 # $$x_\tau = (1 - \tau)\, x_0 + \tau\, \epsilon, \qquad \epsilon \sim \mathcal{N}(0, I)$$
 #
-# At every τ, one network estimates the image.
+# For every τ, the same network will estimate the image.
 
 # %% [markdown] tags=["slide", "hour", "predict"]
-# From pure noise: what does the network answer?
+# What image does it estimate from pure noise?
 #
 # At τ = 1 nothing of the image is left.
 #
 # Noise, a grey surface, a sharp garment, or something else?
 
 # %% [markdown] tags=["slide", "hour"]
-# The noisier the input, the vaguer the guess
+# From pure noise it estimates the mean of all images
 #
 # {film one_call}
 #
-# From noise alone: the mean of all images.
+# The noisier the input, the vaguer the estimate.
 #
 # ? Why is the answer to noise alone the same each time?
 
@@ -188,9 +188,9 @@ claims.add(
 #
 # least squares: the mean velocity
 #
-# $$x_{\tau - \delta} = x_\tau - \delta\, u_\theta(x_\tau, \tau)$$
+# $$\hat x_0 = x_\tau - \tau\, u_\theta(x_\tau, \tau)$$
 #
-# sampling: a step against it
+# which gives the estimate of the image
 #
 # ? The loss of the best network is not 0. Why?
 
@@ -267,7 +267,9 @@ ends = {steps: walk(torch.tensor([1.2]), steps)[-1].item() for steps in (1, 2, 5
 # One step from τ = 1 to 0: at −1, 0 or 1? And forty small steps?
 
 # %% [markdown] tags=["slide", "hour"]
-# One step ends at the mean, many end at the data
+# One step ends at the mean, many at the data
+#
+# $$x_{\tau - \delta} = x_\tau - \delta\, u_\theta(x_\tau, \tau)$$
 #
 # {film toy}
 #

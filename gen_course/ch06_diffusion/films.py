@@ -60,7 +60,7 @@ def one_call() -> Film:
         for tau in torch.linspace(0.1, 1, 10):
             noised = (1 - tau) * x + tau * eps
             seen = model.estimate(noised, tau).x_0
-            frames.append(_rows(f"τ = {tau:.1f}", {"noised": noised, "network’s\nguess": seen}))
+            frames.append(_rows(f"τ = {tau:.1f}", {"noisy": noised, "estimate": seen}))
     alt = (
         "Five garments sink in noise while the time runs from 0.1 to 1. Below, the estimate of one "
         "call: at first with all details, then a blur, at last the same grey mixture five times."
@@ -97,9 +97,9 @@ def samplers() -> Film:
     """Three samplers from the same four noises."""
     model = shipped("diffusion", Diffusion)
     ways = {
-        "no fresh\nnoise\n(DDIM)": DDIM(model.schedule),
-        "no fresh\nnoise\n(Heun)": Heun(model.schedule),
-        "fresh noise\nat every step\n(ancestral)": Ancestral(model.schedule),
+        "no fresh\nnoise (1)": DDIM(model.schedule),
+        "no fresh\nnoise (2)": Heun(model.schedule),
+        "fresh\nnoise": Ancestral(model.schedule),
     }
     rng = torch.Generator().manual_seed
     runs = {
@@ -189,6 +189,7 @@ def _walks(starts: Float[Tensor, "n"], steps: int) -> UInt8[np.ndarray, "height 
         words = f"{value}".replace("-", "−")
         canvas.text(words, right + 32, round(y) - 16, plots.DATA, size=LETTERS)
     canvas.text(f"{steps} step{'s' * (steps > 1)}", left, 4, INK, size=LETTERS)
+    canvas.text("toy: the image is one number, −1 or 1", WIDE - 10, 4, FAINT, "ra", LETTERS)
     canvas.text("τ = 1, noise", left, HIGH - 34, FAINT, size=LETTERS)
     canvas.text("τ = 0, data", right + 60, HIGH - 34, FAINT, "ra", LETTERS)
     return _halved(canvas)

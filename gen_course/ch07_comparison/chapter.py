@@ -623,22 +623,25 @@ plots.show(
 # %% [markdown] tags=["slide", "hour"]
 # Five contestants share one clock and one ruler
 #
-# | | |
-# |---|---|
-# | AE + mixture | a mixture draws codes, decoded |
-# | VAE, GAN | one call |
-# | diffusion | a chain of calls |
-# | latent diffusion | a chain among codes, decoded once |
+# | | draws with | calls |
+# |---|---|---|
+# | AE + mixture | mixture, decoder | 1 |
+# | VAE | decoder | 1 |
+# | GAN | generator | 1 |
+# | diffusion | denoiser | 39 |
+# | latent diffusion | denoiser, decoder | 39 |
+#
+# equal training time · Fréchet distance
 
 # %% [markdown] tags=["slide", "hour", "predict"]
-# Who leads after 20 s, and who after 180 s?
+# Who leads after 20 s of training, who after 180 s?
 #
 # AE + mixture, VAE, GAN, diffusion, latent diffusion
 #
 # Ruler: Fréchet distance of samples and real images; small is good.
 
 # %% [markdown] tags=["slide", "hour"]
-# The autoencoder leads at 20 s, the GAN at 180 s
+# AE + mixture leads at 20 s, the GAN at 180 s
 #
 # {film race}
 #
@@ -927,7 +930,7 @@ Table(copies, ["rarest class", "nearest, as a multiple", "closest of all"], f"{m
 #
 # The lecture credits the GAN with fast sampling and with high quality.
 
-# %% [markdown] tags=["slide", "hour"]
+# %% [markdown] tags=["slide"]
 # GAN and VAE need one call, diffusion 39
 #
 # | | GAN | VAE | diffusion | latent diffusion |
@@ -1029,16 +1032,16 @@ for t in times:
         assert 10 * costs["GAN"] < costs["latent diffusion"] < 0.7 * costs["diffusion"]
 
 # %% [markdown] tags=["slide", "hour"]
-# The lecture's claims hold under conditions
+# What is often said, and when it held here
 #
-# | claim | held here? |
+# | claim | held |
 # |---|---|
-# | GAN: fast | yes, the VAE too |
-# | GAN: high quality | yes |
-# | VAE: lower quality | yes |
-# | VAE: diverse | no |
-# | diffusion: slow | yes |
-# | GAN: collapses | only by bad rules |
+# | GAN: fast | always, VAE too |
+# | GAN: high quality | always |
+# | VAE: lower quality | always |
+# | VAE: diverse | never |
+# | diffusion: slow | always |
+# | GAN: collapses | with bad rules |
 #
 # ? Which claim of the table would you still repeat without a condition?
 
@@ -1393,24 +1396,24 @@ Table(
 # Can Harm Learning*). None of this is measured here.
 
 # %% [markdown] tags=["slide", "hour"]
-# Diffusion draws; text and sound are written in order
+# Most image systems use diffusion; text is autoregressive
 #
 # | system | family |
 # |---|---|
 # | Stable Diffusion, Sora, RunwayML | latent diffusion |
-# | GPT, WaveNet, Tacotron | autoregressive |
-# | DALL-E | first autoregressive, then diffusion |
+# | DALL-E | autoregressive, then diffusion |
 # | 3D GAN | GAN |
 # | Midjourney | not published |
+# | GPT, WaveNet, Tacotron | autoregressive: one piece after another |
 #
 # ? Which of them have you used this week?
 
 # %% [markdown] tags=["slide", "hour"]
 # Stable Diffusion: diffusion draws a code, a decoder the image
 #
-# - Steps among codes are far cheaper than among pixels.
-# - DALL-E, Sora, RunwayML draw codes, too.
-# - A discriminator makes the decoder sharper.
+# $$\text{noise} \;\to\; \text{code} \;\to\; \text{decoder} \;\to\; \text{image}$$
+#
+# The many steps go among codes: far cheaper than among pixels. The decoder is called once.
 
 # %% [markdown] tags=["slide"]
 # What may come mixes the families
@@ -1423,7 +1426,7 @@ Table(
 # | controllable | edges, depths or poses steer |
 
 # %% [markdown] tags=["slide", "hour"]
-# Each family gives something and lacks something
+# No family has it all: sharp, diverse, fast
 #
 # | family | gives | lacks |
 # |---|---|---|

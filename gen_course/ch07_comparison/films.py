@@ -56,28 +56,28 @@ def rulers() -> Film:
     rows = read_study("comparison")
     time = budgets(rows)[0]
     soon = at(rows, time)
+    order = [family for family, _ in _sorted(summary(soon, DISTANCE))]  # as in the race
     charts = {  # the words above the bars, the reading, their left edge
         ("Fréchet distance", "smaller is better"): (DISTANCE, LEFT),
         ("precision", "larger is better"): (CRITERIA["quality"]["precision"], LEFT + 340),
     }
     canvas, told = Canvas(WIDE, 92 + ROW * len(COLORS), scale=1), []
-    canvas.text(f"after {time:g} s", 10, 4, plots.MODEL, size=LETTERS)
-    for number, family in enumerate(COLORS):
+    canvas.text(f"{time:g} s of training", 0, 4, plots.MODEL, size=LETTERS)
+    for number, family in enumerate(order):
         canvas.text(family, LEFT - 14, 90 + ROW * number, anchor="ra", size=LETTERS)
     for (name, good), (reading, left) in charts.items():
         found = summary(soon, reading)
         best = (max if reading.more_is_better else min)(found, key=lambda f: found[f])
         canvas.text(name, left, 4, size=LETTERS)
         canvas.text(good, left, 38, FAINT, size=LETTERS)
-        for number, family in enumerate(COLORS):
+        for number, family in enumerate(order):
             top, value = 84 + ROW * number, found[family]
             right = left + round(160 * value / max(found.values()))
             canvas.box(left, top, right, top + 42, COLORS[family])
             words = f"{value:.2f}" if reading.more_is_better else f"{value:.1f}"
             if family == best:
                 words += ", first"
-            ink = plots.MODEL if family == best else INK
-            canvas.text(words, right + 10, top + 6, ink, size=LETTERS)
+            canvas.text(words, right + 10, top + 6, INK, size=LETTERS)
         told.append(f"{name}, {good}: " + ", ".join(f"{f} {v:.2f}" for f, v in _sorted(found)))
     return Film([canvas.pixels()], 3.0, f"Two rows of bars after {time:g} s. " + "; ".join(told))
 

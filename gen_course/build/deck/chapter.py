@@ -58,6 +58,12 @@ class Slide(NamedTuple):
         return "hour" in self.text.tags
 
     @property
+    def tabular(self) -> bool:
+        """Whether it shows a table of words."""
+        texts = (block.value for block in self.text.blocks if block.kind == "text")
+        return any(value.lstrip().startswith("|") for value in texts)
+
+    @property
     def words(self) -> int:
         """The words that it shows, those of its tables too."""
         tables = [self.tables[int(b.value) - 1] for b in self.text.blocks if b.kind == "table"]

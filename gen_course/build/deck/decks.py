@@ -17,6 +17,17 @@ from gen_course.build.lecturer import Row, Session
 
 SECONDS_OF_A_PART = 10  # a page that only names the next part of the lecture
 LEAST_SECONDS = 40  # of a slide, so that nobody has to hurry
+ASKED = (  # of the whole lecture, then of each of its parts
+    "How can a program draw a picture that never existed?",
+    "What does a program learn that can draw new pictures?",
+    "Can we draw from what a network has learnt to compress?",
+    "How do we get codes that can be drawn at random?",
+    "Can a judge teach a network to draw?",
+    "Can a network translate without a single pair?",
+    "Can a network that removes noise make a picture of noise alone?",
+    "Who draws best, and by which measure?",
+    "Which family stands behind the systems that you use?",
+)
 
 
 class Deck(NamedTuple):
@@ -54,7 +65,7 @@ def of_chapter(name: str) -> Deck:
     one = chapter(name)
     topic, _, question = one.title.partition(": ")
     question = question[:1].upper() + question[1:]
-    columns = [[Page(title=topic, under=question, prose=one.opening)]]
+    columns = [[Page(title=topic, under=[question], prose=one.opening)]]
     for section in one.sections:
         if section.heading:
             columns.append(list(_pages(section)))
@@ -70,16 +81,26 @@ def of_session(session: Session) -> Deck:
         SlideError: a row has no slide, or too many for its minutes.
     """
     minutes = f"{session.minutes} minutes, {session.questions} of them for questions"
-    columns = [[Page(title="Generative models", under=f"{session.title}: {minutes}")]]
+    columns = [[Page(title="Generative models", under=[ASKED[0], f"{session.title}: {minutes}"])]]
     names, before, start = [part.title.partition(" (")[0] for part in parts()], 0, 0
     for row in session.rows:
         spent = SECONDS_OF_A_PART if row.part != before else 0
-        opening = [Page(title=names[row.part - 1], seconds=spent)] if spent else []
+        opening = []
+        if spent:
+            title, question = names[row.part - 1], ASKED[row.part]
+            opening = [Page(title=title, under=[question], seconds=spent)]
         columns.append(opening + list(_timed(session, row, start, spent)))
         before, start = row.part, start + row.minutes
-    minutes = f"{session.questions} minutes"
-    columns.append([Page(title="Questions", under=minutes, seconds=60 * session.questions)])
+    columns.append([_questions(session, columns[-1][-1].slide)])
     return Deck(session.deck, f"Generative models: {session.title}", columns, timed=True)
+
+
+def _questions(session: Session, last: Slide | None) -> Page:
+    """The last page; a table that sums up the lecture stays on it."""
+    seconds = 60 * session.questions
+    if last and last.tabular:
+        return Page(title=f"Questions: {session.questions} minutes", below=last, seconds=seconds)
+    return Page(title="Questions", under=[f"{session.questions} minutes"], seconds=seconds)
 
 
 def shown(session: Session, row: Row) -> list[Slide]:

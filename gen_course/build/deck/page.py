@@ -24,6 +24,23 @@ EM = 24  # pixels; formulas are drawn at this size and given in em
 LAB = "http://localhost:8888/lab/tree/notebooks/"
 BADGES = ("extra", "predict")  # tags that a slide shows
 LIGHT, DARK = "default", "github-dark"  # colours of code
+SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\)))\s+(?=[A-Z*(])")
+UNSPLIT = re.compile(r"^\s*(?:[|>#-]|\d+\.|```)|\$\$", re.MULTILINE)  # lists, tables, formulas
+CHAPTER = re.compile(r"\b(the c|c|C)hapter 0([0-7])\b")
+ARTICLE = {"the c": "the c", "c": "the c", "C": "The c"}
+TOPICS = (  # of the chapters, for who does not see their numbers
+    "learning a distribution",
+    "autoencoders",
+    "sparse, denoising and masked autoencoders",
+    "the variational autoencoder",
+    "GANs",
+    "CycleGAN",
+    "diffusion",
+    "comparing families",
+)
+POINTING = re.compile(
+    r"\bcells?\b|\bopen (?:the )?(?:figure|table)|\bfold(?:ed|-out)", re.IGNORECASE
+)  # not to be said
 SIZE = re.compile(r' width="[\d.]+" height="[\d.]+"')
 WHOLE = """<!DOCTYPE html>
 <html lang="en">
@@ -49,7 +66,9 @@ class Page(NamedTuple):
     slide: Slide | None = None
     title: str = ""
     """Of a page without a slide, with what stands under it."""
-    under: str = ""
+    under: Sequence[str] = ()
+    below: Slide | None = None
+    """A slide whose body it repeats under its title."""
     notes: str = ""
     """What the speaker's notes begin with, in HTML."""
     prose: str = ""
@@ -63,14 +82,16 @@ class Page(NamedTuple):
     def kind(self) -> str:
         """A class for its style."""
         if self.slide is None:
-            return "large"
+            return "" if self.below else "large"
         return " ".join(tag for tag in BADGES if tag in self.slide.text.tags)
 
     @property
     def body(self) -> str:
         """What it shows, in HTML."""
+        if self.below:
+            return f"<h2>{html.escape(self.title)}</h2>{_whole(self.below)}"
         if self.slide is None:
-            under = f"<p>{html.escape(self.under)}</p>" if self.under else ""
+            under = "".join(f"<p>{html.escape(line)}</p>" for line in self.under)
             return f"<h1>{html.escape(self.title)}</h1>{under}"
         return _drawn(self.slide, self.kind, self.live)
 
@@ -80,8 +101,8 @@ class Page(NamedTuple):
         question, prose = "", self.prose
         if self.slide:
             question, prose = self.slide.text.question, self.slide.notes
-        asked = f"**Ask:** {question}" if question else ""
-        return self.notes + markdown(asked) + markdown(unfolded(prose))
+        asked = f"**Ask:** {spoken(question)}" if question else ""
+        return self.notes + told(asked) + told(spoken(unfolded(prose)))
 
 
 class _Renderer(IPythonRenderer):
@@ -95,6 +116,18 @@ class _Renderer(IPythonRenderer):
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         return super().link(text, url, title) if url.startswith("http") else text
+
+
+class _Teller(_Renderer):
+    """The same for notes: with its formula's LaTeX as a text that is read and copied, not seen."""
+
+    def inline_math(self, body: str) -> str:
+        tex = html.escape(body.strip())
+        return f'<span style="font-size:0">{tex}</span>{super().inline_math(body)}'
+
+    def block_math(self, body: str) -> str:
+        tex = html.escape(body.strip())
+        return f'<span style="font-size:0">{tex}</span>{super().block_math(body)}'
 
 
 @cache
@@ -115,6 +148,32 @@ def markdown(text: str) -> str:
     return MarkdownWithMath(renderer=_Renderer(escape=False, exclude_anchor_links=True)).render(
         text
     )
+
+
+@cache
+def told(text: str) -> str:
+    """Markdown as the HTML of notes."""
+    renderer = _Teller(escape=False, exclude_anchor_links=True)
+    return MarkdownWithMath(renderer=renderer).render(text)
+
+
+def spoken(prose: str) -> str:
+    """Prose without the sentences that point to a cell or a place of the page.
+
+    >>> spoken("It learns. The next cell trains it. Is it as in chapter 04?")
+    'It learns. Is it as in the chapter on GANs?'
+    """
+    prose = CHAPTER.sub(
+        lambda found: f"{ARTICLE[found[1]]}hapter on {TOPICS[int(found[2])]}", prose
+    )
+    return "\n\n".join(
+        part if UNSPLIT.search(part) else _said(part) for part in prose.split("\n\n")
+    )
+
+
+def _said(paragraph: str) -> str:
+    sentences = SENTENCE.split(paragraph)
+    return " ".join(one for one in sentences if not POINTING.search(" ".join(one.split())))
 
 
 def inline(text: str) -> str:
@@ -164,11 +223,13 @@ def _drawn(slide: Slide, badges: str, live: bool) -> str:
     if live:
         address = f"{LAB}{slide.chapter}.ipynb#{quote(slide.section.replace(' ', '-'))}"
         foot += f'<a class="live" href="{html.escape(address)}" target="_blank">▶ run it live</a>'
+    return f'<h2>{inline(slide.text.title)}</h2>{_whole(slide)}<div class="foot">{foot}</div>'
+
+
+def _whole(slide: Slide) -> str:
+    """The body of a slide."""
     kinds = " ".join(["body", *_kinds(slide)])
-    return (
-        f'<h2>{inline(slide.text.title)}</h2><div class="{kinds}">{"".join(_body(slide))}</div>'
-        f'<div class="foot">{foot}</div>'
-    )
+    return f'<div class="{kinds}">{"".join(_body(slide))}</div>'
 
 
 def _kinds(slide: Slide) -> Iterator[str]:
