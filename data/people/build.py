@@ -37,7 +37,7 @@ BACKGROUND = {
     "pink": "#ffc9dc",
     "purple": "#cdbcf5",
 }
-SKIN = {"light": "#f5d0b0", "tan": "#c99062", "brown": "#95562f", "dark": "#6a3d1f"}
+SKIN = {"light": "#f5d0b0", "tan": "#c99062", "brown": "#a5673f", "dark": "#5e3419"}
 HAIR = {
     "short": "short",
     "spiky": "spiky",

@@ -23,7 +23,7 @@ from gen_lib.files import sha256
 
 SIDE = 48
 FILES = {
-    "people.png": "0d17eee090954806ec74b88a7be8200e0dafb279b4b79746c63d4b733150b870",
+    "people.png": "8ea7653f3e2483721dc8acf0c0b1830cfab7902b706eed7ab65f92139aad903d",
     "clothes.png": "0f4db81adb55d1687eb4b0cec792adc2d8a467be6287224c19773bed21c1a232",
     "people.csv": "16a51274ff24d5bc7e6a845ee9bc1b14fe4744dc007cc0f871b655330f690de2",
 }
