@@ -64,7 +64,7 @@ def captions(
     rng: torch.Generator,
     least: float = 0.3,
 ) -> Captions:
-    """Draw one sentence for each row of attributes (about 20,000 a second).
+    """Draw one sentence for each row of attributes (some 10,000 a second on a free core).
 
     Each sentence has a share of its own, drawn from ``least`` to 1, and names each kind with that
     probability; absent hats and glasses with ABSENT times that. It never names a kind whose
