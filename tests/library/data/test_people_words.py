@@ -1,0 +1,153 @@
+"""Sentences that people may type: words, numbers, meanings, and text that is no sentence."""
+
+import unicodedata
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gen_lib.data.people import KINDS, NO_WORD
+from gen_lib.data.people.words import (
+    CHARACTER,
+    LEXICON,
+    MAX_WORDS,
+    PAD,
+    UNKNOWN,
+    VARIANTS,
+    VOCABULARY,
+    encode,
+    parse,
+    split_words,
+)
+
+
+def test_the_vocabulary_is_fixed():
+    assert len(VOCABULARY) == len(set(VOCABULARY)) == 165
+    assert VOCABULARY[:4] == ("<pad>", "<unknown>", "momo", "모모")
+    assert list(VOCABULARY[4:]) == sorted(VOCABULARY[4:])
+    for phrase in LEXICON:
+        assert set(phrase) <= set(VOCABULARY)
+    assert {word for word in VARIANTS.values() if word} <= set(VOCABULARY)
+    assert not set(VARIANTS) & set(VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (
+            "초록 모자를 쓰고 빨간 후드티를 입은 사람, 하늘색 배경",
+            {
+                "hat colour": "green",
+                "outfit": "hoodie",
+                "outfit colour": "red",
+                "background": "blue",
+            },
+        ),
+        ("a girl with long black hair", {"hair": "long", "hair colour": "black"}),
+        ("A RED HAT AND GREEN CLOTHES", {"hat colour": "red", "outfit colour": "green"}),
+        ("빨간모자를쓴사람", {"hat colour": "red"}),
+        ("빨간 hoodie를 입은 person", {"outfit": "hoodie", "outfit colour": "red"}),
+        ("금발 단발에 고글", {"hair": "bob", "hair colour": "blond", "glasses": "goggles"}),
+        ("no hat, no glasses", {"hat": "none", "glasses": "none"}),
+        ("모자 없이 안경을 쓴 사람", {"hat": "none", "glasses": "glasses"}),
+        ("a striped shirt", {"outfit": "striped shirt"}),
+        ("a blue shirt with a tie", {"outfit": "tie", "outfit colour": "blue"}),
+        ("brown skin, brown hair", {"skin": "brown", "hair colour": "brown"}),
+        ("a red-haired person", {}),
+        ("red hat, blue hat", {"hat colour": "blue"}),
+        ("a red cap, no hat", {"hat": "none"}),
+        ("no hat, a red cap", {"hat": "cap", "hat colour": "red"}),
+    ],
+)
+def test_a_sentence_means_what_a_reader_would_say(text, named):
+    assert parse(text).named == named
+    assert parse(unicodedata.normalize("NFD", text)).named == named
+
+
+def test_colours_describe_the_next_noun():
+    one = parse("a red hat and a blue coat").named
+    other = parse("a blue hat and a red coat").named
+    assert (one["hat colour"], one["outfit colour"]) == ("red", "blue")
+    assert (other["hat colour"], other["outfit colour"]) == ("blue", "red")
+
+
+def test_words_that_are_not_known_come_with_those_spelt_alike():
+    unknown = parse("a prson in a gren hodie, 초롣 모쟈").unknown
+    assert unknown["prson"][0] == "person"
+    assert unknown["gren"][0] == "green"
+    assert unknown["hodie"][0] == "hoodie"
+    assert "초록" in unknown["초롣"]
+    assert "모자" in unknown["모쟈"]
+    assert parse("zzzzzz").unknown == {"zzzzzz": ()}
+    assert parse("빨강 모자").unknown == {}
+
+
+def test_adjectives_without_a_noun_are_told():
+    assert parse("red glasses").loose == ("red",)
+    assert parse("red").loose == ("red",)
+    assert parse("long hat").loose == ("long",)
+    assert parse("red hat").loose == ()
+
+
+def test_what_a_sentence_names_as_a_row_of_attributes():
+    row = parse("a tan skin and a cap").attributes
+    assert row.shape == (len(KINDS),)
+    expected = {"skin": 1, "hat": 1}
+    assert row.tolist() == [expected.get(kind, NO_WORD) for kind in KINDS]
+
+
+def test_particles_are_left_out_and_longest_words_come_first():
+    assert split_words("빨간색 모자를, 비니와 안경은") == ["빨간색", "모자", "비니", "안경"]
+    assert split_words("곱슬머리를 한") == ["곱슬", "머리", "한"]
+    assert split_words("를") == ["를"]
+    assert split_words("T-shirt red-hat") == ["t-shirt", "red", "hat"]
+
+
+def test_the_name_of_the_character_has_numbers_of_its_own():
+    assert encode(["momo 모모가"], 3).tolist() == [[2, 3, PAD]]
+    assert set(CHARACTER) == {VOCABULARY[2], VOCABULARY[3]}
+    assert parse("momo in a red hoodie").unknown == {}
+
+
+def test_numbers_are_the_places_of_words_then_padding():
+    numbers = encode(["a red xyz", "빨간 모자"], 5)
+    words = [[VOCABULARY[n] for n in row] for row in numbers.tolist()]
+    assert words[0] == ["a", "red", "<unknown>", "<pad>", "<pad>"]
+    assert words[1] == ["빨간", "모자", "<pad>", "<pad>", "<pad>"]
+    assert numbers.dtype == torch.int64
+    assert encode([], 5).shape == (0, 5)
+
+
+@pytest.mark.parametrize("text", ["", " \n\t", "\x00\x07\x1b", "!?,.;", "🙂🙂", "___"])
+def test_text_without_words_is_padding_and_names_nothing(text):
+    assert (encode([text]) == PAD).all()
+    found = parse(text)
+    assert (found.named, found.unknown, found.loose) == ({}, {}, ())
+
+
+def test_control_characters_end_words():
+    assert split_words("red\x00hat\u200bbeanie") == ["red", "hat", "beanie"]
+
+
+@pytest.mark.parametrize("letter", ["a", "빨", "빨간", "red ", "모자를 ", "x-"])
+def test_ten_thousand_characters_are_read_up_to_the_last_word_that_counts(letter):
+    text = (letter * 10_000)[:10_000]
+    assert len(split_words(text)) <= MAX_WORDS
+    assert encode([text]).shape == (1, MAX_WORDS)
+    assert len(parse(text).unknown) <= 2
+
+
+def test_words_beyond_the_last_that_counts_name_nothing():
+    text = "a " * MAX_WORDS + "red hat"
+    assert parse(text).named == {}
+    assert parse("a " * (MAX_WORDS - 2) + "red hat").named == {"hat colour": "red"}
+
+
+@given(st.text(max_size=200))
+def test_any_text_has_numbers_and_a_meaning(text):
+    numbers, found = encode([text])[0], parse(text)
+    words = split_words(text)
+    assert (numbers != PAD).sum() == len(words)
+    assert (numbers == UNKNOWN).sum() == sum(word in found.unknown for word in words)
+    assert all(value in KINDS[kind] for kind, value in found.named.items())
