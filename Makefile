@@ -96,7 +96,7 @@ notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map,
 	$(RUN) -m gen_course.build.results
 	$(RUN) -m gen_course.build.pictures
 
-slides: $(STAMP) ## make build/slides/NN.html, a deck of every chapter that needs no network
+slides: $(STAMP) ## make build/slides/, decks of every chapter and plan that need no network, and handouts (PDF)
 	$(RUN) -m gen_course.build.slides
 
 studies: $(STAMP) ## repeat the stored measurements of every chapter's studies (an idle machine, minutes)

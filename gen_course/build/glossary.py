@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import jupytext
-
-from gen_course.build import places
+from gen_course.build import masters, places
 from gen_course.build.lecture_map import HEADING, link
 
 GLOSSARY = places.NOTEBOOKS / "glossary.md"
@@ -65,7 +63,7 @@ def terms() -> list[Term]:
     """
     found: list[Term] = []
     for chapter in places.chapters():
-        cells = jupytext.read(places.master(chapter), fmt="py:percent").cells
+        cells = masters.cells(places.master(chapter))
         prose = "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         found += marked(prose, chapter)
     counts = Counter(term.key for term in found)

@@ -13,19 +13,24 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-import jupytext
 from nbformat import NotebookNode
 
-from gen_course.build import places, solutions
+from gen_course.build import masters, places, solutions
 from gen_course.build.lecture_map import link, master, parts, section
 
 PLAN = places.NOTEBOOKS / "lecturer.md"
+LEVELS = ("core", "hour")  # of slides
 HEAD = """# For the lecturer
 
 The sections of the lecture *Generative Models*, the sections of the course that show them, and
 minutes: for one hour, for two, and for four weeks of two hours.
 
-`make slides` writes a deck of every chapter to `build/slides/`; the decks need no network.
+`make slides` writes a deck of every chapter and one of each plan below to `build/slides/`, as
+HTML that needs no network and, where there is a Chromium, as a PDF to hand out. In a deck, S opens
+the presenter's view (what to say, the next slide, a clock that says how you keep to the minutes), D
+changes between dark and light, F fills the screen. *Run it live* opens the section in JupyterLab
+(`make lab`). A chapter's deck marks as *extra* what no plan shows.
+
 To show a section live, open the chapter, run its set-up cell, and begin: nothing else of the
 chapter is needed but, where one is named beside it, a section that trains.
 
@@ -34,7 +39,7 @@ Written by `make notebooks` from `gen_course/teaching/lecturer.toml`.
 
 
 class PlanError(ValueError):
-    """The minutes do not add up."""
+    """The minutes do not add up, or there are no such slides."""
 
 
 class Row(NamedTuple):
@@ -55,13 +60,26 @@ class Session(NamedTuple):
     minutes: int
     questions: int
     rows: list[Row]
+    slides: str = "core"
+    """Which slides its deck shows: ``core``, or only those tagged ``hour``."""
+
+    @property
+    def deck(self) -> str:
+        """The name of its deck's file.
+
+        >>> Session("Four weeks, week 2: the variational autoencoder", 120, 10, []).deck
+        'week_2'
+        """
+        short = self.title.partition(":")[0].rpartition(", ")[2]
+        return re.sub(r"\W+", "_", short.lower())
 
 
 def sessions() -> list[Session]:
     """The plan, read and checked.
 
     Raises:
-        PlanError: the rows and the questions do not take as long as the session.
+        PlanError: the rows and the questions do not take as long as the session, or its slides
+            are of no known level.
         MapError: a section does not exist.
     """
     read = tomllib.loads((places.TEACHING / "lecturer.toml").read_text(encoding="utf-8"))["session"]
@@ -70,6 +88,8 @@ def sessions() -> list[Session]:
         total = one.questions + sum(row.minutes for row in one.rows)
         if total != one.minutes:
             raise PlanError(f"{one.title}: {total} minutes, not {one.minutes}.")
+        if one.slides not in LEVELS:
+            raise PlanError(f"{one.title}: slides are {' or '.join(LEVELS)}, not {one.slides}.")
         for row in one.rows:
             chapter, _, heading = row.at.partition("#")
             section(_cells(chapter), heading)
@@ -85,6 +105,7 @@ def _table(one: Session) -> str:
     titles = [part.title for part in parts()]
     lines = [
         f"\n## {one.title}\n",
+        f"Its deck: `build/slides/{one.deck}.html`.\n",
         "| The lecture | The course | Minutes | What to do | Run first |",
     ]
     lines += ["|---|---|---|---|---|"]
@@ -161,7 +182,7 @@ def names(code: str) -> tuple[set[str], set[str]]:
 
 @cache
 def _cells(chapter: str) -> list[NotebookNode]:
-    return jupytext.read(master(chapter), fmt="py:percent").cells
+    return masters.cells(master(chapter))
 
 
 def main() -> None:

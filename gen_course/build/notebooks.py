@@ -22,12 +22,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from gen_course.build import images, places, solutions, stamps
+from gen_course.build import images, masters, places, solutions, stamps
 
 KERNEL = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
 LANGUAGE = {  # as a kernel writes it, but without the version of Python
@@ -41,7 +40,6 @@ LANGUAGE = {  # as a kernel writes it, but without the version of Python
 PACKAGES = ("gen_lib", "gen_course")  # the outputs depend on modules of these packages
 QUIZ = re.compile(r"\bQuiz\(\s*[\"'](\w+)[\"']")
 STUDY = re.compile(r"\bread_study\(\s*[\"'](\w+)[\"']")
-UNSHOWN = ("Quiz", "Exercises")  # sections without slides
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -65,50 +63,27 @@ class Target(NamedTuple):
 def targets() -> list[Target]:
     """Every chapter, and the solutions of every chapter that has exercises."""
     chapters = [Target(chapter) for chapter in places.chapters()]
-    with_exercises = [t for t in chapters if solutions.section(_master(t.source).cells)]
+    with_exercises = [t for t in chapters if solutions.section(masters.cells(t.source))]
     return chapters + [Target(target.chapter, solved=True) for target in with_exercises]
 
 
 def blank(source: Path, solved: bool = False) -> NotebookNode:
     """The chapter or its solutions, not executed; the same master text gives the same bytes."""
-    notebook = _master(source)
+    cells = masters.cells(source)
     if solved:
-        notebook.cells = solutions.solution_cells(notebook.cells, places.name_of(source))
+        cells = solutions.solution_cells(cells, places.name_of(source))
     else:
-        notebook.cells = solutions.chapter_cells(notebook.cells)
+        cells = solutions.chapter_cells(cells)
+    notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata = {
         "kernelspec": KERNEL,
         "language_info": LANGUAGE,
         "gen_lib": {"stamp": stamp(notebook)},
     }
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    types = slide_types(notebook.cells)
-    for number, (cell, slide_type) in enumerate(zip(notebook.cells, types, strict=True)):
+    for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number:03d}"
-        cell.metadata["slideshow"] = {"slide_type": slide_type}
     return notebook
-
-
-def slide_types(cells: list[NotebookNode]) -> list[str]:
-    """The slide type of each cell: "slide" starts a column, "subslide" a page, "-" continues one.
-
-    A code cell stays on the page of the text just before it. If that text asks for a prediction,
-    the code cell starts a new page. Set-up cells, the quiz and the exercises are skipped.
-    """
-    types: list[str] = []
-    skipping = revealing = False
-    for cell in cells:
-        prose, aside = cell.cell_type == "markdown", cell.source.startswith("print(timing.")
-        if heading := prose and re.match(r"##? (.+)", cell.source):
-            skipping = heading[1].startswith(UNSHOWN)
-        if skipping or aside or solutions.tagged(cell, "setup"):
-            types.append("skip")
-        elif prose:
-            types.append("slide" if heading else "subslide")
-        else:
-            types.append("subslide" if revealing else "-")
-        revealing = not prose or "**Predict:**" in cell.source
-    return types
 
 
 def stamp(notebook: NotebookNode) -> str:
@@ -192,10 +167,6 @@ def _without_widget(output: NotebookNode) -> bool:
     """
     data = output.get("data", {})
     return data.pop(WIDGET_VIEW, None) is None or bool({"image/png", "text/html"} & set(data))
-
-
-def _master(source: Path) -> NotebookNode:
-    return jupytext.read(source, fmt="py:percent")
 
 
 def _imported(code: str, folder: Path) -> Iterator[Path]:

@@ -65,7 +65,7 @@ RELIABILITY = (  # the library and the tests marked ``fault``
     "requirements.txt",
 )
 
-LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
+LEFT_OUT = {"__pycache__", ".ipynb_checkpoints", "film.py", "films.py"}  # films: only on slides
 LAST_LINE = re.compile(r"\s*<!-- covers: ([0-9a-f]{64}) -->\s*\Z")
 CELL = re.compile(r"^# %%(?=\s)(.*)\n", re.M)
 STRING_OR_SPACE = re.compile(

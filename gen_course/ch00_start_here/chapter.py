@@ -84,6 +84,26 @@ print(timing.stated("00_start_here"))
 # 28 x 28 pixels can be any of $256^{784}$ pictures, and almost none of them looks like a garment. The first row
 # shows training images of the data set Fashion-MNIST, the second ten pictures drawn with equal probability from all.
 
+# %% [markdown] tags=["slide", "hour"]
+# A generative model learns a distribution, then samples from it
+#
+# $$p_{model}(x) \approx p_{data}(x)$$
+#
+# learn it from training pictures
+#
+# $$x \sim p_{model}$$
+#
+# sample a new picture
+#
+# ? Nobody can look up p_data. What do you have instead?
+
+# %% [markdown] tags=["slide", "hour"]
+# Almost no picture of random pixels shows a garment
+#
+# {figure}
+#
+# ? How many grey pictures of 28 × 28 pixels are there?
+
 # %% jupyter={"source_hidden": true}
 # Plot: ten training images, and ten images of random pixels.
 real = images.train.subset(10).x
@@ -114,6 +134,17 @@ plots.show(
 # | [05 CycleGAN](05_cyclegan.ipynb) | Can one translate between two domains without pairs? |
 # | [06 Diffusion](06_diffusion.ipynb) | Can one generate by removing noise, a little at a time? |
 # | [07 Comparison](07_comparison.ipynb) | Which family suits which purpose? |
+
+# %% [markdown] tags=["slide", "extra"]
+# The course builds four families of models
+#
+# | Chapters | Family |
+# |---|---|
+# | 00 | autoregressive model |
+# | 01 to 03 | autoencoders |
+# | 04, 05 | GANs |
+# | 06 | diffusion models |
+# | 07 | all families compared |
 
 # %% [markdown]
 # ## Your machine
@@ -166,12 +197,40 @@ Table(
 #
 # </details>
 
+# %% [markdown] tags=["slide", "hour"]
+# Many outputs are right for one request; the program draws one
+#
+# $$x \sim p(x \mid \text{request})$$
+#
+# text · images · speech · music · video · try-on
+#
+# ? Which of these have you used this week?
+
+# %% [markdown] tags=["slide", "hour"]
+# Four kinds of models serve the eleven applications
+#
+# | Kind | What it does |
+# |---|---|
+# | autoregressive | answers, summarises, writes |
+# | autoencoder + autoregressive | speaks, makes music |
+# | diffusion | makes images, video, 3-D; fills holes; dresses people |
+# | GAN, diffusion | changes style |
+#
+# ? Which of these rows would you have sorted differently?
+
 # %% [markdown]
 # ## Idea: four models of one distribution
 #
 # Two dimensions are enough to see everything. This p_data consists of eight small Gaussians of standard deviation 0.05
 # on a circle of radius 2. Because we made it, we know its exact density, and so we also know the best score that any model can
 # reach. In the code `toy` is p_data, `train` holds the 400 points that the models see, `test` 4,000 other points.
+
+# %% [markdown] tags=["slide"]
+# In the plane we can know p_data and see everything
+#
+# {figure}
+#
+# ? 400 points lie in eight clusters. What should a model do between the clusters?
 
 # %% jupyter={"source_hidden": true}
 # Plot: the training points, and the density that they come from.
@@ -180,6 +239,15 @@ plots.show(
     "Left: 400 points in eight tight clusters on a circle of radius 2. "
     "Right: the density, eight small bright spots at the same places.",
 )
+
+# %% [markdown] tags=["slide"]
+# A good model gives high density to points it never saw
+#
+# $$\text{score} = \mathbb{E}_{x \sim \text{test}} \left[\log p_{model}(x)\right]$$
+#
+# in nats; higher is better; p_data itself reaches 1.09, the ceiling
+#
+# ? Why the logarithm?
 
 # %% [markdown]
 # ### The score
@@ -215,9 +283,33 @@ plots.show(
 #
 # This is the ceiling, with the standard error of the mean:
 
+# %% [markdown] tags=["slide", "steps"]
+# On average no model beats p_data
+#
+# $$KL = \mathbb{E}_{x \sim p_{data}} \left[\log p_{data}(x) - \log p_{model}(x)\right]$$
+#
+# the gap to the ceiling
+#
+# $$-KL = \mathbb{E} \left[\log \frac{p_{model}(x)}{p_{data}(x)}\right] \le \mathbb{E} \left[\frac{p_{model}(x)}{p_{data}(x)} - 1\right]$$
+#
+# log t ≤ t − 1
+#
+# $$\mathbb{E} \left[\frac{p_{model}(x)}{p_{data}(x)} - 1\right] = \int p_{model}(x)\, dx - 1 \le 0$$
+#
+# p_data cancels
+#
+# ? For which model is the gap 0?
+
 # %%
 error = toy.log_prob(test).std().item() / len(test) ** 0.5
 Table({"p_data": [f"{ceiling:.2f} ± {error:.2f}"]}, ["nats per held-out point"], "best possible")
+
+# %% [markdown] tags=["slide", "extra"]
+# Maximum likelihood makes the KL small on training points
+#
+# $$\text{maximise} \quad \frac{1}{N} \sum_{n=1}^{N} \log p_{model}(x^{(n)})$$
+#
+# KL's other term does not depend on the model.
 
 # %% [markdown]
 # ### Model 1: a single Gaussian
@@ -229,6 +321,19 @@ gaussian = MultivariateNormal(train.mean(dim=0), train.T.cov(correction=0))
 torch.manual_seed(0)
 samples = {"Gaussian": gaussian.sample((1_000,))}  # collects 1,000 samples of each model
 score = {"Gaussian": gaussian.log_prob}  # and of each model the function log p(x)
+
+# %% [markdown] tags=["slide", "steps"]
+# EM assigns points softly, then refits every component
+#
+# $$r_{nk} \propto \pi_k\, \mathcal{N}(x^{(n)};\, \mu_k, \Sigma_k)$$
+#
+# E: which component made point n?
+#
+# $$\mu_k = \frac{\sum_n r_{nk}\, x^{(n)}}{\sum_n r_{nk}}$$
+#
+# M: weighted means; covariances and shares likewise
+#
+# ? What would you do if you knew which component made each point?
 
 # %% [markdown]
 # ### Model 2: a mixture of Gaussians, fitted by EM
@@ -304,6 +409,13 @@ for name, start in {"spread-out start": spread_out(train, 8), "random start": at
     for _ in range(100):
         runs[name].append(em_step(train, *runs[name][-1]))
 
+# %% [markdown] tags=["slide"]
+# EM climbs, but from a bad start to a lower peak
+#
+# {film em}
+#
+# ? Two components share a cluster on the right. What would you try?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the components after 0, 1, 10, 50 and 100 iterations of EM, for both starts.
 on_the_way = {
@@ -370,6 +482,13 @@ component = share.multinomial(1_000, replacement=True)  # first a component, the
 samples["mixture"] = MultivariateNormal(mean[component], cov[component]).sample()
 score["mixture"] = lambda x: log_joint(x, *mixture).logsumexp(dim=1)
 
+# %% [markdown] tags=["slide", "extra"]
+# A kernel density puts a small Gaussian on every point
+#
+# $$p(x) = \frac{1}{N} \sum_{n=1}^{N} \mathcal{N}(x;\, x^{(n)}, h^2 I)$$
+#
+# To sample: take a training point, add noise of width h.
+
 # %% [markdown]
 # ### Model 3: a kernel density
 #
@@ -413,6 +532,30 @@ score["kernel density"] = lambda x: torch.tensor(kernel.score_samples(x))
 # coordinates, a histogram does for each: one for $x_1$, and for every bin of $x_1$ one for $x_2$. The picture has 24 bins,
 # so that you can see single bars; the program below has 60.
 
+# %% [markdown] tags=["slide", "steps"]
+# Every distribution can be generated one coordinate at a time
+#
+# $$\frac{3}{10} = \frac{4}{10} \cdot \frac{3}{4}$$
+#
+# rain, then umbrella given rain
+#
+# $$p(x_1, x_2) = p(x_1)\; p(x_2 \mid x_1)$$
+#
+# conditional probability, by definition
+#
+# $$p(x) = p(x_1) \cdots p(x_D \mid x_1, \dots, x_{D-1})$$
+#
+# the same step, again and again
+#
+# ? What has been assumed so far?
+
+# %% [markdown] tags=["slide"]
+# Two histograms hold the two factors
+#
+# {figure}
+#
+# ? Why does the right histogram have two peaks?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the two factors as histograms of 24 bins.
 plots.show(
@@ -421,6 +564,13 @@ plots.show(
     "histogram of x1 with the strip's bar marked. Right: the histogram of x2 within the strip, with one peak for each "
     "of its two clusters.",
 )
+
+# %% [markdown] tags=["slide"]
+# Sampling draws $x_1$ first, then $x_2$ given $x_1$
+#
+# {film in_turn}
+#
+# ? Language models generate text this way. What is a coordinate there?
 
 # %% [markdown]
 # To sample: draw a bin of $x_1$ from the histogram in the middle, then a bin of $x_2$ from the histogram that belongs to
@@ -441,6 +591,22 @@ plots.show(
 #
 # From the data to samples, score and picture. The model is the class; the rest uses it.
 
+
+# %% [markdown] tags=["slide", "steps"]
+# Five lines draw data, fit, sample and score
+#
+# ```python
+# seen = p_data.sample(400, torch.Generator().manual_seed(1))
+# unseen = p_data.sample(4_000, torch.Generator().manual_seed(2))
+#
+# histogram = AutoregressiveHistogram(seen)
+#
+# from_bins = histogram.sample(1_000)
+#
+# held_out_mean = histogram.log_prob(unseen).mean()
+# ```
+#
+# ? Why is the score not taken on the points that were counted?
 
 # %% tags=["program"]
 import matplotlib.pyplot as plt
@@ -521,6 +687,9 @@ score["autoregressive"] = histogram.log_prob
 # **Predict:** the clusters have the standard deviation 0.05. Which model will send most of its samples far away from all
 # clusters, and which will make every cluster too wide? Why?
 #
+# The figure below is folded, so that you can predict first. To see a folded result, run its cell with Shift+Enter, or
+# click the bar or the dots at its left: the first click shows the code, the second click, on the dots, opens the picture.
+#
 # <details><summary>Answer</summary>
 #
 # **Far away: the single Gaussian.** It can only be one blob, and it has to give density to all eight clusters, so its
@@ -535,6 +704,22 @@ score["autoregressive"] = histogram.log_prob
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# Which model strays far away from all clusters?
+#
+# Gaussian · mixture · kernel density · histogram
+#
+# And which makes every cluster too wide?
+#
+# ? The clusters have the standard deviation 0.05, the kernels 0.1. Decide before you see it.
+
+# %% [markdown] tags=["slide"]
+# The Gaussian strays; the kernel density is too wide
+#
+# {figure}
+#
+# ? Why can the Gaussian not leave the middle empty?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: log p(x) of each model and of p_data, and 1,000 samples of each.
 figure = figures.densities_and_samples(
@@ -548,6 +733,13 @@ plots.show(
     "whole ring; the mixture shows eight spots like those of p_data in the last column; the kernel density eight wider "
     "spots; the autoregressive histogram eight blocky spots, a low density everywhere else, and a few stray samples.",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# Variances add: kernels double the width of a cluster
+#
+# $$\sqrt{0.05^2 + 0.1^2} \approx 0.11$$
+#
+# a training point's spread, plus the kernel's noise
 
 # %% jupyter={"source_hidden": true}
 # Check: the Gaussian is hardly ever near a cluster, the kernels are too wide, one in a hundred of the histogram strays.
@@ -568,9 +760,16 @@ assert spread["mixture"] < 1.2 * spread["p_data"]
 # The kernel density has one knob, the width h, and everything depends on it. Here are three widths for the same 400
 # points. The lower row enlarges the marked square. Everything at −10 nats or below has the darkest colour.
 
+# %% [markdown] tags=["slide"]
+# The width of the kernels decides what lies between points
+#
+# {figure}
+#
+# ? Which of the three would you choose, and by which number?
+
 # %% jupyter={"source_hidden": true}
 # Plot: kernel densities of three widths, as maps of log p.
-fitted = {h: KernelDensity(bandwidth=h).fit(train) for h in (0.01, 0.1, 0.5)}
+fitted = {h: KernelDensity(bandwidth=h, leaf_size=1_000).fit(train) for h in (0.01, 0.1, 0.5)}
 figure = figures.kernel_widths(
     train,
     {h: lambda x, model=model: torch.tensor(model.score_samples(x)) for h, model in fitted.items()},
@@ -584,6 +783,11 @@ plots.show(
     "all of the plane is of medium brightness, and the clusters no longer stand out.",
 )
 
+# %% [markdown] tags=["slide", "predict", "extra"]
+# Do fewer training points need wider or narrower kernels?
+#
+# 50 points in place of 400
+
 # %% [markdown]
 # **Predict:** call the width with the best held-out score the best one. With 50 training points in place of 400, is it larger
 # or smaller, and why?
@@ -594,6 +798,11 @@ plots.show(
 # the best of the widths 0.020, 0.022, ..., 0.080. It changes slowly: eight times as many points make it smaller by only a third.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "extra"]
+# Wider: kernels have to bridge larger gaps
+#
+# {table}
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: the best width for 50, 100, 200 and 400 training points.
@@ -607,6 +816,13 @@ for n in (50, 100, 200, 400):
     best_widths[n] = max(by_width, key=by_width.get)
 assert best_widths[50] > best_widths[400] > best_widths[50] / 2
 Table({f"{n}": [f"{h:.3f}"] for n, h in best_widths.items()}, ["best width"], "training points")
+
+# %% [markdown] tags=["slide"]
+# One cluster without training points ruins the held-out score
+#
+# {film missing_cluster}
+#
+# ? Width 0.5 repairs the score. Is it a good model?
 
 # %% [markdown]
 # The explorer begins with width 0.1 and 400 points; the menu *p_data* offers two other distributions. It scores the model
@@ -651,6 +867,26 @@ KernelExplorer()
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# On training points the mixture beats p_data: how?
+#
+# mixture 1.05, p_data 0.99 nats
+#
+# Who is ahead on held-out points?
+
+# %% [markdown] tags=["slide"]
+# On held-out points p_data is ahead of all models
+#
+# | Nats per point | training | held-out |
+# |---|---|---|
+# | p_data | 0.99 | 1.09 |
+# | mixture | 1.05 | 1.01 |
+# | histogram | 0.81 | 0.50 |
+# | kernel density | 0.25 | 0.24 |
+# | Gaussian | −3.53 | −3.54 |
+#
+# ? Which column would you publish?
+
 # %% jupyter={"outputs_hidden": true}
 on_train = {name: f(train).mean().item() for name, f in score.items()}
 held_out = {name: f(test).mean().item() for name, f in score.items()}
@@ -665,8 +901,8 @@ assert max(held_out, key=held_out.get) == "mixture"
 assert on_train["mixture"] > toy.log_prob(train).mean()
 
 # %% [markdown]
-# The last column estimates KL(p_data ‖ p_model). The mixture is 0.07 nats below p_data: it gives a held-out point on
-# (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it. (The last column is computed before
+# Open the table first. Its last column estimates KL(p_data ‖ p_model). The mixture is 0.07 nats below p_data: it gives a
+# held-out point on (geometric) average $e^{-0.07}$, that is 93 %, of the density that p_data gives it. (The last column is computed before
 # rounding.)
 #
 # Why does p_data itself score less on the training points? By chance: the mean over 400 points has a standard error of
@@ -689,11 +925,27 @@ assert on_train["mixture"] > toy.log_prob(train).mean()
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# Halve the width of very narrow kernels: what happens?
+#
+# to the training score
+#
+# to the held-out score
+#
+# ? How dense is a kernel at its own centre, and how dense after halving its width?
+
+# %% [markdown] tags=["slide"]
+# Training gains 1.39 nats a halving; the held-out score collapses
+#
+# {film narrower}
+#
+# ? Where is the gap between both scores the alarm?
+
 # %%
 widths = [0.001 * 2 ** (k / 2) for k in range(21)]  # every second one is twice as wide
 scores = {"train": [], "held out": []}
-for h in widths:
-    model = KernelDensity(bandwidth=h).fit(train)
+for h in widths:  # one leaf of 1,000 points: all kernels are added, which is exact for any width
+    model = KernelDensity(bandwidth=h, leaf_size=1_000).fit(train)
     scores["train"].append(model.score(train) / len(train))  # scikit-learn gives the sum here
     scores["held out"].append(model.score(test) / len(test))
 
@@ -716,7 +968,16 @@ Table(
     "width",
 )
 
+# %% [markdown] tags=["slide"]
+# At width 0.001 samples sit on the training points
+#
+# {table}
+#
+# ? The samples look perfect. How do you notice that they are copies?
+
 # %% [markdown]
+# Open the figure and the table first.
+#
 # Read the table with the rule in mind. The first column gains nearly 1.39 nats with each halving once the kernels hardly
 # touch one another. The second is the height of the kernels, which gains 1.39 as well, minus the loss by distance, which
 # grows about fourfold and soon outweighs it.
@@ -745,6 +1006,10 @@ assert max(scores["held out"]) > others[0] > others[1]
 assert copied < 0.2 * fresh < chosen
 assert math.isclose(scores["train"][0] - scores["train"][2], math.log(4), abs_tol=0.1)
 assert 3 < scores["held out"][0] / scores["held out"][2] < 6
+away = torch.cdist(test.double(), train.double(), compute_mode="donot_use_mm_for_euclid_dist") ** 2
+formula = (-away / (2 * widths[0] ** 2)).logsumexp(dim=1).mean().item()
+formula -= math.log(len(train) * 2 * math.pi * widths[0] ** 2)
+assert math.isclose(scores["held out"][0], formula, rel_tol=1e-6)
 claims.add(
     "Given training data, a model generates new samples from the same distribution",
     f"the width must be chosen on held-out points: then samples are as far from the training points ({chosen:.4f}) as "
@@ -757,6 +1022,13 @@ claims.add(
     f"ones; width {best_width:.3f}: {scores['train'][widths.index(best_width)]:.2f} and {max(scores['held out']):.2f}",
     "contradicted",
 )
+
+# %% [markdown] tags=["slide"]
+# Held-out points choose how free a model may be
+#
+# {figure}
+#
+# ? Why does the training curve never turn down?
 
 # %% [markdown]
 # **Cause:** a model with enough freedom stores the training set, and its samples are copies of it.
@@ -998,6 +1270,15 @@ check_better_histogram(better_histogram)
 # - Too little freedom fills the gaps between the data; too much stores the data. Held-out data choose between them.
 # - A histogram with b bins a side has b² numbers in two dimensions and $b^{784}$ for a small image. That is why the rest of
 #   the course needs neural networks.
+
+# %% [markdown] tags=["slide"]
+# Learn on training points, choose and score on held-out ones
+#
+# - A generative model is a distribution to sample from.
+# - Too little freedom fills gaps; too much copies.
+# - A table cannot hold images: networks must.
+#
+# ? How many numbers has a histogram of images with 28 × 28 pixels?
 
 # %% [markdown]
 # What the lecture states, and what this chapter measured:

@@ -88,6 +88,13 @@ print(timing.stated("01_autoencoders"))
 # accompanies, names four types: the *basic* one (here), and the *sparse*, the *denoising* and the *masked* one
 # (chapter 02).
 
+# %% [markdown] tags=["slide", "hour"]
+# An autoencoder squeezes an image through sixteen numbers
+#
+# {figure}
+#
+# ? What has to be kept, and what may be lost?
+
 # %% jupyter={"source_hidden": true}
 # Plot: an image, its encoder, code and decoder, and its reconstruction.
 plots.show(
@@ -95,6 +102,23 @@ plots.show(
     "An ankle boot of 784 pixels passes through an encoder that narrows to a code z of 16 numbers "
     "and a decoder that widens again to a somewhat smoother picture of the same boot.",
 )
+
+# %% [markdown] tags=["slide", "steps"]
+# A code of one number keeps brightness and loses contrast
+#
+# $$z = \frac{x_1 + x_2}{2}, \qquad y = (z, z)$$
+#
+# encode the mean; paint both pixels
+#
+# $$(0.5, 0.5) \to 0.5 \to (0.5, 0.5)$$
+#
+# comes back exactly
+#
+# $$(0.9, 0.1) \to 0.5 \to (0.5, 0.5)$$
+#
+# its contrast is lost
+#
+# ? Which images of two pixels come back exactly?
 
 # %% [markdown]
 # **A toy to compute by hand.** Take images of only two pixels and a code of one number. Let the encoder
@@ -108,6 +132,13 @@ plots.show(
 # image to its reconstruction. A code of one number can only reach a curve in this plane: a straight line
 # if both networks are linear, a bent one if they have a hidden layer. A bent one follows these
 # images better.
+
+# %% [markdown] tags=["slide", "hour"]
+# With hidden layers, the reconstructions bend towards the data
+#
+# {film bend}
+#
+# ? Why does the linear one reach only a straight line?
 
 # %% jupyter={"source_hidden": true}
 # Plot: images of two pixels and their reconstructions from a code of one number.
@@ -128,6 +159,15 @@ Table(
     ["mean squared error per pixel"],
     "reconstructions on a",
 )
+
+# %% [markdown] tags=["slide", "hour"]
+# Training makes the squared error small
+#
+# $$E(w) = \frac{1}{2} \sum_{n=1}^{N} \lVert y(x_n, w) - x_n \rVert^2$$
+#
+# half the sum of squared errors; in the toy, an error is the length of a stick
+#
+# ? Does this loss say anything about the code?
 
 # %% [markdown]
 # **The loss.** Training minimises the lecture's **loss function** (손실 함수) over the N training images and
@@ -150,12 +190,40 @@ Table(
 # All three have the same minimiser, since they differ by constant factors. The difference matters once a second term
 # is added, as in chapters 02 and 03: then you must say to which of the three.
 
+# %% [markdown] tags=["slide"]
+# One loss has three readings with different numbers
+#
+# | Form | If the MSE is 0.05 |
+# |---|---|
+# | $E(w)$: sum over all images | 1,176,000 |
+# | $\bar E$: mean per image | 19.6 |
+# | MSE: mean per pixel | 0.05 |
+#
+# ? All three have the same minimum. When does the choice matter?
+
 # %% [markdown]
 # ## Build
 #
 # A deep autoencoder is two stacks of layers and one line of loss. Between two layers stands a GELU, a smooth
 # relative of the ReLU. Neither stack ends with one: a code may hold any numbers, and so may the pixels of
 # the output.
+
+
+# %% [markdown] tags=["slide", "steps"]
+# Two stacks of layers and one line of loss suffice
+#
+# ```python
+# def stack(*sizes):
+#     layers = []
+#     for n_in, n_out in itertools.pairwise(sizes):
+#         layers += [nn.Linear(n_in, n_out), nn.GELU()]
+#     return nn.Sequential(*layers[:-1])
+#
+# def loss(y, x):
+#     return 0.5 * ((y - x) ** 2).flatten(1).sum(dim=1).mean()
+# ```
+#
+# ? Why does no stack end with a GELU?
 
 
 # %%
@@ -173,6 +241,13 @@ def loss(y, x):
 
 
 check_reconstruction_loss(loss)  # the course's own test of this function
+
+# %% [markdown] tags=["slide"]
+# A short training suffices to bring back the shape
+#
+# {figure}
+#
+# ? What is missing from the lower row?
 
 # %% [markdown]
 # **One complete program.** The following cell does everything, with the same layers and the same loss: it loads the data,
@@ -275,6 +350,28 @@ Table(
 # linear code does better, and training cannot get stuck elsewhere: all other points with gradient 0 are saddles (Baldi & Hornik 1989).
 # So gradient descent should reach PCA's error.
 
+# %% [markdown] tags=["slide", "steps"]
+# For linear networks the error is the variance left out
+#
+# $$\frac{1}{N} \sum_n \lVert x_n - \bar x \rVert^2 = \text{var}_1 + \dots + \text{var}_{784}$$
+#
+# variances add up
+#
+# $$\frac{1}{N} \sum_n \lVert y_n - x_n \rVert^2 = \text{var}_{k+1} + \dots + \text{var}_{784}$$
+#
+# a code keeps k of them
+#
+# **smallest if the k largest are kept: PCA**
+#
+# ? What should gradient descent find, then?
+
+# %% [markdown] tags=["slide"]
+# Gradient descent reaches the error of PCA
+#
+# {table}
+#
+# ? The errors agree. Do the directions agree, too?
+
 # %%
 torch.manual_seed(0)
 linear = LinearAutoencoder(latent_size=16)
@@ -295,6 +392,13 @@ Table(
     "16 numbers per image",
 )
 
+# %% [markdown] tags=["slide", "predict"]
+# How many of the decoder's columns are principal components?
+#
+# All 16, some, or none?
+#
+# ? Each column is an image: what one unit of the code adds to the output.
+
 # %% [markdown]
 # The errors agree. Now compare the directions. Each column of the decoder's matrix is an image: what one
 # unit of the code adds to the output.
@@ -311,6 +415,13 @@ Table(
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# None: nearly the same plane, but other axes
+#
+# {figure}
+#
+# ? What would the cosine be if a column were a component?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: principal components beside the columns of the linear autoencoder's decoder.
 columns = linear.decoder[0][0].weight.detach().T  # (16, 784): an image per unit
@@ -321,6 +432,13 @@ plots.show(
     "trousers against wide garments, its sixth sleeves; the variance above them falls. The linear "
     "autoencoder's are blends of these: no cosine below them is near 1.",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# The error cannot prefer one set of axes
+#
+# $$y = (W A^{-1})\,(A z) = W z$$
+#
+# for every invertible matrix $A$; the decoder's matrix is $W$
 
 # %% [markdown]
 # The figure shows the first 8 of 16 directions of each kind. Grey is 0, and the sign is arbitrary. *var* is the variance of
@@ -383,6 +501,13 @@ Table(
 # **Non-linear layers** (비선형 레이어) let the reconstructions lie on a curved surface instead of a plane, as in
 # the toy. The library trains the network of *Build* for 2,500 steps:
 
+# %% [markdown] tags=["slide"]
+# The deep autoencoder passes PCA within 500 steps
+#
+# {figure}
+#
+# ? When would you stop?
+
 # %%
 torch.manual_seed(0)
 deep = DeepAutoencoder(latent_size=16)
@@ -413,13 +538,24 @@ plots.show(
 # %%
 conv.encoder
 
+# %% [markdown] tags=["slide", "extra"]
+# Sixteen non-linear numbers leave half of PCA's error
+#
+# | Autoencoder | of PCA's MSE |
+# |---|---|
+# | linear | 1.00 |
+# | deep | 0.49 |
+# | convolutional | 0.46 |
+#
+# ? The convolutional one has a quarter of the weights. Why can it be the best?
+
 # %% [markdown]
 # **How errors are measured.** Besides the MSE per pixel, the table shows the **PSNR** (peak signal-to-noise ratio). For one image,
 #
 # $$\mathrm{PSNR}_n = 10 \log_{10} \frac{2^2}{\mathrm{MSE}_n} \text{ decibels (dB)},$$
 #
-# where 2 is the range of a pixel, from -1 to 1, and MSE_n is the error of this image. A tenth of the error is 10 dB
-# more, half of it about 3 dB more. Tables show the mean of PSNR_n over the test images.
+# where 2 is the range of a pixel, from -1 to 1, and $\mathrm{MSE}_n$ is the error of this image. A tenth of the error is 10 dB
+# more, half of it about 3 dB more. Tables show the mean of $\mathrm{PSNR}_n$ over the test images.
 #
 # This mean is not the PSNR of the mean error. Two images with errors 0.04 and 0.4 have 20 and 10 dB, so their mean is
 # 15 dB. But their mean error is 0.22, and its PSNR is 12.6 dB. The logarithm turns ratios into differences, so an
@@ -505,6 +641,13 @@ Table(
 # One test image of each class, its reconstructions, and where they are wrong. The two rows at the bottom show the size of the
 # error of each pixel, |y − x|: black is 0, white is 0.5 or more.
 
+# %% [markdown] tags=["slide"]
+# A deep code keeps shapes and loses prints
+#
+# {figure}
+#
+# ? Where are the errors white?
+
 # %% jupyter={"source_hidden": true}
 # Plot: ten garments, their reconstructions, and the errors of PCA and of the deep one.
 ten = torch.stack([(test.labels == k).nonzero()[3, 0] for k in range(10)])
@@ -539,6 +682,13 @@ plots.show(
 # **1. Another representation** (다른 표현) and **2. compression** (압축): sixteen numbers say what 784 pixels
 # said, nearly.
 
+# %% [markdown] tags=["slide"]
+# Sixteen numbers say nearly what 784 pixels said
+#
+# {figure}
+#
+# ? A pixel has one byte, a float32 four. What is the factor in bytes?
+
 # %% jupyter={"source_hidden": true}
 # Plot: an image, its code, and what the decoder makes of the code.
 z = in_batches(shipped.encode, x)
@@ -571,6 +721,13 @@ Table(
     ["image", "code", "factor"],
 )
 
+# %% [markdown] tags=["slide", "predict"]
+# Where is the class easiest to read, where hardest?
+#
+# pixels → 512 → 256 → **code** → 256 → 512 → output
+#
+# A linear classifier reads what each layer holds.
+
 # %% [markdown]
 # **3. Features** (특징 추출). Is the class easier to read from the code than from the pixels? A *linear probe*
 # (Alain & Bengio 2016, [1610.01644](https://arxiv.org/abs/1610.01644)) answers such questions: freeze the network,
@@ -591,6 +748,9 @@ Table(
 # It is hardest to read from the code, and easiest from the wide hidden layers on both sides of it, with
 # little difference between these. The code has only 16 numbers. The class is in them, but not laid out so that ten linear
 # functions of 16 numbers can tell the classes apart. The wide layer after the code lays it out again.
+#
+# From the code the class is harder to read even than from the pixels. Sixteen principal components do about as well as
+# the code (0.72 against 0.74, in the table below the figure).
 #
 # </details>
 
@@ -627,6 +787,13 @@ def probe_stages(model, split):
 torch.manual_seed(0)
 untrained = DeepAutoencoder()
 
+# %% [markdown] tags=["slide"]
+# The class is hardest to read from the code itself
+#
+# {figure}
+#
+# ? The decoder sees nothing but the code. Where is the class, then?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the probe's accuracy at each stage.
 few, many = train.subset(100), train.subset(10_000)
@@ -648,10 +815,8 @@ plots.show(
 )
 
 # %% [markdown]
-# Four things to see:
+# Open the figure first. Three things to see:
 #
-# - From sixteen numbers the class is *harder* to read, for a linear classifier, than from the pixels. Sixteen
-#   principal components do about as well as the code (0.72 against 0.74, in the table below).
 # - The decoder sees nothing but the code, yet its layers give the class back. So the information is in the code,
 #   only not in a linear arrangement. The decoder's arrangement is worth most with few labels: with 100 of them, the decoder's
 #   hidden layers are about 9 points above the pixels, with 10,000 about 5.
@@ -693,6 +858,13 @@ Table(
     figures.STAGES,
     "probe's accuracy",
 )
+
+# %% [markdown] tags=["slide"]
+# With two numbers, the code is a place on a map
+#
+# {figure}
+#
+# ? The autoencoder never saw the classes. Why do they lie together?
 
 # %% [markdown]
 # **4. A latent space** (잠재 공간). With two numbers per image the code is a place on a map. The figure shows the third shipped
@@ -744,6 +916,13 @@ plots.show(
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# On the way from boot to pullover lies a smear
+#
+# {film between}
+#
+# ? Choose another pair of images. Is the middle always a smear?
+
 # %% tags=["widget"]
 LatentExplorer()
 
@@ -773,6 +952,20 @@ LatentExplorer()
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# A code of 64 numbers: whose error is smaller?
+#
+# PCA or the deep autoencoder?
+#
+# And whose reconstructions does a classifier recognise more often?
+
+# %% [markdown] tags=["slide"]
+# PCA has the smaller error; the judge prefers the deep one
+#
+# {figure}
+#
+# ? What does "information is preserved" mean here?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: error and judge's accuracy against the size of the code.
 study = read_study("latent_size")
@@ -787,7 +980,7 @@ plots.show(
 )
 
 # %% [markdown]
-# Two things to see.
+# Open the figure first. Two things to see.
 #
 # **The length of training counts as well as the length of the code.** The star is the shipped autoencoder with 16 numbers,
 # trained for 12,000 steps. Its error is smaller than that of the study's autoencoder with 64 numbers and 2,000 steps.
@@ -842,6 +1035,13 @@ Table(
 # distribution, $z \sim \mathcal{N}(0, I)$, and decode them. A second way is less naive: compute the mean
 # and the covariance of the codes of all training images, and draw from the Gaussian with these.
 
+# %% [markdown] tags=["slide", "hour", "predict"]
+# Does a made-up code decode to a garment?
+#
+# $$z \sim \mathcal{N}(0, I), \qquad y = \text{decoder}(z)$$
+#
+# a garment, a blend, or noise?
+
 # %%
 z_train = in_batches(shipped.encode, train.x)  # (60000, 16)
 mean, covariance = z_train.mean(dim=0), z_train.T.cov()
@@ -867,6 +1067,13 @@ made = {
 #
 # </details>
 
+# %% [markdown] tags=["slide", "hour"]
+# Made-up codes give smears or blends
+#
+# {figure}
+#
+# ? The second row has the right mean and covariance. What is still wrong?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: images from made-up codes beside reconstructions and real images.
 plots.show(
@@ -876,6 +1083,13 @@ plots.show(
     "Four rows of ten images. Codes from a standard normal give smeared blobs; codes from a fitted "
     "Gaussian give blends, some like garments; reconstructions and real images below for comparison.",
 )
+
+# %% [markdown] tags=["slide"]
+# The right mean and covariance of codes help only little
+#
+# {figure}
+#
+# ? Which bar is the best that a sampler from this decoder can hope for?
 
 # %% [markdown]
 # **A number for it.** The *course Fréchet distance* compares two sets of images, here 10,000 made-up ones with the
@@ -901,6 +1115,13 @@ plots.show(
     figures.scores(frechet),
     "Bars of Fréchet distance: " + ", ".join(f"{k} {v:.3g}" for k, v in frechet.items()) + ".",
 )
+
+# %% [markdown] tags=["slide", "hour"]
+# Away from the training codes the decoder smears
+#
+# {film made_up}
+#
+# ? The loss never says where codes lie. What would you add to it?
 
 # %% [markdown]
 # **Why?** Look where the codes lie. The table shows how far codes are from 0, and how far from the nearest code of
@@ -975,6 +1196,11 @@ Table(
 # A toy shows how far apart the two can be: codes in three clumps, and draws from a Gaussian, shifted and stretched so that
 # their mean and covariance are exactly those of the codes. To keep it simple, the toy takes both distances of the codes
 # themselves.
+
+# %% [markdown] tags=["slide", "extra"]
+# A Fréchet distance of 0 does not prove good samples
+#
+# {figure}
 
 # %% jupyter={"source_hidden": true}
 # Plot: a Gaussian with the mean and covariance of three clumps puts points between them.
@@ -1174,6 +1400,15 @@ check_new_garments(new_garments)
 # its own. The deep one reconstructs better from equally many numbers, as far as its training goes. A bottleneck
 # keeps what reduces the error most: shapes before prints. Whether the class is kept depends on who reads it. A
 # plain autoencoder is **not a generative model**: no distribution of codes comes with it.
+
+# %% [markdown] tags=["slide"]
+# A plain autoencoder compresses, but does not generate
+#
+# - Linear: PCA's plane, other axes.
+# - Deep: half of PCA's error; shapes kept, prints lost.
+# - No distribution of codes: nothing to sample.
+#
+# ? What has to change so that codes can be sampled?
 
 # %% jupyter={"source_hidden": true}
 # Table: the claims of this chapter, what was measured, and the verdict.

@@ -97,6 +97,22 @@ print(timing.stated("02_sparse_denoising_masked"))
 # the image. Then the smallest error is reached by copying every pixel, and a copy teaches the network nothing. Each of
 # this chapter's three autoencoders has its own constraint that makes copying useless:
 
+# %% [markdown] tags=["slide", "hour"]
+# A code longer than the image can simply copy it
+#
+# $$\text{image } 784 \;\to\; \text{code } 1{,}000 \;\to\; \text{image } 784$$
+#
+# A copy has no error, and teaches the network nothing.
+#
+# ? Chapter 01 had a code of 16 numbers. Why could it not copy?
+
+# %% [markdown] tags=["slide", "hour"]
+# Three constraints make copying useless
+#
+# {film constraints}
+#
+# ? The target is always the clean boot. Which of the three tasks needs the most knowledge of boots?
+
 # %% jupyter={"source_hidden": true}
 # Plot: input, rule and target of the three autoencoders.
 boot = x[:1]
@@ -112,6 +128,13 @@ plots.show(
     "in, and a plot of its code shows a few spikes among 1,000 units. Denoising: a boot under grain goes "
     "in. Masked: a fifth of the boot's patches go in, the others are grey.",
 )
+
+# %% [markdown] tags=["slide", "hour"]
+# Sparse: a unit pays λ times its activity
+#
+# $$\tilde E(w) = E(w) + \lambda \sum_{n=1}^{N} \sum_{k=1}^{K} |z_{nk}|$$
+#
+# Each image pays for the units that it uses.
 
 # %% [markdown]
 # ### Sparse: every active unit costs
@@ -135,6 +158,28 @@ plots.show(
 # price. With the squared price ½ λ z² the derivative is (z − a) + λ z, so z = a / (1 + λ): every unit gets smaller, none
 # becomes 0.
 
+# %% [markdown] tags=["slide"]
+# The price $\lambda |z|$ switches a unit off, a squared price never
+#
+# {film price}
+#
+# ? This unit is worth 1. At which λ does it go out, and why there?
+
+# %% [markdown] tags=["slide", "extra", "steps"]
+# In an image, a unit must fit what is missing
+#
+# $$\tfrac12 \lVert r - z_k w_k \rVert^2 = \tfrac12 \lVert r \rVert^2 - z_k\, w_k^\top r + \tfrac12 z_k^2$$
+#
+# The column $w_k$ has length 1.
+#
+# $$- w_k^\top r + z_k + \lambda = 0$$
+#
+# The derivative of error plus price.
+#
+# $$z_k^\ast = \max(w_k^\top r - \lambda,\ 0)$$
+#
+# A unit cannot be negative.
+
 # %% jupyter={"source_hidden": true}
 # Plot: one unit, its loss against z, and the cheapest z against what the unit is worth.
 plots.show(
@@ -143,6 +188,17 @@ plots.show(
     "rises from the start, so the minimum is at 0. Right: the cheapest z against a. Without a price it is a; with "
     "a squared price it is a / 2; with the absolute value it is 0 up to a = 1 and a - 1 from there.",
 )
+
+# %% [markdown] tags=["slide", "hour"]
+# Denoising: only the input is spoilt
+#
+# $$E_\sigma(w) = \sum_{n=1}^{N} \lVert y(x_n + \sigma \epsilon_n, w) - x_n \rVert^2$$
+#
+# $$\epsilon_n \sim \mathcal{N}(0, I)$$
+#
+# A copy would return the noise: an error. (The ½ is left out; no minimum moves.)
+#
+# ? Must a network know garments to take noise from a garment?
 
 # %% [markdown]
 # **With an image instead of a number** the same calculation holds for each unit. Let r be what is missing from the
@@ -181,6 +237,13 @@ plots.show(
 #
 # This is the whole method: data, network, loss, training loop, result. The cell runs in an empty notebook, too. The network is convolutional and has no bottleneck: after the
 # second layer it holds 64 · 7 · 7 = 3,136 features for 784 pixels.
+
+# %% [markdown] tags=["slide"]
+# No bottleneck, and yet it does not copy the noise
+#
+# {figure}
+#
+# ? This network holds 3,136 features for 784 pixels. Why does it not copy?
 
 # %% tags=["program"]
 import torch
@@ -248,6 +311,13 @@ claims.add(
 #
 # One layer up to 1,000 units, one layer down. The columns of the decoder must have unit length. Otherwise the network could halve
 # every z, double every column, give the same images, and pay half the price.
+
+# %% [markdown] tags=["slide", "extra"]
+# A few units draw each garment
+#
+# {figure}
+#
+# ? The columns have length 1. What could the network do if they were free?
 
 # %% tags=["program"]
 import torch
@@ -337,6 +407,13 @@ for kind, steps in ((SparseAutoencoder, 600), (DenoisingAutoencoder, 400)):
     torch.manual_seed(0)
     histories[kind.name] = fit(kind(), train, steps=steps)  # defaults: λ = 0.3, σ = 0.5
 
+# %% [markdown] tags=["slide", "extra"]
+# Within seconds both networks beat doing nothing
+#
+# {figure}
+#
+# ? What does one reach without any network?
+
 # %% jupyter={"source_hidden": true}
 # Plot: both training curves, each with the error of doing nothing as a dashed line.
 runs = {
@@ -395,6 +472,13 @@ use = (z > 0).sum(dim=0)  # (1000,) how many of the 10,000 test images switch ea
 order = use.argsort(descending=True)
 columns = sparse.dictionary.detach().T  # (1000, 784), rows of length 1
 breadth = 1 / columns.pow(4).sum(dim=1)  # (1000,) pixels covered; explained below the table
+
+# %% [markdown] tags=["slide"]
+# Units in frequent use show parts; rare ones show grain
+#
+# {figure}
+#
+# ? Which garment does each unit of the second row belong to?
 
 # %% jupyter={"source_hidden": true}
 # Plot: twelve columns each from four ranks of use.
@@ -457,6 +541,11 @@ claims.add(
     "holds with a condition",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# Shapes come back, fine texture does not
+#
+# {figure}
+
 # %% [markdown]
 # **What do the two give back?**
 
@@ -498,8 +587,22 @@ plots.show(
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# Nine units draw this boot
+#
+# {film units}
+#
+# ? Which of the units could also draw a sandal?
+
 # %% tags=["widget"]
 LambdaExplorer()
+
+# %% [markdown] tags=["slide"]
+# Trained at σ = 0.5, it takes stronger noise for structure
+#
+# {film noise}
+#
+# ? What does it do to a clean image?
 
 # %% [markdown]
 # **Noise.** This network was trained with Gaussian noise of σ = 0.5, and with nothing else.
@@ -538,9 +641,24 @@ NoiseExplorer()
 #
 # <details><summary>Answer</summary>
 #
-# About 30, exactly 29. With 11 components its MSE is 0.094; the sparse code has 0.064. Choosing units for each image pays.
+# About 30, exactly 29: more than twice as many numbers as the sparse code has active units. With 11 components its MSE is
+# 0.094; the sparse code has 0.064. Choosing units for each image pays.
 #
 # </details>
+
+
+# %% [markdown] tags=["slide", "predict"]
+# How many PCA components match 11 active units?
+#
+# 5, 11, 30 or 100?
+
+
+# %% [markdown] tags=["slide"]
+# About 30: it pays to choose units for each image
+#
+# {figure}
+#
+# ? Why is the advantage gone at λ = 0.1?
 
 
 # %%
@@ -608,9 +726,18 @@ claims.add(
 )
 
 # %% [markdown]
-# By this definition the claim holds here with 3, 11 and 48 active units: for the error of 11 active units (λ = 1) PCA
-# needs more than twice as many numbers. With 189 the advantage is gone; the lines cross shortly before. The
-# definition does not count the cost of saying *which* units are active. And the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers.
+# Open the table and the figure first. By this definition the claim holds here with 3, 11 and 48 active units. With 189
+# the advantage is gone; the lines cross shortly before. The definition does not count the cost of saying *which* units
+# are active. And the deep autoencoder of chapter 01 (2,000 steps) does better still with up to about sixteen numbers.
+
+# %% [markdown] tags=["slide", "predict"]
+# How far is the network ahead of the better filter?
+#
+# - σ = 0.5, its own level
+# - σ = 0.25
+# - 10 % black pixels
+#
+# Three decibels: half the squared error.
 
 # %% [markdown]
 # ### Does denoising beat a filter?
@@ -628,7 +755,18 @@ claims.add(
 # At σ = 0.5, its own level, nearly 5 dB ahead: a third of the filter's squared error. At 0.25 about half of that lead. With 10 % black pixels about 1 dB
 # ahead, with 50 % no longer. At σ = 1 it is about 1 dB behind the blur.
 #
+# A filter uses that neighbours resemble each other; the network also uses what garments look like. So the network is far
+# ahead at the level that it was trained for. At twice that level a plain blur is better, because the network takes strong noise
+# for structure. Against black pixels it is little or no better than a filter.
+#
 # </details>
+
+# %% [markdown] tags=["slide"]
+# Nearly 5 dB ahead at its own noise, behind at twice that
+#
+# {figure 2}
+#
+# ? A blur has never seen a garment. Why can it win?
 
 # %%
 noises = {f"σ = {sigma:g}": (sigma, 0.0) for sigma in (0.25, 0.5, 1.0)}
@@ -686,10 +824,8 @@ claims.add(
 )
 
 # %% [markdown]
-# A filter uses that neighbours resemble
-# each other; the network also uses what garments look like. So it is far ahead at the level that it was trained for. At twice that
-# level a plain blur is better, because the network takes strong noise for structure. Against black pixels it is
-# little or no better than a filter. It has learnt **one** noise at **one** level. In exercise 6 you train one for σ = 0.25, 0.5 and 1; chapter 06 also tells its network which level it sees.
+# The network has learnt **one** noise at **one** level. In exercise 6 you train one for σ = 0.25, 0.5 and 1; chapter 06
+# also tells its network which level it sees.
 
 # %% [markdown]
 # ## Break it: make activity too expensive
@@ -700,9 +836,30 @@ claims.add(
 #
 # <details><summary>Answer</summary>
 #
-# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow, and that shadow is not yet the mean image. The paragraph below the tables says why.
+# More: about 0.44. Almost no unit is active, so nearly every image gets the same grey shadow, and that shadow is not yet
+# the mean image.
+#
+# **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
+# arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) +
+# mean squared difference of b and the mean image. The last column of the first table below shows all three; on the training
+# images, whose mean it is, they add up exactly. After 900 steps the bias has nearly arrived and the excess is nearly
+# gone; the single picture remains.
 #
 # </details>
+
+
+# %% [markdown] tags=["slide", "predict"]
+# λ = 30: better or worse than one picture for all?
+#
+# The mean image has an MSE of 0.35. After 300 steps: less, the same, or more?
+
+
+# %% [markdown] tags=["slide"]
+# Worse: one grey shadow for every garment
+#
+# {figure}
+#
+# ? How could you see this without looking at a picture?
 
 
 # %%
@@ -804,7 +961,22 @@ claims.add(
     f"image); {active[30.0]:.1f} units are active on average",
 )
 
+# %% [markdown] tags=["slide", "steps"]
+# No unit can be worth 30
+#
+# $$w_k^\top r \;\le\; \lVert w_k \rVert\, \lVert r \rVert = \lVert r \rVert$$
+#
+# Cauchy–Schwarz, and columns of length 1.
+#
+# $$\lVert r \rVert \;\le\; 29.2 \;<\; \lambda$$
+#
+# The test image farthest from the mean.
+#
+# ? Why is the shadow not the mean image itself?
+
 # %% [markdown]
+# Open the figure and the tables first.
+#
 # **Symptom.** Nearly every reconstruction is the same picture: the bias of the decoder, which costs nothing.
 #
 # **Cause.** From *Idea*: a unit is worth switching on only if $w_k^\top r > \lambda$. Since $w_k$ has length 1, the Cauchy–Schwarz
@@ -816,10 +988,6 @@ claims.add(
 # on any unit, though none is worth it. Most of them use a handful of units, one uses several hundred.
 # An active unit has an activity below 1 on average.
 #
-# **Why is the error larger than the mean image's?** The best constant picture is the mean image, and the bias has not
-# arrived there after 300 steps. For a constant picture b, the error splits into two parts: MSE(b) = MSE(mean image) + mean squared difference of b and the mean
-# image. The last column of the first table shows all three; on the training images, whose mean it is, they add up exactly. After 900 steps the bias has nearly arrived and the excess is nearly gone; the single picture remains.
-#
 # **Repair.** A smaller λ, from the beginning. A unit that is off for every image gets no gradient through relu, so it stays off: a *dead* unit. In *Measure*, 85 units are never active at λ = 0.1, 467 at λ = 3.
 
 # %% [markdown]
@@ -830,6 +998,11 @@ claims.add(
 # Part 2 has three pieces: the masked autoencoder (40 minutes), five autoencoders compared (10 minutes; it needs the first piece), and
 # the bridge to diffusion, [*Bridge to chapter 06*](#Bridge-to-chapter-06:-the-residual-is-a-direction) (20 minutes). If you read only one of them,
 # read the bridge: it needs part 1 alone.
+
+# %% [markdown] tags=["slide", "extra"]
+# Part 1 ends here; part 2 hides the image
+#
+# Hide four fifths of it, and ask for the rest.
 
 # %% [markdown]
 # ## Masked: patches, attention, mask
@@ -849,6 +1022,15 @@ claims.add(
 # positive weights that sum to 1. Each scalar product is a sum of D products. If these are
 # independent, with mean 0 and variance 1, the sum has variance D, so its size grows like √D. The division by √D undoes this; large scores would make softmax
 # give nearly all the weight to a single token. Three tokens with D = 2, by hand:
+
+# %% [markdown] tags=["slide", "extra"]
+# Attention: each token becomes a weighted mean of all tokens
+#
+# $$\operatorname{softmax}\!\Big(\frac{H H^\top}{\sqrt D}\Big) H$$
+#
+# Tokens that match get the weight.
+#
+# ? Reorder the tokens: what happens to the outputs?
 
 # %%
 h = torch.tensor([[2.0, 0.0], [1.8, 0.2], [0.0, 2.0]])  # (3, 2): two alike, one different
@@ -881,6 +1063,13 @@ torch.testing.assert_close(((turned @ turned.T / 2**0.5).softmax(dim=1) @ turned
 # ### The way of one image
 #
 # From left to right:
+
+# %% [markdown] tags=["slide"]
+# Ten visible patches must explain all 49
+#
+# {figure}
+#
+# ? Why does the encoder not see the hidden places at all?
 
 # %% jupyter={"source_hidden": true}
 # Plot: an image as patches, attention among the visible ones, the decoder's input, the result.
@@ -925,6 +1114,13 @@ plots.show(
 # of sines and cosines, 160 numbers for each place; the decoder takes the first 80, which differ from place to place as well. The
 # probes further below read the mean of z over all 49 places, 160 numbers (nothing is hidden then).
 
+# %% [markdown] tags=["slide", "extra"]
+# The loss counts the hidden patches only
+#
+# $$L(w) = \frac{1}{|M|\, d} \sum_{p \in M} \lVert y_p - x_p \rVert^2$$
+#
+# A visible patch could be copied; a hidden one must be inferred.
+
 # %%
 torch.manual_seed(0)
 model = MaskedAutoencoder(mask_ratio=0.8)
@@ -953,6 +1149,11 @@ assert blocks == [[4, 4, 4], [4, 4]]
 # ## Train a masked autoencoder
 #
 # 250 steps, live:
+
+# %% [markdown] tags=["slide", "extra"]
+# Past the mean image, it must look at the patches
+#
+# {figure}
 
 # %%
 torch.manual_seed(0)
@@ -997,6 +1198,13 @@ claims.add(
 # The shipped network sees ten patches of each garment, all at random places. In the last row its guesses fill the hidden places; the visible patches are
 # pasted in:
 
+# %% [markdown] tags=["slide"]
+# Ten patches give the garment, not its print
+#
+# {figure}
+#
+# ? Which prints are lost? Could any network know them?
+
 # %% jupyter={"source_hidden": true}
 # Plot: ten garments, a fifth of their patches, and the trained network's guess.
 guess, mask = masked.fill(x[ten], torch.Generator().manual_seed(0))
@@ -1034,6 +1242,13 @@ plots.show(
 #
 # </details>
 
+# %% [markdown] tags=["slide", "extra"]
+# One patch of the toe is enough for a boot
+#
+# {film patches}
+#
+# ? What does a black corner alone tell the network?
+
 # %% tags=["widget"]
 MaskExplorer()
 
@@ -1049,10 +1264,21 @@ MaskExplorer()
 #
 # <details><summary>Answer</summary>
 #
-# Here yes, slightly: at equal steps the probe is best with 20 % hidden (0.8245) and worst with 95 % (0.7924). But these are single runs, and hiding 20 % takes two and a half
+# Here yes, slightly: at equal *steps* the code gets slightly less readable the more is hidden. The probe is best with
+# 20 % hidden (0.8245) and worst with 95 % (0.7924). But these are single runs, and hiding 20 % takes two and a half
 # times the minutes of hiding 80 %.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# Hide less: is the representation better, too?
+#
+# Each hidden patch is then easier to guess.
+
+# %% [markdown] tags=["slide", "extra"]
+# Slightly better, at equal steps; but hiding more is cheaper
+#
+# {figure}
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: the study of mask ratios.
@@ -1106,8 +1332,8 @@ claims.add(
 )
 
 # %% [markdown]
-# One run each: do not trust differences of a few thousandths. At equal *steps*, the code gets slightly less readable
-# the more is hidden, and the training faster: the encoder sees fewer patches. The paper hides most of the
+# Open the table and the figure first. One run each: do not trust differences of a few thousandths. At equal *steps*, the
+# training gets faster the more is hidden: the encoder sees fewer patches. The paper hides most of the
 # image to make the task hard enough to be worth learning. In so short a training only the saving of time is visible. The ratio also has to fit the use: when 80 % are hidden, a model that hid 20 % in training makes more than one and
 # a half times the error of the model that hid 80 % in training.
 #
@@ -1123,6 +1349,13 @@ claims.add(
 # chosen on 5,000 further labels both times. With 100 labels it is the mean over five sets of 100, the same sets for all. *Untrained*: the network with random weights. *Code*: numbers that the encoder gives.
 # *Read*: numbers that the probe reads; for denoising and masked these are means over the places of the image. Here the masked
 # encoder sees all 49 patches (in training 10). The runs share the time, not the steps, weights or features.
+
+# %% [markdown] tags=["slide"]
+# Sparse is easiest to read; untrained it is nearly as good
+#
+# {figure}
+#
+# ? Look at the crosses: how much of it is training?
 
 # %% jupyter={"source_hidden": true}
 # Table: errors, probes and sizes of the five autoencoders, pixels and PCA.
@@ -1266,6 +1499,13 @@ Table({"masked, shipped": [steps, f"{times:.0f}", f"{longer:.4f}"]},
 # where 𝒩(x̃; μ, σ²) is the density of a Gaussian with mean μ. (Second step: both Gaussians share the factor $e^{-(\tilde x^2 + 1) / 2\sigma^2}$, which cancels; $e^{\tilde x / \sigma^2}$ and
 # $e^{-\tilde x / \sigma^2}$ remain.) The density of the noised values is $p_\sigma(\tilde x) = \tfrac12 \mathcal N(\tilde x; 1, \sigma^2) + \tfrac12 \mathcal N(\tilde x; -1, \sigma^2)$.
 
+# %% [markdown] tags=["slide"]
+# The best denoiser moves every noised value uphill
+#
+# {figure}
+#
+# ? Why is the change 0 in the valley, too?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the density of the noised values, and how the best denoiser changes each value.
 plots.show(
@@ -1298,6 +1538,15 @@ torch.testing.assert_close((best - noised).detach(), sigma**2 * slope)
 # Check: the change is 0 at ±0.96.
 peak = figures.peak_of(sigma)
 assert round(peak, 2) == 0.96
+
+# %% [markdown] tags=["slide"]
+# The change is σ² times the slope of the log-density
+#
+# $$y(\tilde x) - \tilde x = \sigma^2 \, \nabla_{\tilde x} \log p_\sigma(\tilde x)$$
+#
+# Tweedie's formula: for any data, with Gaussian noise.
+#
+# ? Whoever can denoise knows a density. What could one do with that?
 
 # %% [markdown]
 # ### Tweedie's formula
@@ -1337,6 +1586,33 @@ assert round(peak, 2) == 0.96
 #
 # </details>
 
+# %% [markdown] tags=["slide", "extra", "steps"]
+# Four lines prove it
+#
+# $$y(\tilde x) = \mathbb{E}[x \mid \tilde x]$$
+#
+# The mean minimises the squared error.
+#
+# $$y - \tilde x = \frac{1}{p_\sigma(\tilde x)} \int (x - \tilde x)\, p(x)\, \mathcal N(\tilde x; x, \sigma^2 I)\, dx$$
+#
+# Bayes' rule.
+#
+# $$(x - \tilde x)\, \mathcal N(\tilde x; x, \sigma^2 I) = \sigma^2\, \nabla_{\tilde x}\, \mathcal N(\tilde x; x, \sigma^2 I)$$
+#
+# The gradient of a Gaussian.
+#
+# $$y - \tilde x = \sigma^2\, \nabla p_\sigma / p_\sigma = \sigma^2\, \nabla \log p_\sigma$$
+#
+# p(x) does not depend on x̃.
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# Eight clusters: where has the arrow length 0?
+
+# %% [markdown] tags=["slide", "extra"]
+# In the centre, and halfway between two neighbours
+#
+# {figure}
+
 # %%
 toy, sigma = load_toy("eight_gaussians"), 0.5
 torch.manual_seed(0)
@@ -1369,6 +1645,13 @@ plots.show(
     "neighbours. Arrows are drawn at five eighths of their length.",
 )
 
+# %% [markdown] tags=["slide"]
+# Points that follow the arrows reach the clusters
+#
+# {film uphill}
+#
+# ? All points of a cluster end in one place. What would a generator need instead?
+
 # %% jupyter={"source_hidden": true}
 # Check: learnt and exact arrows agree where the noised data have density.
 likely = log_p.detach().exp() > 0.01
@@ -1387,9 +1670,16 @@ claims.add(
 )
 
 # %% [markdown]
+# Open the figure first.
+#
 # Where the noised data have density (above 0.01), the median cosine between learnt and exact arrows is 0.995. It is smallest, 0.57, at a place nearly halfway between two
 # clusters. There both pull almost equally, so the exact arrow is short (0.17), and a small error of the network turns it far. Where the exact arrow is
 # longer than 0.2, the cosine is above 0.9 everywhere.
+
+# %% [markdown] tags=["slide", "extra"]
+# With images, too, the change takes the noise back
+#
+# {figure}
 
 # %% [markdown]
 # ### The same with images
@@ -1596,6 +1886,15 @@ check_train_denoiser(train_denoiser)
 # (0.86). With 100 labels, after two minutes each, none of the three beats the pixels (0.678) or the deep autoencoder; after 12,000 steps the masked one does (0.752).
 #
 # None of the three gives a distribution of codes to draw from. The claims as measured:
+
+# %% [markdown] tags=["slide", "steps"]
+# Each constraint teaches something else
+#
+# - A price: few active units, many of them visible parts.
+# - Noise: a denoiser, whose change points uphill.
+# - Hiding: a readable code, given time.
+#
+# ? None of the three gives codes to draw from. What is missing?
 
 # %% jupyter={"source_hidden": true}
 # Table: the claims of this chapter, with what was measured.

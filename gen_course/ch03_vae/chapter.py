@@ -18,6 +18,8 @@
 # logarithm of a product.
 
 # %% [markdown]
+# The symbols of this chapter:
+#
 # | Symbol | Meaning | Shape |
 # |---|---|---|
 # | $x$ | an image: after the binarisation of *Build* its pixels are −1 or 1, in *A Gaussian likelihood* they are grey. In the code `x` are *grey* test images; `seen`, `x_bw` are binarised | (n, 1, 28, 28), toy: (2,) |
@@ -95,6 +97,22 @@ print(timing.stated("03_vae"))
 # deviations of one image's q; the circles are one and two standard deviations of the prior. On the same axes the VAE's
 # codes fill a small square, which the third map enlarges.
 
+# %% [markdown] tags=["slide", "hour"]
+# Force the codes into a known distribution, then draw from it
+#
+# $$z \sim p(z) = \mathcal{N}(0, I)$$
+#
+# The encoder must keep to this prior. Afterwards most made-up codes are codes that the decoder knows.
+#
+# ? Chapter 01 drew codes at random and got smears. What did it not know?
+
+# %% [markdown] tags=["slide", "hour"]
+# An autoencoder encodes to points, a VAE to distributions
+#
+# {film point_or_distribution}
+#
+# ? Both models have the same networks. Where would you draw a code on the left, where on the right?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the codes of 120 test images, as points and as distributions.
 few = torch.cat([(test.labels == k).nonzero()[:12, 0] for k in range(10)])
@@ -129,6 +147,13 @@ claims.add(
 #
 # $$f(z) = 1.5\,(\cos 1.5 z,\; \sin 1.5 z), \qquad p(x|z) = \mathcal{N}(f(z),\; 0.4^2 I)$$
 
+# %% [markdown] tags=["slide"]
+# In a toy with one number z, everything can be computed
+#
+# {figure}
+#
+# ? Which codes may have made the black x?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the toy: codes from the prior, and where they go in the plane.
 plots.show(
@@ -137,6 +162,15 @@ plots.show(
     "same five codes lie on it, 0 at the right, 1 on top, −1 at the bottom, 2 and −2 side by side at the left. A blue cloud "
     "around the circle is p(x), densest at the right. A black dot beside the circle at (1.1, 1.3) is the x of the text.",
 )
+
+# %% [markdown] tags=["slide", "hour"]
+# Adding up all codes is hopeless
+#
+# $$p(x) = \int p(x|z)\, p(z)\, dz$$
+#
+# How probable is x? Easy for codes of one number. For 16 numbers on a grid: $10^{54}$ codes.
+#
+# ? What do almost all random codes say about a given image?
 
 # %% [markdown]
 # How probable is a given x? Any z may have made it, so add up all of them, each with its probability:
@@ -168,6 +202,23 @@ log_joint = log_likelihood(point, grid) + prior.log_prob(grid)
 log_p = torch.logsumexp(log_joint, dim=0) + step.log()  # log p(x)
 posterior = (log_joint - log_p).exp()  # the density p(z|x) on the grid
 Table({"log p(x)": [f"{log_p:.2f}"]}, ["x = (1.1, 1.3)"])
+
+# %% [markdown] tags=["slide", "hour", "steps"]
+# The ELBO is a lower bound that we can compute
+#
+# $$\log p(x) \ge \mathbb{E}_{q}\left[\log p(x|z)\right] - \mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
+#
+# q: the encoder's guess
+#
+# $$\mathbb{E}_{q}\left[\log p(x|z)\right]$$
+#
+# does the code decode to x?
+#
+# $$\mathrm{KL}\left(q(z|x)\, \Vert\, p(z)\right)$$
+#
+# does the code stay near the prior?
+#
+# ? Which of the two terms grows when q becomes narrow?
 
 # %% [markdown]
 # For images such a sum is hopeless: 16 numbers on a grid of 2,401 values each are $10^{54}$ codes. Averaging over
@@ -201,6 +252,13 @@ for name, (m, s) in three.items():
 names = ["distortion", "rate", "ELBO", "gap", "ELBO + gap"]
 Table({name: [f"{value:.2f}" for value in row] for name, row in rows.items()}, names, "q")
 
+# %% [markdown] tags=["slide", "extra"]
+# For every guess, ELBO and gap add up to log p(x)
+#
+# {figure}
+#
+# ? The guess "too wide" has the lowest rate. Why is it the worst?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the three guesses beside the true posterior, and the two parts of the ELBO of each.
 plots.show(
@@ -219,6 +277,13 @@ for _, _, _, gap, total in rows.values():
 found = toy.bound(point, 0.6, 0.15)
 assert abs(found.elbo - rows["good"][2]) < 1e-6 > abs(found.gap - rows["good"][3])
 assert abs(toy.evidence(point).log_p - log_p) < 1e-9
+
+# %% [markdown] tags=["slide", "hour"]
+# A better guess q shrinks the gap
+#
+# {film bound}
+#
+# ? Which bar is the same length at every step, and why?
 
 # %% [markdown]
 # A better guess gives a tighter bound, and only a perfect guess gives $\log p(x)$ itself. Note the guess "too wide":
@@ -245,6 +310,27 @@ BoundExplorer()
 #
 # </details>
 
+# %% [markdown] tags=["slide", "steps"]
+# The ELBO in four lines, for any model
+#
+# $$\log p_\theta(x) = \log \int p_\theta(x|z)\, p(z)\, dz$$
+#
+# Add up all codes.
+#
+# $$= \log \mathbb{E}_{q_\phi(z|x)}\left[\frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}\right]$$
+#
+# Multiply and divide by q.
+#
+# $$\ge \mathbb{E}_{q_\phi(z|x)}\left[\log p_\theta(x|z) + \log \frac{p(z)}{q_\phi(z|x)}\right]$$
+#
+# Jensen: log is concave.
+#
+# $$= \mathbb{E}_{q_\phi(z|x)} \log p_\theta(x|z) - \mathrm{KL}\left(q_\phi(z|x) \,\Vert\, p(z)\right)$$
+#
+# The definition of the KL.
+#
+# ? Where is something lost, and when is nothing lost?
+
 # %% [markdown]
 # ### The ELBO, line by line
 #
@@ -259,11 +345,13 @@ BoundExplorer()
 # &= \log \mathbb{E}_{q_\phi(z|x)}\left[\frac{p_\theta(x|z)\, p(z)}{q_\phi(z|x)}\right]
 # && \text{(an integral weighted by } q \text{ is a mean over draws from } q \text{)} \\
 # &\ge \mathbb{E}_{q_\phi(z|x)}\left[\log p_\theta(x|z) + \log \frac{p(z)}{q_\phi(z|x)}\right]
-# && \text{(Jensen: log is concave, so the log of a mean is at least the mean of the logs)} \\
+# && \text{(Jensen: log is concave)} \\
 # &= \underbrace{\mathbb{E}_{q_\phi(z|x)} \log p_\theta(x|z)}_{-\text{ distortion}}
 # - \underbrace{\mathrm{KL}\left(q_\phi(z|x) \,\Vert\, p(z)\right)}_{\text{rate}}
 # && \text{(the ELBO)}
 # \end{aligned}$$
+#
+# In the fourth line the log of a mean is at least the mean of the logs, because the logarithm is concave.
 #
 # The bound is a mean over draws from q, that is, over codes that may have made x. A single draw already estimates it.
 #
@@ -277,6 +365,15 @@ BoundExplorer()
 # This is the gap of the widget above. Training maximises the ELBO over $\theta$ and $\phi$ together: the decoder makes
 # the images more probable, the encoder closes the gap. The **distortion** asks for good reconstructions. The **rate**
 # is how many nats q says about this image beyond the prior.
+
+# %% [markdown] tags=["slide"]
+# The rate needs no draws
+#
+# $$\mathrm{KL} = \frac{1}{2} \sum_{k=1}^{K} \left(\mu_k^2 + \sigma_k^2 - \log \sigma_k^2 - 1\right)$$
+#
+# It is 0 only for μ = 0 and σ = 1.
+#
+# ? What does a unit pay that says nothing about the image?
 
 # %% [markdown]
 # ### The KL in closed form
@@ -307,6 +404,19 @@ Table(rows, ["KL in closed form", "mean of a million draws"], "q")
 # Check: the draws agree with the closed form.
 assert ((log_ratio.mean(dim=0) - closed).abs() <= 5 * error + 1e-6).all()
 
+# %% [markdown] tags=["slide", "hour", "steps"]
+# Draw ε, not z: then the gradient passes
+#
+# $$z \sim \mathcal{N}(\mu, \sigma^2)$$
+#
+# drawn: z passes no gradient to μ, σ
+#
+# $$z = \mu + \sigma \odot \epsilon, \quad \epsilon \sim \mathcal{N}(0, I)$$
+#
+# computed: the gradient passes
+#
+# ? If z itself is drawn, what would the encoder learn from?
+
 # %% [markdown]
 # ### Why z = μ + σ ⊙ ε
 #
@@ -328,6 +438,11 @@ plots.show(
     "only the KL's gradient reaches μ and σ. Below, ε is drawn on its own and z = μ + σ ⊙ ε: the gradient passes "
     "through z to μ, σ and the encoder.",
 )
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# The score function needs no derivative: how many draws instead?
+#
+# For 64 units, as exact as one reparameterised draw: about 8, about 64, or thousands?
 
 # %% [markdown]
 # Without reparameterisation the encoder would learn from the KL alone, and the KL asks it to forget the image.
@@ -358,6 +473,12 @@ def variances(K, draws=20_000):
     for first in (each[:, 0] for each in estimates.values()):  # for the first unit; exact: 1
         assert abs(first.mean() - 1) < 5 * first.std() / math.sqrt(draws)
     return [each[:, 0].var().item() for each in estimates.values()]
+
+
+# %% [markdown] tags=["slide", "extra"]
+# Thousands, because it multiplies ε by the whole of f
+#
+# {figure}
 
 
 # %% [markdown]
@@ -406,6 +527,13 @@ claims.add(
 # gives each pixel its probability of being white (a *Bernoulli* distribution). That the pixels are independent given z is
 # an assumption.
 
+# %% [markdown] tags=["slide", "extra"]
+# The model sees black and white, drawn anew each time
+#
+# {figure}
+#
+# ? What would you have to choose if the pixels were grey?
+
 # %%
 garments = x[ten]  # (10, 1, 28, 28), grey: one test image of each class, chosen in the set-up
 once, again = binarise(garments, seeded(0)), binarise(garments, seeded(1))
@@ -419,6 +547,22 @@ plots.show(
     "Four rows of ten garments: grey; black and white with grey areas turned into random dots; the same with other "
     "dots; and the mean of 200 such draws, which looks like the grey image again.",
 )
+
+# %% [markdown] tags=["slide", "steps"]
+# Between encoder and decoder stands one random line
+#
+# ```python
+# mu, log_var = encoder(seen).chunk(2, dim=1)  # (128, 16) each
+# std = torch.exp(log_var / 2)
+#
+# z = mu + std * torch.randn(mu.shape, generator=rng)  # (128, 16)
+#
+# logits = decoder(z)  # (128, 1, 28, 28)
+#
+# loss = (kl - log_p).mean()  # mean over the batch
+# ```
+#
+# ? The two terms are sums, over units and over pixels. Why not means?
 
 # %% [markdown]
 # **One pass through the loss, with the shapes.** The decoder's output for a pixel is a *logit*
@@ -466,6 +610,18 @@ claims.add(
     "PyTorch's Bernoulli and of the library",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# Every other average is another β
+#
+# | pixels | units | β |
+# |---|---|---|
+# | sum | sum | 1 |
+# | mean | sum | 784 |
+# | mean | mean | 49 |
+# | sum | mean | 1/16 |
+#
+# ? Which one does your favourite library use by default?
+
 # %% [markdown]
 # **Sums and means, and β.** The ELBO is about a whole image: log p(x|z) is a *sum* over its pixels, the KL a
 # *sum* over units. Only the batch is averaged. For an autoencoder it is harmless to average over 784 pixels
@@ -490,6 +646,13 @@ claims.add(
 #
 # The whole method in one program, in plain PyTorch: data, networks, loss, loop, and garments made from codes that were
 # drawn from the prior. It runs for about half a minute.
+
+# %% [markdown] tags=["slide", "extra"]
+# Half a minute of training gives blurred garments, and mixtures
+#
+# {figure}
+#
+# ? Which of the twenty can you name?
 
 # %% tags=["program"]
 import torch
@@ -579,6 +742,13 @@ Table(
     ["nats per test image"],
 )
 
+# %% [markdown] tags=["slide"]
+# Most nats are coin flips; the code takes about 18
+#
+# {figure}
+#
+# ? Why can no model fall below the lower dashed line?
+
 # %% jupyter={"source_hidden": true}
 # Plot: the negative ELBO and the KL of the program during training.
 losses, rates = zip(*history, strict=True)
@@ -614,6 +784,13 @@ Table({name: [card["command"]] for name, card in cards.items()}, ["command"], "w
 #
 # The VAE's **reconstruction** is the mean of p(x|z) at z = μ, where μ belongs to the image binarised once. No code is
 # drawn for it.
+
+# %% [markdown] tags=["slide"]
+# The same made-up codes: smears from one, garments from the other
+#
+# {figure}
+#
+# ? Compare the reconstructions: what does the VAE pay for its samples?
 
 # %% jupyter={"source_hidden": true}
 # Plot: reconstructions and decoded draws from N(0, I), of the autoencoder and the VAE.
@@ -656,6 +833,11 @@ claims.add(
     f"{others:.1f} apart",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# A true sample is black and white
+#
+# {figure}
+
 # %% [markdown]
 # **A sample, strictly.** The last row of the picture above shows the *mean* of p(x|z), the grey level 2 p(white) − 1.
 # A true sample of this model is black and white, as its training images are. Papers and this course show means under the
@@ -677,6 +859,13 @@ plots.show(
     "garments, binarised, whose dots follow folds and prints.",
 )
 assert (mean - vae.decode(z_prior)).abs().max() < 1e-5
+
+# %% [markdown] tags=["slide", "extra"]
+# One square of codes: the VAE fits nearly all kinds in
+#
+# {figure}
+#
+# ? Why is the middle dark, where the prior is highest?
 
 # %% [markdown]
 # **The plane of two numbers.** The two models with a code of two numbers have the same networks and the same number
@@ -734,6 +923,13 @@ Table(
 #
 # Is the predefined distribution **forced** on the codes? Here are all test images, unit by unit:
 
+# %% [markdown] tags=["slide"]
+# Any decoder is continuous: both blend one garment into another
+#
+# {film way}
+#
+# ? Does it become one garment, then the other? What lies between?
+
 # %% jupyter={"source_hidden": true}
 # Table and check: unit by unit the VAE's codes follow the prior, and they are less correlated than the AE's.
 seen, rng = binarise(x, seeded(0)), seeded(1)
@@ -790,6 +986,13 @@ plots.show(
     "open a handle, and between trousers and boot both pass through smears.",
 )
 
+# %% [markdown] tags=["slide", "predict"]
+# Is the VAE ahead of the plain autoencoder?
+#
+# 1. Codes moved a little keep their class?
+# 2. The judge doubts less halfway?
+# 3. Labels change less often on the way?
+
 # %% [markdown]
 # Any decoder is a continuous function, so continuity alone says nothing. Four readings can be measured, with the frozen
 # classifier of chapter 01 as the judge. (The VAE has a handicap: its encoder sees binarised images.)
@@ -834,6 +1037,14 @@ def walk(model):
     changes = (logits.argmax(dim=1).reshape(-1, 13).diff(dim=1) != 0).sum(dim=1).float()
     by_place = decoded.unflatten(0, (-1, 13))  # (pairs, 13, 1, 28, 28)
     return entropy, changes, by_place[:, 6], by_place[:, 0]  # halfway, and at the start
+
+
+# %% [markdown] tags=["slide"]
+# Only in one: halfway the judge doubts it less
+#
+# {figure}
+#
+# ? Even at the ends the judge doubts. Why?
 
 
 # %% [markdown]
@@ -951,6 +1162,20 @@ claims.add(
 # 1. Find a place inside the second ring where codes are rare. Is what you see there still a garment?
 # 2. Walk out beyond the third ring. What does the decoder do where it was never trained?
 
+# %% [markdown] tags=["slide", "hour"]
+# The same made-up codes: smears from the AE, garments from the VAE
+#
+# {film draws}
+#
+# ? Which of the VAE's images would you not call a garment?
+
+# %% [markdown] tags=["slide", "hour"]
+# Between the kinds lie places that hardly any code visits
+#
+# {film plane}
+#
+# ? On the way round: where is the picture no garment, and what does the map say there?
+
 # %% tags=["widget"]
 PriorExplorer()
 
@@ -965,6 +1190,13 @@ PriorExplorer()
 #    top. The logits grow with z, so pixels become surely black or surely white.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "hour"]
+# One number of the code turns a shoe into a top
+#
+# {film unit}
+#
+# ? Does unit 14 mean one thing, for every start?
 
 # %% [markdown]
 # **One unit at a time.** The five most expensive units of the shipped VAE with 16 units have a slider each.
@@ -985,6 +1217,13 @@ UnitsExplorer()
 #    repairs it, too: raised, it gives a top.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "extra"]
+# The straight way dips to where few codes lie
+#
+# {figure}
+#
+# ? Codes drawn in 16 dimensions lie about 4 from 0. Why?
 
 # %% [markdown]
 # **Two ways between two images.** A straight line of codes, and an arc whose distance from 0 goes
@@ -1020,6 +1259,15 @@ WayExplorer()
 #
 # S = 1 is the ELBO. A larger S is tighter: Jensen's inequality loses less if what stands inside the logarithm varies less,
 # and a mean of S weights varies less than one. For 200 test images:
+
+# %% [markdown] tags=["slide", "extra"]
+# A hundred codes per image tighten the bound
+#
+# $$\log p_\theta(x) \ge \mathbb{E} \log \frac{1}{S} \sum_{s=1}^{S} \frac{p_\theta(x|z_s)\, p(z_s)}{q_\phi(z_s|x)}$$
+#
+# S = 1 is the ELBO.
+#
+# ? Why does a mean inside the logarithm lose less?
 
 # %%
 x_few = binarise(x[:200], seeded(0))
@@ -1063,6 +1311,13 @@ claims.add(
     "The encoder is stochastic: q(z|x)",
     f"its draws bound −log p(x): {shipped[0]:.1f} nats with one code for an image, {shipped[1]:.1f} with 100",
 )
+
+# %% [markdown] tags=["slide"]
+# A black picture is likelier than every garment
+#
+# {table}
+#
+# ? Would you use the likelihood to find broken garments?
 
 # %% [markdown]
 # **Compare losses by the negative ELBO**, since it is what is minimised. **For a statement about log p(x), or a comparison with other
@@ -1143,6 +1398,15 @@ codes = {
     "VAE: mixture of 32": mixture(vae),
 }
 
+# %% [markdown] tags=["slide", "predict"]
+# Whose samples are best? Order them
+#
+# AE with codes from N(0, I)
+#
+# AE with a mixture fitted to its codes
+#
+# VAE with its prior
+
 # %% [markdown]
 # **Predict:** order these by their distance, best first: AE with N(0, I), AE with the mixture, VAE with its prior.
 #
@@ -1161,6 +1425,13 @@ codes = {
 #   binarised input are candidates; this figure does not separate them.
 #
 # </details>
+
+# %% [markdown] tags=["slide"]
+# AE with a mixture wins; then VAE, then AE alone
+#
+# {figure}
+#
+# ? What does the VAE give that the mixture does not?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: Fréchet distances of decoded draws and of reconstructions, and their floor.
@@ -1259,6 +1530,13 @@ rows = {
 }
 Table(rows, ["rate", "distortion", "negative ELBO", "active units", "above 0.1 nats"], "β")
 
+# %% [markdown] tags=["slide"]
+# One more nat of rate must save β nats of distortion
+#
+# {figure}
+#
+# ? Which β would you choose for samples, which for compression?
+
 # %% jupyter={"source_hidden": true}
 # Plot and check: rate and distortion, and the KL of each unit.
 plots.show(
@@ -1284,6 +1562,13 @@ claims.add(
 # 1. Same ten codes, larger β: do the samples become more or less varied?
 # 2. At which β does the reconstruction of the boot (image 0) turn into that of just any shoe?
 
+# %% [markdown] tags=["slide", "extra"]
+# A higher β: smoother samples, and less varied ones
+#
+# {film beta}
+#
+# ? At which β does the boot become just any shoe?
+
 # %% tags=["widget"]
 BetaExplorer()
 
@@ -1296,6 +1581,13 @@ BetaExplorer()
 #    "shoe or top".
 #
 # </details>
+
+# %% [markdown] tags=["slide", "extra"]
+# "Squared error plus KL" has chosen a width
+#
+# $$-\log p_\theta(x|z) = \frac{1}{2 \sigma_x^2} \lVert x - y(z) \rVert^2 + D \log \sigma_x + \text{const}$$
+#
+# Factor 1 means $\sigma_x^2 = 1/2$: pixels far noisier than they are.
 
 # %% [markdown]
 # ### A Gaussian likelihood, and what "just use the MSE" assumes
@@ -1366,6 +1658,11 @@ claims.add(
 # [1606.04934](https://arxiv.org/abs/1606.04934)): each unit may spend a given number of nats, here one, before it is
 # charged.
 
+# %% [markdown] tags=["slide", "predict"]
+# The mean over pixels makes a code 784 times as expensive
+#
+# How do its reconstructions look? Does the curve of the negative ELBO betray it?
+
 # %%
 collapse, losses = {}, {}
 for name, settings in {
@@ -1395,6 +1692,13 @@ for name, settings in {
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# Posterior collapse: every image gets the same reconstruction
+#
+# {figure}
+#
+# ? Which repair would you choose, and what does the last row say?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: reconstructions of the three models.
 rows = {"input": x[ten]}
@@ -1409,6 +1713,11 @@ plots.show(
     "over pixels all ten reconstructions are one grey mean image; with free bits they differ again, though not all "
     "are the garment that went in.",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# The curve's shape hides it; its level betrays it
+#
+# {figure}
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the negative ELBO of the three models during training, beside the mean image's.
@@ -1450,6 +1759,8 @@ Table(
 )
 
 # %% [markdown]
+# Open the figures and the table first.
+#
 # **Posterior collapse** (사후 붕괴) is this state: q(z|x) is the prior whatever the image, and the decoder ignores z. It
 # has a second cause: a decoder that is strong enough to do without a code collapses at β = 1, too (Bowman et al. 2015,
 # [1511.06349](https://arxiv.org/abs/1511.06349); not measured here). There the *warm-up* of β (Bowman et al. again) helps: the
@@ -1611,6 +1922,15 @@ check_small_code(small_code)
 #
 # The table holds the lecture's claims about autoencoder and VAE, and four of this course: on the likelihood, on β,
 # on the squared error and on the mean over pixels. Each stands beside what was measured above.
+
+# %% [markdown] tags=["slide", "steps"]
+# A known distribution of codes and a likelihood, from one loss
+#
+# - Distortion plus rate bounds −log p(x).
+# - z = μ + σ ⊙ ε carries the gradient.
+# - Its samples are still far from real images.
+#
+# ? What would you change to get sharp samples?
 
 # %%
 claims

@@ -16,6 +16,13 @@
 # **Know first:** chapter [01](01_autoencoders.ipynb), above all the Fréchet distance in its *Break it*; of chapter
 # [03](03_vae.ipynb) the KL divergence, precision and recall, and what a VAE is; what a probability density is.
 
+# %% [markdown] tags=["slide"]
+# The critic's gradient alone turned noise into these garments
+#
+# {film garments}
+#
+# ? G never sees an image. What does it get instead?
+
 # %% [markdown]
 # | Symbol | Meaning | Shape |
 # |---|---|---|
@@ -95,6 +102,13 @@ print(timing.stated("04_gan"))
 # D learns to be right. G learns to make D wrong: it follows the gradient of D's answer *through* D, and so is told how to
 # change each pixel to look more real.
 
+# %% [markdown] tags=["slide", "hour"]
+# Two networks play: G invents images, D judges them
+#
+# {figure}
+#
+# ? The label "real" or "fake": is it part of D's input?
+
 # %% jupyter={"source_hidden": true}
 # Plot: what goes into the two networks and what comes out.
 plots.show(
@@ -102,6 +116,26 @@ plots.show(
     "A latent vector z goes through the generator G; its image G(z) and real images x go to the "
     "discriminator D, which says how likely its input is real.",
 )
+
+# %% [markdown] tags=["slide", "hour", "steps"]
+# D climbs V, and G descends it
+#
+# $$\min_{\theta_g} \max_{\theta_d} \; V = \mathbb{E}_{x \sim \hat p} \log D(x)$$
+#
+# real: images of the training set
+#
+# $$+ \; \mathbb{E}_{z \sim p_z} \log\left(1 - D(G(z))\right)$$
+#
+# generated: only this depends on G
+#
+# ? D always answers ½. How large is V then?
+
+# %% [markdown] tags=["slide", "hour"]
+# Samples follow D's slope until they cover all eight modes
+#
+# {film eight}
+#
+# ? Why do all samples move the same way at first?
 
 # %% [markdown]
 # The lecture writes both goals as one **objective** (목적 함수), with $\hat p$ the training set and $p_z$ a standard
@@ -130,6 +164,14 @@ plots.show(
 # can do better. An empty bin has no dot below.
 
 
+# %% [markdown] tags=["slide"]
+# In each bin, the share of real is the best guess
+#
+# {figure}
+#
+# ? A bin holds 30 real and 10 generated numbers. What should D answer?
+
+
 # %%
 def two_bumps():
     return MixtureSameFamily(Categorical(torch.ones(2)), Normal(torch.tensor([-2.0, 2.0]), 0.6))
@@ -151,6 +193,21 @@ plots.show(
     f"between them and right of 3; the largest is {share.nan_to_num().max():.2f}. Empty bins have no dot.",
 )
 assert share[2] > 0.6 > 0.4 > share[4]
+
+# %% [markdown] tags=["slide", "steps"]
+# The best discriminator knows a ratio of two densities
+#
+# $$V = \int \left[\, p \log D + q \log (1 - D) \,\right] dx$$
+#
+# means as integrals, at each x
+#
+# $$\frac{p}{D} - \frac{q}{1 - D} = 0$$
+#
+# derivative of the bracket in D
+#
+# $$D^\ast = \frac{p}{p + q}, \qquad f^\ast = \log p - \log q$$
+#
+# solved for D, then its logit
 
 # %% [markdown]
 # ### From counts to densities
@@ -192,6 +249,23 @@ assert share[2] > 0.6 > 0.4 > share[4]
 # Check it with the two densities of the toy: D* by trying a thousand values at each place (they lie 0.001 apart, so the best is
 # off by up to 0.0005), and V by a sum over a grid.
 
+# %% [markdown] tags=["slide", "steps"]
+# With the best D, V measures the Jensen-Shannon divergence
+#
+# $$V(D^\ast) = \mathbb{E}_p \log \frac{p}{2m} + \mathbb{E}_q \log \frac{q}{2m}$$
+#
+# put in D*, with m = (p + q) / 2
+#
+# $$= \mathrm{KL}(p \,\Vert\, m) + \mathrm{KL}(q \,\Vert\, m) - \log 4$$
+#
+# each 2 gives −log 2
+#
+# $$= 2\,\mathrm{JSD}(p, q) - \log 4$$
+#
+# JSD: the mean of both KLs
+#
+# ? Where is it smallest, and how large is V there?
+
 # %%
 x = torch.linspace(-8, 9, 4_001, dtype=torch.float64)
 dx = x[1] - x[0]
@@ -205,6 +279,13 @@ jsd = 0.5 * ((p_x * (p_x / m_x).log()).sum() + (q_x * (q_x / m_x).log()).sum()) 
 v_best = ((p_x * d_x.log()).sum() + (q_x * (1 - d_x).log()).sum()) * dx
 rows = {"V(D*)": [f"{v_best:.5f}"], "2 JSD − log 4": [f"{2 * jsd - math.log(4):.5f}"]}
 Table(rows | {"D* by trial − formula, at most": [f"{off:.4f}"]}, ["value"])
+
+# %% [markdown] tags=["slide", "extra"]
+# A network finds this D from samples, where samples are
+#
+# {figure}
+#
+# ? In the grey areas hardly any sample falls. May G trust D there?
 
 # %% [markdown]
 # And now a network that never sees a density, only samples. It is trained to maximise V.
@@ -276,6 +357,20 @@ Table(rows, ["expected samples", "best D", "trained D"], "x")
 # This matters for training: G moves its samples along the slope of f. It is roughly right where samples are frequent. When
 # samples jump to a place where there were hardly any, D's first answer there is a guess, which its next steps correct.
 
+# %% [markdown] tags=["slide", "predict"]
+# Move q away from p: what can G still learn?
+#
+# {film apart}
+#
+# No overlap is left. What becomes of the divergence, and of its slope?
+
+# %% [markdown] tags=["slide"]
+# Nothing from V: once apart, the divergence is flat
+#
+# {figure}
+#
+# ? The logit of the best D is a straight line here. Does it still know the way back?
+
 # %% [markdown]
 # ### Too far apart
 #
@@ -337,6 +432,20 @@ def V(f_real, f_fake):  # logits of real and of generated images: (n,) each
 
 
 check_value(V)
+
+# %% [markdown] tags=["slide", "predict"]
+# D catches every fake: which loss of G still pulls?
+#
+# $$\log\left(1 - D(G(z))\right) \qquad \text{or} \qquad -\log D(G(z))$$
+#
+# Let D(G(z)) ≈ 0.01. By what factor do their gradients differ?
+
+# %% [markdown] tags=["slide"]
+# The non-saturating loss pulls about 100 times as hard
+#
+# {figure}
+#
+# ? At which answer of D do both losses pull equally hard?
 
 # %% [markdown]
 # **The loss of D** is −V. **The loss of G** could be V: then G descends $\log(1 - D(G(z)))$, the **saturating** loss. Goodfellow
@@ -424,6 +533,25 @@ for ours, other, net in zip(mine, theirs, (D, G), strict=True):
 # of standard deviation 0.05 on a circle of radius 2, the **modes** (peaks) of p. Here is the whole method with the
 # two losses from above: data, both networks, loop, samples.
 
+# %% [markdown] tags=["slide", "steps"]
+# Each player descends its own loss; detach protects G
+#
+# ```python
+# def turn_of_d(G, D, x, z):
+#   fakes = G(z).detach()
+#   return -logsigmoid(D(x)).mean() - logsigmoid(-D(fakes)).mean()
+#
+# def turn_of_g(G, D, z):
+#   return -logsigmoid(D(G(z))).mean()
+#
+# def update(optimiser, loss):
+#   optimiser.zero_grad()
+#   loss.backward()
+#   optimiser.step()
+# ```
+#
+# ? What happens to G in D's turn if detach is missing?
+
 # %% tags=["program"]
 import copy
 
@@ -475,6 +603,11 @@ for ax, (name, x) in zip(axes, {"data": toy.sample(10_000), **made}.items(), str
 plots.show(
     figure, "Points of the data in eight dots on a circle, of the last G, of the averaged G."
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# The averaged G ends near all eight modes
+#
+# {figure}
 
 # %% [markdown]
 # Two details. The optimisers have no momentum ($\beta_1 = 0$), because past gradients belong to an opponent that has
@@ -565,6 +698,14 @@ claims.add(
 # and γ = 0.1. Here $R_1 = \theta_d^2$, and its gradient pulls D's slope to zero.
 
 
+# %% [markdown] tags=["slide", "predict"]
+# The smallest GAN: which games reach the middle?
+#
+# $$G(z) = \theta_g, \qquad f(x) = \theta_d\, x$$
+#
+# Both move together or in turn, with or without a penalty on D's slope.
+
+
 # %%
 def sigmoid(f):
     return 1 / (1 + math.exp(-f))
@@ -580,6 +721,13 @@ def smallest(together, penalty=0.0, rate=0.2, rounds=400):
         theta_g += rate * sigmoid(seen * theta_g) * seen  # G descends V
     return torch.tensor(path)
 
+
+# %% [markdown] tags=["slide"]
+# Only a penalty on D's slope leads to the middle
+#
+# {film smallest}
+#
+# ? Why may an average of G's weights help on a ring, but not on a spiral?
 
 # %% [markdown]
 # **Predict:** which of the four games lead to the equilibrium in the middle?
@@ -651,6 +799,11 @@ Table(
 # | **hinge** loss (Lim & Ye 2017, [1705.02894](https://arxiv.org/abs/1705.02894)) | D: $\mathbb{E}\, \mathrm{relu}(1 - f(x)) + \mathbb{E}\, \mathrm{relu}(1 + f(G(z)))$; G: $-\mathbb{E} f(G(z))$ | D keeps pushing images that it already classifies well | beyond the margin 1, D's loss and gradient are zero; G's gradient in f is −1 and never vanishes |
 # | **relativistic** loss (Jolicoeur-Martineau 2018, [1807.00734](https://arxiv.org/abs/1807.00734)) | D: $\mathbb{E}\, \mathrm{softplus}(f(G(z)) - f(x))$; G: $\mathbb{E}\, \mathrm{softplus}(f(x) - f(G(z)))$ | D judges each image alone | D compares a fake with a real image. With $R_1 + R_2$ it is the recipe of Huang et al. 2025 ([2501.05441](https://arxiv.org/abs/2501.05441)), designed to avoid losing modes |
 
+# %% [markdown] tags=["slide", "extra"]
+# With the hinge loss, G's gradient never vanishes
+#
+# {figure}
+
 # %% jupyter={"source_hidden": true}
 # Plot and check: the log loss and the hinge loss against the logit; the four formulas are the library's.
 logit = torch.linspace(-4, 4, 161)
@@ -694,6 +847,13 @@ for name, (loss_of_d, loss_of_g) in mine.items():
 # the reverse. So all convolutions work at 7 and 14 pixels, where it is cheap. **Batch norm** in G
 # scales each channel to mean 0 and variance 1 over the batch, which keeps the signal alive at a high learning rate; for
 # samples afterwards, `G.eval()` uses the averages of training instead.
+
+# %% [markdown] tags=["slide"]
+# The same loop with convolutions turns blobs into shapes
+#
+# {figure}
+#
+# ? What in this program keeps D from becoming steep?
 
 # %% tags=["program"]
 import torch
@@ -772,6 +932,13 @@ for mine, theirs in ((G, gan.generator), (D, gan.discriminator)):  # the network
 # library lowers the rate towards the end, and adds an average of G's weights. The minutes are wall time, and
 # depend on what else our machine did.
 
+# %% [markdown] tags=["slide"]
+# 64 samples, none picked: garments, and a few torn ones
+#
+# {figure}
+#
+# ? Which of them would fool you?
+
 # %% jupyter={"source_hidden": true}
 # Table: the commands that made the shipped weights.
 rows = {name: [card["command"], f"{card['minutes']:.1f}"] for name, card in cards.items()}
@@ -815,6 +982,11 @@ plots.show(
     figures.grid(gan.sample(64, seeded(0)), 16, "64 samples, none picked"),
     "A grid of 64 generated garments: shirts, trousers, dresses, shoes, boots, bags; a few are torn or shapeless.",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# By cosine and sine, every point of the way is typical
+#
+# {figure}
 
 # %% [markdown]
 # **Interpolation.** Walk from one latent vector $z_1$ to another, $z_2$, with t from 0 to 1. On a straight line, $(1 - t)\, z_1 + t\, z_2$, the
@@ -863,6 +1035,13 @@ claims.add(
 # 2. Find a unit of z whose shift changes the kind of garment.
 # 3. Shift unit 12 by 4, from code 0. Is the picture still a garment? Does the length of the code, below, give it away?
 
+# %% [markdown] tags=["slide"]
+# Halfway from a shoe to a top lies no garment
+#
+# {film halfway}
+#
+# ? Can you find a unit of z whose shift changes the kind of garment?
+
 # %% tags=["widget"]
 LatentWalk()
 
@@ -888,6 +1067,17 @@ LatentWalk()
 # to it than to that sample's own third-nearest sample. Both compare features, too. Everything stands beside what real
 # training images score against the same 10,000 test images: for the distance this is the **floor**, for precision and
 # recall the level to reach. The cards hold these numbers; the last GAN is measured again.
+
+# %% [markdown] tags=["slide"]
+# Nearer than the VAE, yet 80 times the floor of real images
+#
+# | samples | Fréchet | precision | recall |
+# |---|---|---|---|
+# | GAN | 1.251 | 0.78 | 0.56 |
+# | VAE | 3.980 | 0.49 | 0.41 |
+# | real images | 0.0156 | 0.88 | 0.88 |
+#
+# ? Which of the numbers would fall if G lost one kind of garment?
 
 # %%
 sample_quality = SampleQuality(images)
@@ -926,6 +1116,11 @@ claims.add(
 )
 Table(rows, ["Fréchet", "times the floor", "precision", "recall"], "samples")
 
+# %% [markdown] tags=["slide", "extra"]
+# All ten classes are there, not equally often
+#
+# {figure}
+
 # %% [markdown]
 # *VAE* is the model of chapter 03, as shipped. The GAN that was trained longest beats it in distance, precision and recall.
 # After 1,000 steps the GAN is still behind in recall, and after 300 steps it is ahead in precision only. Network sizes and training times
@@ -958,6 +1153,11 @@ claims.add(
     "holds with a condition",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# No sample is a copy, but one is debris
+#
+# {figure}
+
 # %% [markdown]
 # **Copies?** Below each sample its nearest training image, of 60,000:
 
@@ -983,6 +1183,22 @@ rows = {
     for name, distance in (("samples", from_gan), ("test images", from_test))
 }
 Table(rows, ["smallest", "median"], "distance to the nearest training image")
+
+# %% [markdown] tags=["slide", "predict"]
+# G's pictures become better: does D's loss rise?
+#
+# | step | 20 | 60 | 150 | 300 |
+# |---|---|---|---|---|
+# | Fréchet distance | 16.7 | 12.2 | 10.7 | 6.8 |
+#
+# A D without a clue has a loss of 2.
+
+# %% [markdown] tags=["slide"]
+# No: D's loss stays near 2, whatever G draws
+#
+# {figure}
+#
+# ? How can G learn from a D that looks as if it had no clue?
 
 # %% [markdown]
 # These are Euclidean distances between pixels in [−1, 1], of 200 samples and of 200 test images. A copy would be much
@@ -1062,6 +1278,15 @@ Table(rows | {"real images, the floor": [f"{floor_of_row:.2f}"]}, ["Fréchet dis
 # into the program, or leave out `spectral_norm`; then look at `sample_quality.frechet(drawn[300])`. (Distances of so short
 # runs differ from seed to seed; use two.)
 
+# %% [markdown] tags=["slide", "extra"]
+# Another seed changes little, another recipe much
+#
+# | recipe | Fréchet distance |
+# |---|---|
+# | default, five seeds | 1.19 to 1.26 |
+# | DCGAN, as many seconds | 6.19 |
+# | DCGAN, as many images | 5.03 |
+
 # %% [markdown]
 # ### How much is luck?
 #
@@ -1113,6 +1338,13 @@ Table(rows, ["steps", "seconds", "Fréchet", "rarest class"], "recipe")
 # Let G learn ten times as fast as D (2e-3 and 2e-4), with the saturating loss of *Build* and without a penalty.
 # `PlaneGAN` is the library's GAN of the plane: the program's game, with one more hidden layer.
 
+# %% [markdown] tags=["slide", "hour", "predict"]
+# G learns ten times as fast: how many modes survive?
+#
+# $$\text{rate of G: } 2 \cdot 10^{-3} \qquad \text{rate of D: } 2 \cdot 10^{-4}$$
+#
+# Saturating loss, no penalty. The data have eight modes. How many will 10,000 samples cover?
+
 # %%
 broken_rounds = 1_000
 torch.manual_seed(0)
@@ -1123,6 +1355,20 @@ last = {}
 for record in training_steps(broken, toy, steps=broken_rounds, batch_size=256):
     if record.step in (300, 500, 750, broken_rounds):
         last[f"step {record.step:,}"] = scene(broken, z_fixed, x_fixed)
+
+# %% [markdown] tags=["slide", "hour"]
+# Mode collapse: one clump of samples, which runs around
+#
+# {film collapse}
+#
+# ? Why does the clump not stay where it is?
+
+# %% [markdown] tags=["slide", "hour"]
+# A fast G puts all samples where D says real
+#
+# $$G^\ast(z) = \arg\max_x D(x) \quad \text{for every } z$$
+#
+# G's best answer to a fixed D. Equal rates: D keeps up.
 
 # %% [markdown]
 # **Predict:** how many of the eight modes will 10,000 samples cover?
@@ -1150,6 +1396,20 @@ plots.show(
 )
 assert lost.covered <= 4
 assert broken.rules == PlaneGAN(**COLLAPSE).rules  # those of the stored study
+
+# %% [markdown] tags=["slide", "predict", "extra"]
+# Would a penalty alone repair it, or another loss cause it?
+#
+# Try the slow D with a penalty of 0.01, and equal rates with the saturating loss.
+
+# %% [markdown] tags=["slide", "extra"]
+# No, twice: here the learning rates decide
+#
+# | rules | modes covered |
+# |---|---|
+# | slow D, no penalty | 0, 0, 0, 0, 1 |
+# | slow D, penalty | 0 |
+# | equal rates, saturating, no penalty | 8 |
 
 # %% [markdown]
 # **Predict:** equal rates repair it. Would the penalty $R_1 + R_2$ alone do, with the slow D? And does the saturating loss
@@ -1189,6 +1449,13 @@ claims.add(
     "with the saturating loss and no penalty",
 )
 Table(rows, ["modes of each seed", "near a mode, at least", "steps", "seconds, at most"], "rules")
+
+# %% [markdown] tags=["slide"]
+# The losses look alike: only the map shows the collapse
+#
+# {film twins}
+#
+# ? Which of the two games would you stop, judging by the losses alone?
 
 # %% [markdown]
 # The first two recipes were run with five seeds, the other three with one. The program of the plane has the third recipe,
@@ -1406,6 +1673,13 @@ check_sharp_modes(sharp_modes)
 # diffusion (Rombach et al. 2021, [2112.10752](https://arxiv.org/abs/2112.10752)) is trained with a discriminator of small
 # patches, so that its pictures are not blurred. And one call per sample is what fast samplers of diffusion models try to
 # reach. Chapter [07](07_comparison.ipynb) says where each family stands.
+
+# %% [markdown] tags=["slide"]
+# A critic replaced the likelihood, at a price
+#
+# - One call per sample, better than the VAE's
+# - No likelihood, no encoder, losses that say little
+# - A G that outruns D ends in mode collapse
 
 # %%
 claims

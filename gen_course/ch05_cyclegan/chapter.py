@@ -13,6 +13,13 @@
 #
 # **Know first:** chapter [04](04_gan.ipynb); what a generator and a discriminator minimise.
 
+# %% [markdown] tags=["slide"]
+# Nobody ever shows the network a pair
+#
+# Pictures of summer, pictures of winter, never the same place in both. Can it learn what a summer looks like in winter?
+#
+# ? And how would you know that a translation is right?
+
 # %% [markdown]
 # | Symbol | Meaning | Shape |
 # |---|---|---|
@@ -86,6 +93,13 @@ print(timing.stated("05_cyclegan"))
 # the pictures. For 500 further scenes it draws both seasons; these true partners are for testing only. The **emoji** of
 # *Look* are divided likewise.
 
+# %% [markdown] tags=["slide", "hour"]
+# Training pictures have no partners; only test pictures do
+#
+# {figure}
+#
+# ? What could you learn from two such piles of pictures?
+
 # %% jupyter={"source_hidden": true}
 # Plot: training pictures without partners, test pictures with partners.
 rows = {"train x": train.a.x[:8], "train y": train.b.x[:8]}
@@ -101,6 +115,13 @@ plots.show(
 parts = {d.name: (d.train.a, d.train.b, d.test.a) for d in (domains, emoji)}
 sizes = {name: [f"{len(part):,}" for part in three] for name, three in parts.items()}
 Table(sizes, ["X, for training", "Y, for training", "pairs, for testing"], "pictures")
+
+# %% [markdown] tags=["slide", "hour"]
+# G makes winter, F must restore the summer
+#
+# {figure}
+#
+# ? Which of the four networks does the picture not show?
 
 # %% [markdown]
 # A **CycleGAN** (Zhu, Park, Isola & Efros 2017, [1703.10593](https://arxiv.org/abs/1703.10593)) learns the
@@ -122,6 +143,17 @@ plots.show(
     "One direction of a CycleGAN. A summer landscape x goes through G to a winter landscape G(x), which the discriminator D_Y judges, "
     "and through F back to summer. An arc joins the first and the last picture: they should be the same.",
 )
+
+# %% [markdown] tags=["slide", "hour"]
+# Three losses, each against one failure
+#
+# | loss | without it |
+# |---|---|
+# | $\mathbb{E}\,(D_Y(G(x)) - 1)^2$ | G need not make winter |
+# | $\mathbb{E}\,\lvert F(G(x)) - x\rvert$ | any winter will do, of another place |
+# | $\mathbb{E}\,\lvert G(y) - y\rvert$ | G repaints what is right already |
+#
+# ? Every summer gets the winter of another place. Which loss notices?
 
 # %% [markdown]
 # ### Three losses, each for what goes wrong without it
@@ -162,6 +194,22 @@ plots.show(
 # **pool** (Shrivastava et al. 2016, [1612.07828](https://arxiv.org/abs/1612.07828)), so that a generator
 # cannot return to pictures that D no longer recognises as fakes.
 
+# %% [markdown] tags=["slide", "predict"]
+# Do these losses decide which x becomes which y?
+#
+# $$X = [-1, 1] \qquad Y = [1, 3]$$
+#
+# Numbers instead of pictures. Name two different pairs G, F whose losses cannot be lower.
+
+# %% [markdown] tags=["slide"]
+# No: the shift and the mirror have the same losses
+#
+# $$G(x) = x + 2 \qquad F(y) = y - 2$$
+#
+# $$G(x) = 2 - x \qquad F(y) = 2 - y$$
+#
+# ? And the identity loss: does it prefer one of them?
+
 # %% [markdown]
 # ### Does the cycle decide which picture becomes which?
 #
@@ -197,6 +245,13 @@ assert all(max(gap, cycle) < 1e-5 for gap, cycle, _ in losses.values())
 assert all(abs(identity - 4) < 0.01 for _, _, identity in losses.values())
 rows = {name: [f"{value:.3f}" for value in row] for name, row in losses.items()}
 Table(rows, ["largest gap between sorted G(x) and y", "cycle", "identity loss"], "map")
+
+# %% [markdown] tags=["slide"]
+# The random start decides which of them is learnt
+#
+# {film numbers}
+#
+# ? What kind of start would keep each thing in its place?
 
 # %% [markdown]
 # The shift x + 2 and the mirror 2 − x have the same three losses, so **no loss prefers one of them.** (The folded
@@ -237,6 +292,22 @@ Table(rows, ["largest gap between sorted G(x) and y", "cycle", "slope of G"], "s
 #
 # One step has two turns: first both generators, then both discriminators on the same pictures, translated anew. (The
 # library keeps the translations of the first turn, to save time.)
+
+
+# %% [markdown] tags=["slide", "steps"]
+# Cycle and identity cost one line each
+#
+# ```python
+# g_x, f_y = G(x), F(y)  # (n, 3, 32, 32)
+#
+# cycle = distance(F(g_x), x) + distance(G(f_y), y)
+#
+# identity = distance(G(y), y) + distance(F(x), x)
+#
+# return game + lambda_cycle * cycle + lambda_identity * identity
+# ```
+#
+# ? Which of these lines needs no discriminator?
 
 
 # %%
@@ -284,6 +355,18 @@ for name, here, there in zip(("generators", "discriminators"), mine, theirs, str
     )
 Table(rows, ["cells above", "library"], "loss")
 
+# %% [markdown] tags=["slide", "extra"]
+# G starts as the identity and recolours from there
+#
+# $$G(x) = x + g(x), \qquad g = 0 \;\text{ at first}$$
+
+# %% [markdown] tags=["slide"]
+# D judges patches: 64 verdicts for one picture
+#
+# {table}
+#
+# ? Why is one verdict per patch enough for a style?
+
 # %% [markdown]
 # **The generator** adds what it computes to its input: each 2 × 2 pixels become 12 channels (16 × 16 × 12) → a
 # convolution → four residual blocks of two convolutions → a last convolution to 12 channels → back to 2 × 2 pixels each,
@@ -326,6 +409,13 @@ Table({"input pixels within 5 pixels": [f"{near:.0%}"]}, ["share of the gradient
 # out. To be done within about a minute, it works on scenes of 16 × 16 pixels. Its generators have four convolutions and no
 # residual blocks, its discriminators are smaller, there is no pool, and $\lambda_{\text{identity}}$
 # stays 1. Watch what changes first.
+
+# %% [markdown] tags=["slide"]
+# Meadows turn white first, the horizon rose later
+#
+# {figure}
+#
+# ? What never changes, even in the last row?
 
 # %% tags=["program"]
 import torch
@@ -404,6 +494,11 @@ claims.add(
 rows = {"x against y": untranslated, "G(x) against y": reached[0], "F(y) against x": reached[1]}
 Table({name: [f"{value:.1f} dB"] for name, value in rows.items()}, ["PSNR on 500 test scenes"])
 
+# %% [markdown] tags=["slide", "extra"]
+# 150 more steps help F more than G
+#
+# {figure}
+
 # %% [markdown]
 # Only colours change. Meadows turn white first, and the sky lilac. After step 150 the horizon turns rose, and mountains
 # and houses turn from magenta to brown. The frame at steps 50 and 150 probably comes from the zeros that pad the border.
@@ -452,6 +547,13 @@ Table({name: [f"{v:.1f} dB" for v in pair] for name, pair in rows.items()}, name
 # Weights from longer training come with the course, for the seasons and for emoji in two styles: X is Google's Noto, Y is
 # Twitter's Twemoji. The folded table has the commands.
 
+# %% [markdown] tags=["slide"]
+# Sky and snow look right; trees keep their crowns
+#
+# {film translate}
+#
+# ? Where do G(x) and the true y differ?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: the commands that made the shipped weights.
 names = ["half", "seasons", "emoji"]
@@ -478,6 +580,11 @@ plots.show(
 # In G(x) crowns stay as pale discs and flowers as coloured dots, and a faint ring is left where the sun of summer stood.
 # In F(y) bare branches become dark scribbles. The low sun of winter leaves a pale blue spot, and a yellow sun is drawn
 # higher up, once even two: this is more than recolouring.
+
+# %% [markdown] tags=["slide"]
+# Emoji: some of the other palette, the shapes of the first
+#
+# {figure}
 
 # %% jupyter={"source_hidden": true}
 # Plot: held-out emoji in the other style.
@@ -510,6 +617,13 @@ plots.show(
 # 2. Where is the difference above bright while the one below stays dark?
 # 3. Add a little noise to G(x). What happens to the way back, and to your impression of G(x)?
 
+# %% [markdown] tags=["slide", "hour"]
+# The winter has faults; the way back hardly shows them
+#
+# {film cycle}
+#
+# ? What of the winter could nobody know from the summer picture?
+
 # %% tags=["widget"]
 TranslatorExplorer()
 
@@ -532,6 +646,19 @@ TranslatorExplorer()
 # in the other domain; and **the ceiling**: the same two generators without discriminators, trained to minimise
 # |G(x) − y| + |F(y) − x|. For it alone the program drew the partners of all training scenes.
 # **SSIM** compares small windows by mean, contrast and structure (at most 1); L1 is the mean absolute difference.
+
+
+# %% [markdown] tags=["slide"]
+# Nearer than a transfer of colours, behind training with pairs
+#
+# | G(x) against the true y | PSNR in dB |
+# |---|---|
+# | untranslated | 8.9 |
+# | colour transfer | 15.2 |
+# | CycleGAN | 22.1 |
+# | trained on pairs | 27.5 |
+#
+# ? Ten decibels more: by what factor is the squared error smaller?
 
 
 # %% jupyter={"source_hidden": true}
@@ -569,6 +696,20 @@ claims.add(
     "holds with a condition",
 )
 Table(rows, ["untranslated", "colour transfer", "CycleGAN", "ceiling"], "figure")
+
+# %% [markdown] tags=["slide", "predict"]
+# Leaves must become branches: does G manage it?
+#
+# {film branches}
+#
+# On the branch pixels x is 37 levels off. Is G(x) nearer, or farther?
+
+# %% [markdown] tags=["slide"]
+# No: there it is farther off, about 84 levels
+#
+# {figure}
+#
+# ? Why does an average over whole pictures hide this?
 
 # %% [markdown]
 # In every row CycleGAN lies between the baselines and the ceiling. The ceiling had pairs of all scenes and no
@@ -666,6 +807,13 @@ Table(rows, list(outputs), "mean colour, levels off")
 # 23; on the branch pixels 84, x only 37. An average over whole pictures hides this: of the 1,024 pixels of a scene about
 # 32 belong to crowns, 9 of them to branches.
 
+# %% [markdown] tags=["slide"]
+# F comes home nearer than networks trained on pairs
+#
+# {table}
+#
+# ? Why should this make you suspicious?
+
 # %% [markdown]
 # **Is F the inverse of G?** The lecture says it has to be (F는 G의 역함수). How nearly is it?
 
@@ -684,6 +832,14 @@ Table(rows, ["F(G(x)) against x", "G(F(y)) against y"])
 # %% jupyter={"source_hidden": true}
 # Check: CycleGAN's ways back are nearer than those of the ceiling.
 assert all(c > p for c, p in zip(home["CycleGAN"], home["ceiling"], strict=True))
+
+# %% [markdown] tags=["slide", "extra"]
+# Near the truth and like the style: two questions
+#
+# | G(x) | L1 (↓) | style (↑) |
+# |---|---|---|
+# | CycleGAN | 0.316 | 0.804 |
+# | trained on pairs | 0.250 | 0.739 |
 
 # %% [markdown]
 # **Emoji.** *How near is a translation to the true partner?* L1 says it in pixels, over all 322. **Retrieval** is the
@@ -736,6 +892,13 @@ for to in "ba":
     assert partner[0].value > partner[0].beside["identity"]
     assert near[1] < near[0].value < near[0].beside["identity"]
     assert frechet[0].value < frechet[1] < frechet[0].beside["identity"]
+
+# %% [markdown] tags=["slide", "extra"]
+# Three more hits of 163 may well be luck
+#
+# | hits before | hits after | p-value |
+# |---|---|---|
+# | 59 | 62 | 0.51 |
 
 # %% [markdown]
 # Untranslated pictures are hardly ever taken for the other style, translations mostly. L1 falls. But look at the
@@ -790,6 +953,11 @@ for name, (before, after, gains, losses, error) in changed.items():
     assert abs(p - (0.5 if name == "G(x)" else 0.25)) < 0.2
     rows[name] = [before, after, gains, losses, f"{after - before:+d} ± {error:.0f}", f"{p:.2f}"]
 Table(rows, names, f"of {len(bases)}")
+
+# %% [markdown] tags=["slide", "extra"]
+# G(x) is less flat than either artist
+#
+# {table}
 
 # %% [markdown]
 # The ± is one standard error. Both gains are within two standard errors of 0, and fair coins are this lopsided in about
@@ -870,6 +1038,20 @@ claims.add(
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# Which loss can G least do without?
+#
+# $$\mathcal{L}_G + \mathcal{L}_F + 3\,\mathcal{L}_{\text{cycle}} + 1\,\mathcal{L}_{\text{identity}}$$
+#
+# No cycle, or no identity? And what does ten times the cycle weight do?
+
+# %% [markdown] tags=["slide"]
+# No cycle loses the way back; too much translates nothing
+#
+# {film mixer}
+#
+# ? With which weight is the way back best, and the translation worst?
+
 # %%
 table = read_study("cyclegan_ablations")
 study = {row["variant"]: row for row in table}
@@ -934,6 +1116,13 @@ MixerExplorer()
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# F reads more from G(x) than from a true winter
+#
+# {table}
+#
+# ? A true winter does not show where the flowers stood. Does G(x)?
+
 # %% [markdown]
 # ### Does the cycle hide anything?
 #
@@ -952,6 +1141,20 @@ near, far = psnr(back_to_x(g_x), x_test), psnr(back_to_x(y_test), x_test)
 with_pairs = psnr(by_f(ceiling_model, y_test), x_test)
 rows = {"F(G(x))": near, "F(true y)": far, "the ceiling's F(true y)": with_pairs}
 Table({name: [f"{v:.1f} dB"] for name, v in rows.items()}, ["PSNR against x"])
+
+# %% [markdown] tags=["slide", "predict"]
+# Is a faint trace of x hidden in G(x)?
+#
+# $$\text{excess} = \mathrm{MSE}(F(c(G(x))),\, x) - \mathrm{MSE}(c(F(G(x))),\, x)$$
+#
+# Let c be noise of 0.1. How many times worse is it before F than after F?
+
+# %% [markdown] tags=["slide"]
+# No: noise before F costs a hider 90-fold, G 1.3-fold
+#
+# {figure}
+#
+# ? Why does the figure need the true y beside G(x)?
 
 # %% [markdown]
 # Most of this gap is not what winter hides: the ceiling's F gets 25.6 dB out of the same true winters; CycleGAN's F, which
@@ -1057,6 +1260,13 @@ plots.show(
     "0. On the right, enlarged, G(x) and the true y are close for noise and 16 levels; otherwise the true y has more.",
 )
 
+# %% [markdown] tags=["slide"]
+# F reads marks in plain sight: painted over, flowers stay away
+#
+# {film paint}
+#
+# ? Is the cycle loss to blame for these marks?
+
 # %% [markdown]
 # **What it shows.** Every change costs the hider about 0.1 or more. The excess of G(x) is at most 0.008, and the control
 # has about the same or more: for noise and 16 levels the two differ by less than 0.001, otherwise the true y loses more.
@@ -1126,6 +1336,16 @@ claims.add(
     "holds with a condition",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# Without the cycle loss the marks are even stronger
+#
+# | λ of cycle, identity | flower stands out by |
+# |---|---|
+# | 3, 1 | 24.0 |
+# | 3, 0 | 20.4 |
+# | 0, 1 | 50.6 |
+# | 0, 0 | 33.1 |
+
 # %% [markdown]
 # Without the marks no flower comes back: they are what F reads. Does the cycle loss cause them? It rewards any trace of
 # x. The small models of the loss mixer can tell, since some were trained without it:
@@ -1184,6 +1404,13 @@ Table(rows, names, "training")
 # Or, without a notebook:
 #
 # `python -m gen_lib train cyclegan --data path/to/horse2zebra --minutes 60`
+
+# %% [markdown] tags=["slide"]
+# It works where shapes stay
+#
+# Photographs become paintings, horses zebras, summers winters. Changes of shape, such as dogs to cats, mostly fail, as the authors report.
+#
+# ? Which pair of domains would you try, and which not?
 
 # %% [markdown]
 # ## Quiz
@@ -1367,6 +1594,13 @@ check_near_start(near_start)
 # families.
 #
 # The table holds the lecture's claims, each with what was measured above.
+
+# %% [markdown] tags=["slide"]
+# Unpaired pictures teach a style and leave the meaning open
+#
+# - Adversarial: the style. Cycle: a way back. Identity: restraint
+# - Nearer to the truth than recolouring; pairs are better
+# - A good cycle proves no good translation
 
 # %% jupyter={"source_hidden": true}
 # Table: the claims of this chapter, with what was measured.

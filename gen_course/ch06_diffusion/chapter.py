@@ -116,6 +116,31 @@ print(timing.stated("06_diffusion"))
 #
 # </details>
 
+# %% [markdown] tags=["slide", "hour"]
+# Diffusion is one denoiser for all levels of noise
+#
+# {film mixed}
+#
+# $$x_\tau = (1 - \tau)\, x_0 + \tau\, \epsilon, \qquad \epsilon \sim \mathcal{N}(0, I)$$
+#
+# At every τ, one network estimates the image.
+
+# %% [markdown] tags=["slide", "hour", "predict"]
+# From pure noise: what does the network answer?
+#
+# At τ = 1 nothing of the image is left.
+#
+# Noise, a grey surface, a sharp garment, or something else?
+
+# %% [markdown] tags=["slide", "hour"]
+# The noisier the input, the vaguer the guess
+#
+# {film one_call}
+#
+# From noise alone: the mean of all images.
+#
+# ? Why is the answer to noise alone the same each time?
+
 # %%
 x, eps = test.x[:500], torch.randn(500, 1, 28, 28, generator=seeded(0))
 
@@ -152,6 +177,23 @@ claims.add(
     f"from noise alone its answer has an MSE of {off:.4f} to the mean image; an image has {usual:.3f}",
 )
 
+# %% [markdown] tags=["slide", "hour", "steps"]
+# The network learns the velocity from image to noise
+#
+# $$\frac{d x_\tau}{d \tau} = \epsilon - x_0$$
+#
+# for one image, one noise
+#
+# $$L(\theta) = \mathbb{E}\, \lVert u_\theta(x_\tau, \tau) - (\epsilon - x_0) \rVert^2$$
+#
+# least squares: the mean velocity
+#
+# $$x_{\tau - \delta} = x_\tau - \delta\, u_\theta(x_\tau, \tau)$$
+#
+# sampling: a step against it
+#
+# ? The loss of the best network is not 0. Why?
+
 # %% [markdown]
 # So from noise alone the network answers with the mean of all images, at strong noise with a blur of what could be there; at weak noise it repairs texture. **From noise, no single call
 # draws a sharp image. A chain of calls does**, because each call has to decide only a little. The rest of *Idea* shows how.
@@ -186,6 +228,21 @@ claims.add(
 # </details>
 
 
+# %% [markdown] tags=["slide", "steps"]
+# Sampling is one loop: guess, step, guess again
+#
+# ```python
+# return torch.tanh((1 - tau) * x / tau**2)
+#
+# times = torch.linspace(1, 0, steps + 1)
+# for tau, s in pairwise(times):  # s < tau
+#     velocity = (path[-1] - guess(path[-1], tau)) / tau
+#     path.append(path[-1] + (s - tau) * velocity)
+# ```
+#
+# ? The data are −1 and 1. What is the best guess at τ = 1?
+
+
 # %%
 def best_guess(x, tau):  # E[x_0 | x_tau]
     return torch.tanh((1 - tau) * x / tau**2)
@@ -201,6 +258,20 @@ def walk(x, steps, guess=best_guess):
 
 
 ends = {steps: walk(torch.tensor([1.2]), steps)[-1].item() for steps in (1, 2, 5, 40)}
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# The data are −1 and 1: where do steps end?
+#
+# Start at the noise 1.2.
+#
+# One step from τ = 1 to 0: at −1, 0 or 1? And forty small steps?
+
+# %% [markdown] tags=["slide", "hour"]
+# One step ends at the mean, many end at the data
+#
+# {film toy}
+#
+# ? Two steps already come close. What does the second one know?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Table: where walks of one to forty steps from the noise 1.2 end.
@@ -242,6 +313,13 @@ claims.add(
     f"toy of −1 and 1, from the noise 1.2: one step ends at {abs(ends[1]):.0f}, two at {ends[2]:.2f}, forty at {ends[40]:.2f}",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# The estimated noise points downhill in the log-density
+#
+# $$\nabla \log p(x_\tau) = -\hat\epsilon / \tau$$
+#
+# Tweedie's formula of chapter 02, on the straight path: a step against the noise leads to likelier images.
+
 # %% [markdown]
 # Chapter 02 ended with **Tweedie's formula** for data with added noise, $y = x_0 + \ell\, \epsilon$. The residual of the best denoiser, estimate less input, is
 # $\ell^2$ times the slope of the log-density: $\hat x_0 - y = \ell^2\, \nabla \log p(y)$. It holds on the straight path, too. Divide $x_\tau$ by
@@ -277,6 +355,13 @@ claims.add(
 # [1505.04597](https://arxiv.org/abs/1505.04597)) computes features at half and at a quarter of the side and returns. At the low
 # resolution one pixel sees most of the garment: that decides the shape. A **skip connection** passes the fine features of the first half to the last part, so that the output keeps exact edges.
 # The number τ becomes a vector of cosines and sines, passes through a small network, and scales and shifts the features of every block. So one set of weights can act differently at each level of noise.
+
+# %% [markdown] tags=["slide"]
+# A U-Net decides the shape below and keeps edges above
+#
+# {figure}
+#
+# ? What would be lost without the skip connection?
 
 # %% jupyter={"source_hidden": true}
 # Plot: the parts of the U-Net and the shapes of what they hold.
@@ -366,6 +451,11 @@ torch.testing.assert_close(euler(shipped.net, z, 10), last.x, rtol=1e-4, atol=1e
 # Data, network, loss, loop and sampler, in a cell that runs in an empty notebook. Its U-Net is smaller than the one above: two convolutions where that has
 # residual blocks, and τ itself enters a small network, without cosines, and at the lowest resolution only. The loop makes 600 steps.
 
+# %% [markdown] tags=["slide", "extra"]
+# A complete program draws rough garments after 600 steps
+#
+# {figure}
+
 # %% tags=["program"]
 import torch
 from torch import nn
@@ -440,6 +530,13 @@ Table(
     ["loss, first 60 steps", "last 60 steps"],
 )
 
+# %% [markdown] tags=["slide"]
+# Longer training turns the same noises into clear garments
+#
+# {figure}
+#
+# ? The networks share no weights. Why are the columns alike?
+
 # %% [markdown]
 # Rough, but the whole method is there. The only number to watch is one loss that falls; there is no opponent.
 #
@@ -506,6 +603,13 @@ Table(rows, ["steps", "weights", "loss, 500 test images", "Fréchet distance, 20
 #
 # Samples of the shipped network (*library, long* above):
 
+# %% [markdown] tags=["slide"]
+# The trained network draws garments from noise
+#
+# {figure}
+#
+# ? Which of the 64 would you not take for real?
+
 # %%
 card = read_card(pretrained_folder() / "diffusion.safetensors")
 begin = time.perf_counter()
@@ -524,6 +628,13 @@ facts = {
     f"seconds for 64 samples, 19 calls each, {torch.get_num_threads()} threads": [f"{spent:.1f}"],
 }
 Table(facts, ["shipped network"])
+
+# %% [markdown] tags=["slide", "hour"]
+# First comes a rough shape, last the details
+#
+# {film reverse}
+#
+# ? From which τ on can you name the garment in the estimate?
 
 # %% [markdown]
 # `calls=20` is the largest number of network calls allowed. The default sampler, Heun's method (section *Samplers*), takes two calls a step and one in its last: ten steps, 19 calls.
@@ -547,6 +658,14 @@ plots.show(
     "Two processes from noise on the left to a garment on the right. In the noisy images the garment comes out "
     "of the grain late; the estimate is a blurred shape from the first step on and sharpens.",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# One network denoises at levels the old autoencoder never saw
+#
+# | PSNR in dB | ℓ = 0.1 | 0.5 | 2 |
+# |---|---|---|---|
+# | autoencoder | 23.7 | 22.7 | 8.4 |
+# | diffusion | 32.5 | 23.7 | 17.8 |
 
 # %% [markdown]
 # ### The denoising autoencoder, at every noise level
@@ -585,6 +704,11 @@ claims.add(
     f"diffusion against autoencoder at its own level 0.5: {quality[0.5][2]:.1f} and {quality[0.5][1]:.1f} dB; "
     f"at level 2: {quality[2.0][2]:.1f} and {quality[2.0][1]:.1f} dB",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# Samples resemble their nearest training images but are no copies
+#
+# {figure}
 
 # %% [markdown]
 # At the autoencoder's own level, τ = 1/3, it is about 1 dB behind. At other levels it falls further behind, since it was trained for one level and is not told τ. At ℓ = 0.1 it even makes its
@@ -651,6 +775,34 @@ Table(
 # | $\tilde\mu_t$, $c_t$ | mean and standard deviation of $q(x_{t-1} \mid x_t, x_0)$; with two times s < t also of $q(x_s \mid x_t, x_0)$ | as $x_0$; number |
 # | $\mu_\theta$, $\epsilon_\theta$ | the network's estimates of $\tilde\mu_t$ and of ε | as $x_0$ |
 
+# %% [markdown] tags=["slide", "steps"]
+# Two processes: one is fixed, one is learnt
+#
+# $$q(x_t|x_{t-1}) = \mathcal{N}\left(\sqrt{1-\beta_t}\,x_{t-1},\; \beta_t I\right)$$
+#
+# forward: shrinks, adds a little noise
+#
+# $$p_\theta(x_{t-1}|x_t) = \mathcal{N}\left(\mu_\theta(x_t, t),\; c_t^2 I\right)$$
+#
+# reverse: the network gives the mean
+
+# %% [markdown] tags=["slide", "steps"]
+# All steps forward are a single one
+#
+# $$x_t = \sqrt{\alpha_t}\, x_{t-1} + \sqrt{\beta_t}\, \epsilon_t, \qquad \alpha_t = 1 - \beta_t$$
+#
+# one step, written out
+#
+# $$\alpha_t (1 - \bar\alpha_{t-1}) + \beta_t = 1 - \alpha_t \bar\alpha_{t-1} = 1 - \bar\alpha_t$$
+#
+# variances add up
+#
+# $$q(x_t|x_0) = \mathcal{N}\left(\sqrt{\bar\alpha_t}\, x_0,\; (1 - \bar\alpha_t) I\right)$$
+#
+# so all steps are one
+#
+# ? Why must training not run a thousand steps for each image?
+
 # %% [markdown]
 # ### Step by step, or all at once
 #
@@ -674,6 +826,18 @@ Table(
 # 0.60. After 1,000 steps hardly anything else is left.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# How much noise is in step 300 of 1,000?
+#
+# $\beta_t$ rises from 0.0001 to 0.02.
+#
+# Variance of the noise in $x_{300}$: about 0.3, 0.5 or 0.6?
+
+# %% [markdown] tags=["slide", "extra"]
+# After 300 of 1,000 steps the noise has variance 0.60
+#
+# {film forward}
 
 # %%
 n, start = 50_000, 0.8  # 50,000 times the same one-pixel image
@@ -700,6 +864,13 @@ claims.add(
     f"after 300 steps the variance of the noise is {rows[300][2]:.4f}, in one step by the closed form "
     f"{rows[300][3]:.4f}; after 1,000 steps a mean of {rows[1000][1]:.4f} is left of {start}",
 )
+
+# %% [markdown] tags=["slide"]
+# Linear loses the signal first; all end in noise
+#
+# {figure}
+#
+# ? Where does the linear schedule spend steps on nothing?
 
 # %% [markdown]
 # ### Schedules
@@ -748,6 +919,13 @@ Table(
     ["signal left at the end", "half the power is signal at t / T"],
     "schedule",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# At equal signal-to-noise ratio two schedules see the same picture
+#
+# $$\frac{x_t}{\text{signal}_t + \sigma_t} = x_\tau, \qquad \tau = \frac{\sigma_t}{\text{signal}_t + \sigma_t}$$
+#
+# So one network serves every schedule, up to a scale and a time.
 
 # %% [markdown]
 # Each ends with next to no signal, and must: sampling starts from pure noise $\mathcal{N}(0, I)$ (see *Break it*).
@@ -810,6 +988,22 @@ ScheduleExplorer()
 #
 # (eqs. 6 and 7 of Ho et al.) The check computes it a second way: multiply the two densities on a grid.
 
+# %% [markdown] tags=["slide", "extra", "steps"]
+# If $x_0$ is known, the step back is a Gaussian
+#
+# $$q(x_{t-1}|x_t, x_0) \propto q(x_t|x_{t-1})\; q(x_{t-1}|x_0)$$
+#
+# Bayes: both factors Gaussian
+#
+# $$\frac{1}{c_t^2} = \frac{\alpha_t}{\beta_t} + \frac{1}{1 - \bar\alpha_{t-1}}$$
+#
+# precisions add up
+#
+# $$\tilde\mu_t = \frac{\sqrt{\bar\alpha_{t-1}}\, \beta_t}{1 - \bar\alpha_t} x_0
+# + \frac{\sqrt{\alpha_t}\, (1 - \bar\alpha_{t-1})}{1 - \bar\alpha_t} x_t$$
+#
+# means, each times its precision
+
 # %%
 t, x_0, x_t = 60, 0.8, -0.3
 alpha_t, beta_t = table.alpha[t], table.beta[t]
@@ -841,6 +1035,23 @@ claims.add(
     "holds with a condition",
 )
 Table(found, ["mean", "standard deviation"])
+
+# %% [markdown] tags=["slide", "steps"]
+# The bound compares each step back with one that knows $x_0$
+#
+# $$-\log p_\theta(x_0) \le \mathrm{KL}(q(x_T|x_0) \Vert p(x_T))$$
+#
+# ends in noise: nothing to learn
+#
+# $$+ \sum_{t=2}^{T} \mathbb{E}_q\, \mathrm{KL}(q(x_{t-1}|x_t, x_0) \Vert p_\theta(x_{t-1}|x_t))$$
+#
+# each step back
+#
+# $$- \mathbb{E}_q \log p_\theta(x_0|x_1)$$
+#
+# the last step
+#
+# ? In chapter 03 the encoder was learnt. Who is the encoder here?
 
 # %% [markdown]
 # ### The bound, step by step
@@ -880,6 +1091,22 @@ Table(found, ["mean", "standard deviation"])
 # The first term holds nothing to learn. It is small if the schedule ends in noise: with the table about 0.01 nats for an image. The second compares each step back with the step of one who knows $x_0$
 # (the mean is over $x_t$, the KL over $x_{t-1}$). The third asks that the last step gives back the image. At t = 1 the formula above gives $c_1 = 0$, since $\bar\alpha_0 = 1$; so this last step needs a variance of its own. (Ho et al., eq. 5. The check below computes lines 2 and 4 for a random path: they are equal to rounding.)
 
+# %% [markdown] tags=["slide", "extra", "steps"]
+# Bayes turns each q around, and the fractions cancel
+#
+# $$-\log p_\theta(x_0) \le \mathbb{E}_q\left[-\log p(x_T) + \sum_{t=1}^{T} \log \frac{q(x_t|x_{t-1})}{p_\theta(x_{t-1}|x_t)}\right]$$
+#
+# the ELBO with both chains
+#
+# $$q(x_t|x_{t-1}) = q(x_{t-1}|x_t, x_0)\, \frac{q(x_t|x_0)}{q(x_{t-1}|x_0)}$$
+#
+# Bayes' rule, for t > 1
+#
+# $$\mathbb{E}_q\left[\log \frac{q(x_T|x_0)}{p(x_T)} + \sum_{t=2}^{T} \log \frac{q(x_{t-1}|x_t, x_0)}{p_\theta(x_{t-1}|x_t)}
+# - \log p_\theta(x_0|x_1)\right]$$
+#
+# the fractions cancel in a row
+
 # %% jupyter={"source_hidden": true}
 # Check: lines 2 and 4 agree on a random path, for any reverse process.
 short = linear(20, 0.01, 0.3)
@@ -900,6 +1127,21 @@ for t in range(1, 21):
         mean, std = posterior(short, path[t][None], path[0][None], *moment)
         line_4 = line_4 + Normal(mean[0], std).log_prob(path[t - 1])
 torch.testing.assert_close(line_2, line_4)
+
+# %% [markdown] tags=["slide", "steps"]
+# For t > 1 the bound is a weighted squared error
+#
+# $$\mathrm{KL} = \frac{\lVert \tilde\mu_t - \mu_\theta \rVert^2}{2 c_t^2}$$
+#
+# same variance: only the means count
+#
+# $$\tilde\mu_t - \mu_\theta = \frac{\beta_t}{\sqrt{\alpha_t} \sqrt{1 - \bar\alpha_t}} (\epsilon_\theta - \epsilon)$$
+#
+# they differ in the noise only
+#
+# $$\mathrm{KL} = \lambda_t\, \lVert \epsilon - \epsilon_\theta \rVert^2$$
+#
+# the simple loss sets λ to 1
 
 # %% [markdown]
 # ### From KL to a squared error
@@ -932,6 +1174,23 @@ torch.testing.assert_close(line_2, line_4)
 # The noisy ones. $\lambda_2$ is about a hundred times $\lambda_{500}$: in the bound the nearly clean steps count most. The simple loss counts all steps alike.
 #
 # </details>
+
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# Which steps does the simple loss count more?
+#
+# The nearly clean ones or the noisy ones, compared with the bound?
+#
+# By what factor do $\lambda_2$ and $\lambda_{500}$ differ: 2, 10 or 100?
+
+# %% [markdown] tags=["slide", "extra"]
+# The bound counts nearly clean steps a hundred times more
+#
+# | t | 2 | 10 | 100 | 500 | 1,000 |
+# |---|---|---|---|---|---|
+# | $\lambda_t$ | 0.59967 | 0.08644 | 0.01027 | 0.00551 | 0.01020 |
+#
+# The simple loss counts all steps alike.
 
 
 # %%
@@ -969,6 +1228,15 @@ claims.add(
 assert bound_weights[500] < bound_weights[1000] < 0.1 * bound_weights[2]
 assert min(range(2, 1_001), key=weight_of) == 350
 Table(rows, ["KL in nats", "λ times squared error", "λ"], "t")
+
+# %% [markdown] tags=["slide", "extra"]
+# Velocity, noise and image are one answer, weighted differently
+#
+# | the network answers with | an error in $\hat x_0$ counts |
+# |---|---|
+# | $x_0$ | 1 |
+# | $\epsilon$ | SNR |
+# | velocity | $(1 + \sqrt{\mathrm{SNR}})^2$ |
 
 # %% [markdown]
 # The table's KL is for one random answer, the same at all t. λ falls until t = 350 and then rises a little with $\beta_t$.
@@ -1034,6 +1302,18 @@ Table(
 # image is a function of its first noise. On the straight path this is the `euler` of *Build*, as its check has shown.
 
 
+# %% [markdown] tags=["slide", "extra", "steps"]
+# DDIM noises its own estimate again, only less
+#
+# ```python
+# bar_t, bar_s = table.alpha_bar[t], table.alpha_bar[s]
+#
+# x_0 = (x_t - (1 - bar_t).sqrt() * eps) / bar_t.sqrt()
+#
+# return bar_s.sqrt() * x_0 + (1 - bar_s).sqrt() * eps
+# ```
+
+
 # %%
 def ddim_step(x_t, eps, t, s, table):
     bar_t, bar_s = table.alpha_bar[t], table.alpha_bar[s]
@@ -1042,6 +1322,18 @@ def ddim_step(x_t, eps, t, s, table):
 
 
 check_ddim_step(ddim_step)  # compares it with the library's
+
+# %% [markdown] tags=["slide", "extra", "steps"]
+# Heun looks ahead and steps with the mean velocity
+#
+# ```python
+# u = net(x, tau.expand(len(x)), None)
+#
+# x_s = x + (s - tau) * u  # the step of Euler
+#
+# u_s = net(x_s, s.expand(len(x)), None)
+# return x + (s - tau) * (u + u_s) / 2
+# ```
 
 # %% [markdown]
 # **Ancestral** (Ho et al.): draw from q with the estimate $\hat x_0$ in place of $x_0$. Take any two times s < t on either path. $x_t$ is distributed as $\rho\, x_s$, with $\rho = \text{signal}_t / \text{signal}_s$, plus noise of variance $\sigma_t^2 - \rho^2 \sigma_s^2$.
@@ -1131,6 +1423,18 @@ claims.add(
 #
 # </details>
 
+# %% [markdown] tags=["slide"]
+# Each particle ends at the mode nearest to its noise
+#
+# {film plane}
+#
+# ? When is it decided which mode a particle reaches?
+
+# %% [markdown] tags=["slide", "extra"]
+# The learnt field is close to the exact one
+#
+# {figure}
+
 # %% tags=["widget"]
 torch.manual_seed(0)
 gaussians, roll = load_toy("eight_gaussians"), load_toy("swiss_roll")
@@ -1199,6 +1503,21 @@ Table({tau: [f"{value:.4f}" for value in row] for tau, row in rows.items()}, nam
 #
 # </details>
 
+# %% [markdown] tags=["slide", "extra", "predict"]
+# Twice the steps: what is left of the error?
+#
+# A single Gaussian, the exact denoiser.
+#
+# DDIM has order 1, Heun's method order 2.
+
+# %% [markdown] tags=["slide", "extra"]
+# DDIM keeps half of its error, Heun a quarter
+#
+# | mean error | 10 steps | 20 | 40 | 80 |
+# |---|---|---|---|---|
+# | DDIM | 0.08602 | 0.04443 | 0.02260 | 0.01140 |
+# | Heun | 0.01142 | 0.00262 | 0.00063 | 0.00015 |
+
 # %%
 one = Mixture("one", torch.tensor([[1.0, -1.0]]), 0.5)
 z = torch.randn(1_000, 2, generator=seeded(0), dtype=torch.float64)
@@ -1218,6 +1537,11 @@ Table(
     ["10 steps", "20", "40", "80", "at each doubling"],
     "mean error",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# Fresh noise makes paths jump; without it they are short
+#
+# {figure}
 
 # %% [markdown]
 # A step of Heun's method costs two
@@ -1315,6 +1639,13 @@ Table(rows, [f"{k} calls" for k in calls], "energy distance × 1,000")
 #
 # </details>
 
+# %% [markdown] tags=["slide", "hour"]
+# Same noise, same garment, unless fresh noise is added
+#
+# {film samplers}
+#
+# ? Two of the three samplers are deterministic. What is that good for?
+
 # %% tags=["widget"]
 ways = {
     "Heun, 39 calls": Heun(shipped.schedule),
@@ -1352,6 +1683,18 @@ ReverseScrubber(films | {"DDIM, 5 calls": few})
 #
 # </details>
 
+# %% [markdown] tags=["slide", "predict"]
+# What does a large guidance weight w do to samples?
+#
+# $$\tilde\epsilon = (1 + w)\, \epsilon_\theta(x_t, t, y) - w\, \epsilon_\theta(x_t, t)$$
+#
+# Share taken for their class, precision, recall: which rise, which fall?
+
+# %% [markdown] tags=["slide", "extra"]
+# More guidance: plainer at first, then glaring and torn
+#
+# {figure}
+
 # %%
 guide = load_pretrained("diffusion-labels", Diffusion)
 ten = torch.arange(10)  # one sample of each class
@@ -1383,6 +1726,13 @@ rows = {
 rows["real images (floor)"] = ["–", f"{sample_quality.frechet_floor(1_000):.2f}", "–", "–"]
 Table(rows, ["taken for y", "Fréchet", "precision", "recall"], "1,000 samples")
 
+# %% [markdown] tags=["slide"]
+# More guidance buys obedience and pays with variety
+#
+# {figure}
+#
+# ? Which weight would you take, and for what?
+
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the share taken for y, precision and recall against the weight.
 lines = {"taken for y": "taken", "precision": "precision", "recall": "recall"}
@@ -1411,6 +1761,17 @@ claims.add(
     f"{recall[0]:.2f} to {recall[-1]:.2f}; the distance is least, {min(row['frechet'] for row in study):.2f}, at "
     f"w = {min(study, key=lambda row: row['frechet'])['weight']:g}",
 )
+
+# %% [markdown] tags=["slide", "extra", "steps"]
+# The difference points to a surer classifier
+#
+# $$\log p(x_t|y) - \log p(x_t) = \log p(y|x_t) + \text{const}$$
+#
+# Bayes' rule
+#
+# $$\epsilon_\theta(x_t, t, y) - \epsilon_\theta(x_t, t) \approx -\sigma_t\, \nabla \log p(y|x_t)$$
+#
+# Tweedie, with and without label
 
 # %% [markdown]
 # The judge is ever surer of the class. That does not make the pictures better: precision and the
@@ -1449,6 +1810,20 @@ GuidanceExplorer()
 # The autoencoder has the lower error, by a factor of more than 3. Its fillings are blurred; those of diffusion have the grain of real images, but several are no garment.
 #
 # </details>
+
+# %% [markdown] tags=["slide", "extra", "predict"]
+# Which filling has the lower error, which looks real?
+#
+# Four fifths of the patches are hidden.
+#
+# The masked autoencoder of chapter 02, or diffusion?
+
+# %% [markdown] tags=["slide"]
+# The autoencoder blurs; diffusion is sharp, and sometimes no garment
+#
+# {figure}
+#
+# ? A perfect sample has twice the error of the mean. Why?
 
 # %%
 masked = load_pretrained("masked", MaskedAutoencoder)
@@ -1508,6 +1883,17 @@ Table(
 # The same figures for three families, on 10,000 samples each, from the cards of the shipped weights. Diffusion takes 39 network calls
 # a sample, the others one.
 
+# %% [markdown] tags=["slide"]
+# Diffusion is ahead here, after the longest training
+#
+# | | Fréchet | precision | recall | minutes |
+# |---|---|---|---|---|
+# | VAE | 3.980 | 0.49 | 0.41 | 26.8 |
+# | GAN | 1.251 | 0.78 | 0.56 | 9.0 |
+# | diffusion | 0.864 | 0.82 | 0.77 | 42.1 |
+#
+# ? Is this a fair race? What would you hold equal?
+
 # %% jupyter={"source_hidden": true}
 # Table and check: distance, precision, recall and coverage of three families beside real images.
 three = {"VAE": BernoulliVAE, "GAN": GAN, "diffusion": Diffusion}
@@ -1546,6 +1932,13 @@ claims.add(
 )
 names = ["Fréchet", "× floor", "precision", "recall", "coverage", "minutes", "weights"]
 Table(rows, names, "10,000 samples")
+
+# %% [markdown] tags=["slide"]
+# After 20 calls most of the gain is made
+#
+# {figure}
+#
+# ? From fifty calls on nothing falls any more. Whose error is left?
 
 # %% [markdown]
 # That is the lecture's *high quality* (고품질 샘플 생성) **and** its *balance of diversity and quality* (다양성과 품질의
@@ -1612,6 +2005,11 @@ Table(
     "20 calls",
 )
 
+# %% [markdown] tags=["slide", "extra"]
+# A GAN takes one call where diffusion takes 19
+#
+# {table}
+
 # %% [markdown]
 # From fifty calls on more of them hardly help: what is left is the network's own error, not the step's. (1.10, 1.14 and 1.26 are not clearly different: the seed alone
 # changes a distance by 0.1 to 0.2.) From twenty calls on the **ancestral** sampler is ahead, at twenty from each seed. A likely reason: its fresh noise hides part of the mistakes of earlier steps, and the network
@@ -1642,6 +2040,11 @@ claims.add(
     f"{points['ancestral'][2][1]:.1f} s, at a distance {cheapest / min(reached.values()):.2f} times the best",
     "holds with a condition",
 )
+
+# %% [markdown] tags=["slide", "extra"]
+# Diffusion's loss says how good its samples are
+#
+# {table 2}
 
 # %% [markdown]
 # The ratio is above 19, the number of calls: each call of the U-Net also takes longer than the GAN's generator.
@@ -1724,6 +2127,21 @@ Table(
 # </details>
 
 
+# %% [markdown] tags=["slide", "predict"]
+# What does a schedule draw that ends too early?
+#
+# $$T = 100: \qquad \bar\alpha_T = 0.36$$
+#
+# Sampling still starts at pure noise. Blurred, noisy, too bright, or unchanged?
+
+# %% [markdown] tags=["slide"]
+# The same network fails where noise is taken for an image
+#
+# {figure}
+#
+# ? The second row starts from true noised images. What does it prove?
+
+
 # %%
 def on(schedule):  # the shipped network, trained on the straight path, as a denoiser for a schedule
     def denoise(x_t, t):
@@ -1777,6 +2195,13 @@ assert abs(tau - 0.57) < 0.005  # the time that the network is told
 rows = {name: [f"{distance[name]:.2f}", f"{x.mean():+.2f}"] for name, x in samples.items()}
 rows["real images"] = [f"{sample_quality.frechet_floor(n):.2f}", f"{test.x.mean():+.2f}"]
 Table(rows, ["Fréchet distance", "mean pixel"], "start")
+
+# %% [markdown] tags=["slide", "extra"]
+# The schedule claims that 43 % of pure noise is image
+#
+# $$\tau = \frac{\sigma_T}{\text{signal}_T + \sigma_T} = 0.57$$
+#
+# Repair: let $\bar\alpha_T$ end near 0.
 
 # %% [markdown]
 # **Symptom:** coarse noise instead of garments, too bright on the whole, from a network that is right. **Number:** the distance,
@@ -1939,6 +2364,13 @@ check_times(falling_times)
 # distance and recall of three families, after the longest training (고품질 샘플, 다양성과 품질의 균형), labels and holes without a new kind of
 # model. **Weaknesses:** tens of network calls for a sample where a GAN takes one; no latent code to look into;
 # coarse noise if the schedule ends too early.
+
+# %% [markdown] tags=["slide"]
+# Learning to remove noise is learning to draw
+#
+# - One call gives a mean, a chain a sample.
+# - The loss is what a bound leaves, weights set to 1.
+# - The price: tens of calls a sample.
 
 # %% jupyter={"source_hidden": true}
 # Table: the claims of this chapter, with what was measured.

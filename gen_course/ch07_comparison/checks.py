@@ -1,4 +1,4 @@
-"""Checks for chapter 07: effective classes, coverage, kernel distance, and undominated rows."""
+"""Checks for chapter 07: classes, coverage, kernel distance, undominated rows, samples."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,6 +7,11 @@ from torch import Generator, Tensor
 
 from gen_course.common.checks import exercise, number, require, require_none_of, require_shape, same
 from gen_course.common.properties import Arguments, agrees
+from gen_lib.data import load
+from gen_lib.metrics import nearest
+from gen_lib.metrics.sample_quality import SampleQuality
+
+N_SAMPLES, MOST_FRECHET = 2_000, 8.0  # of the experiment
 
 
 @exercise
@@ -210,3 +215,27 @@ def _undominated(scores: Tensor) -> Tensor:
     other, own = scores[:, None], scores[None]
     beats = (other >= own).all(dim=2) & (other > own).any(dim=2)
     return (~beats.any(dim=0)).float()
+
+
+@exercise
+def check_better_samples(better_samples: Callable) -> str:
+    """better_samples(train): 2,000 samples with a Fréchet distance of at most ``MOST_FRECHET``."""
+    data = load("fashion_mnist")
+    x = better_samples(data.train)
+    require_shape(x, (N_SAMPLES, 1, 28, 28), "(2000, 1, 28, 28)")
+    x = x.detach().float()
+    require(x.isfinite().all(), "Training diverged: not every pixel is finite. Lower the rate.")
+    require(x.abs().max() <= 1.001, "Pixels lie in [-1, 1]: clamp the samples.")
+    few = x[:: N_SAMPLES // 100]
+    apart = nearest(few, data.train.x).distance
+    require(apart.median() > 0.5, "These are training images, not samples of a model.")
+    between = torch.pdist(few.flatten(1)).median()
+    require(between > 0.5, "All samples are much alike: draw new noise for each of them.")
+    found = SampleQuality(data).quality(x)
+    scores = f"Fréchet distance {found.frechet:.2f}, recall {found.recall:.2f}"
+    require(
+        found.frechet <= MOST_FRECHET,
+        f"{N_SAMPLES:,} samples have a {scores}; {MOST_FRECHET:g} is allowed. Which part limits "
+        "you: what the autoencoder loses, or the flow?",
+    )
+    return f"{scores} for {N_SAMPLES:,} samples."

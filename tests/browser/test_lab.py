@@ -56,7 +56,7 @@ def move_everything(explorer: Locator) -> None:
         drag(page, handle, (0.5, 0.5), (-3.5 if position(handle) == 1 else 4.5, 0.5))
         wait_for_change(explorer, before, f"{name} dragged")
         before = settle(explorer)
-        elsewhere = share if abs(position(handle) - share) > 0.15 else share + 0.5
+        elsewhere = share / 3 if position(handle) > 0.4 else share + 0.4  # even of three values
         drag(page, track, (elsewhere, 0.5), (elsewhere, 0.5))
         wait_for_change(explorer, before, f"{name} clicked")
         before = settle(explorer)

@@ -1,7 +1,4 @@
-"""The form of a chapter: short visible cells, folded proofs, predictions, answers, claims.
-
-Chapter 07 has not been rebuilt in this form yet.
-"""
+"""The form of a chapter: short visible cells, folded proofs, predictions, answers, claims."""
 
 import builtins
 import re
@@ -13,8 +10,7 @@ import pytest
 from gen_course.build import lecturer, places
 from gen_course.build.solutions import tagged
 
-CHAPTERS = [name for name in places.chapters() if name[:2] < "07"]
-every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+every_chapter = pytest.mark.parametrize("name", places.chapters())
 
 
 def cells_of(name):
@@ -97,7 +93,7 @@ def test_no_sentence_is_assembled_by_print(name):
             assert call.startswith("print(timing."), call
 
 
-@pytest.mark.parametrize("name", places.chapters())
+@every_chapter
 def test_no_text_of_a_figure_is_misplaced(name):
     for output in _outputs(cells_of(name)):
         assert not output.get("metadata", {}).get("image/png", {}).get("misplaced")

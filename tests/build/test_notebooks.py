@@ -101,6 +101,13 @@ def test_links_between_notebooks_lead_somewhere(path):
         assert (path.parent / target.split("#")[0]).exists(), target
 
 
+@every_notebook
+def test_a_section_starts_a_cell_and_no_cell_holds_two(path):
+    for cell in read(path).cells:
+        headings = re.findall(r"^## .+$", cell.source, re.M) if cell.cell_type == "markdown" else []
+        assert not headings or (len(headings) == 1 and cell.source.startswith("## "))
+
+
 def test_both_maps_of_the_course_link_every_chapter():
     here, there = (
         re.findall(r"^\| \[?\d\d .*\|$", text, re.MULTILINE)
@@ -193,30 +200,6 @@ def test_the_stamp_follows_nothing_else(tree, code, file, text):
     before = stamp_of(code)
     (tree / file).write_text(text)
     assert stamp_of(code) == before
-
-
-# Slides: what each cell is in a deck
-
-
-@every_notebook
-def test_a_section_starts_a_cell_and_no_cell_holds_two(path):
-    for cell in read(path).cells:
-        headings = re.findall(r"^## .+$", cell.source, re.M) if cell.cell_type == "markdown" else []
-        assert not headings or (len(headings) == 1 and cell.source.startswith("## "))
-
-
-def test_a_prediction_comes_before_its_answer_and_words_keep_their_picture():
-    words, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
-    set_up = code("import torch", metadata={"tags": ["setup"]})
-    cells = [words("# A chapter"), set_up, words("## Idea"), code("draw()"), code("draw()")]
-    cells += [words("More. **Predict:** what?"), code("reveal()"), words("### Why"), code("why()")]
-    cells += [words("## Quiz"), code("Quiz()"), words("### Its end"), words("## Summary")]
-    cells += [code("print(timing.report())")]
-    assert notebooks.slide_types(cells) == [
-        *("slide", "skip", "slide", "-", "subslide"),
-        *("subslide", "subslide", "subslide", "-"),
-        *("skip", "skip", "skip", "slide", "skip"),
-    ]
 
 
 # Exercises: chapters with stubs, notebooks with solutions

@@ -195,9 +195,10 @@ def guidance(images):
 
 
 def choosing(images):
-    """Two made-up families: one better at two things, one at the two others."""
-    columns = ("family", "seed", "precision", "frechet", "seconds_1000", "recall")
-    runs = ("good 0 0.8 1 20 0.6", "good 1 0.8 2 20 0.6", "quick 0 0.6 3 0.1 0.5")
+    """Two made-up families, each better at two things; a third one has only a longer run."""
+    columns = ("family", "seed", "budget", "precision", "frechet", "seconds_1000", "recall")
+    runs = ("good 0 20 0.8 1 20 0.6", "good 1 20 0.8 3 20 0.6", "quick 0 20 0.6 3 0.1 0.5")
+    runs += ("quick 1 20 0.6 3.1 0.1 0.5", "late 0 180 0.9 1 1 0.9", "quick 0 180 0.6 3 0.1 0.5")
     return ChoiceExplorer([dict(zip(columns, run.split(), strict=True)) for run in runs])
 
 
@@ -258,6 +259,7 @@ MOVES = [
     (field, "draw", 1),
     *((guidance, name, value) for name, value in dict(label="Bag", weight=5.0, seed=1).items()),
     *((choosing, name, 10) for name in ("quality", "stability", "speed", "diversity")),
+    (choosing, "budget", 180.0),
 ]
 # controls that choose what is shown
 ANOTHER = ("m", "image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
@@ -847,26 +849,40 @@ def test_guided_samples_are_those_of_the_model_and_keep_their_noise(images):
 # The choice of a family
 
 
+NOTHING = ChoiceState(0.0, 0.0, 0.0, 0.0, 20.0)
+
+
 def test_what_matters_decides_which_family_comes_first(images):
     chooser = choosing(images)
     for criterion, first in (
         ("quality", "good"),
-        ("stability", "quick"),  # a single seed has no spread
+        ("stability", "quick"),
         ("speed", "quick"),
         ("diversity", "good"),
     ):
-        state = ChoiceState(0.0, 0.0, 0.0, 0.0)._replace(**{criterion: 3.0})
+        state = NOTHING._replace(**{criterion: 3.0})
         assert chooser.places(state)[0].family == first
-        assert chooser.describe(state).startswith(first.capitalize())
+        assert chooser.describe(state).startswith(f"After 20 s {first} comes first")
         assert f"for its {criterion} above all" in chooser.describe(state)
 
 
 def test_a_choice_says_what_speaks_against_it_and_when_nothing_does(images):
     chooser = choosing(images)
-    assert "in spite of its speed" in chooser.describe(ChoiceState(9.0, 0.0, 2.0, 0.0))
-    assert "in spite" not in chooser.describe(ChoiceState(9.0, 0.0, 0.0, 0.0))
-    assert "are level" in chooser.describe(ChoiceState(5.0, 0.0, 5.0, 0.0))
-    assert "Nothing matters" in chooser.describe(ChoiceState(0.0, 0.0, 0.0, 0.0))
+    assert "in spite of its speed" in chooser.describe(ChoiceState(9.0, 0.0, 2.0, 0.0, 20.0))
+    assert "in spite" not in chooser.describe(ChoiceState(9.0, 0.0, 0.0, 0.0, 20.0))
+    assert "are level" in chooser.describe(ChoiceState(5.0, 0.0, 5.0, 0.0, 20.0))
+    assert "nothing matters" in chooser.describe(NOTHING)
+
+
+def test_a_choice_begins_where_most_families_have_several_seeds_and_shows_every_budget(images):
+    chooser = choosing(images)
+    assert chooser.state.budget == 20
+    assert [label for label, _ in chooser.controls["budget"].options] == ["20 s", "180 s"]
+    later = NOTHING._replace(quality=1.0, budget=180.0)
+    assert [place.family for place in chooser.places(later)] == ["late", "quick"]
+    alone = later._replace(quality=0.0, stability=1.0)  # one seed each: no spread is known
+    assert {place.total for place in chooser.places(alone)} == {0.0}
+    assert chooser.picture(alone).shape == chooser.picture(later).shape
 
 
 # The reader's own pictures

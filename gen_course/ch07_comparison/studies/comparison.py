@@ -1,12 +1,13 @@
-"""Study of chapter 07: compare four model families that are trained for the same time.
+"""Study of chapter 07: compare five model families over training time.
 
 Run it with ``make comparison``, or call this file with other options (see ``--help``).
 
-The families are an autoencoder with a mixture of Gaussians fitted to its codes, a VAE, a GAN and
-diffusion. Each is trained with its defaults (diffusion as in chapter 06: batches of 128, AdamW) and
-three seeds for 200 CPU seconds on one thread. CPU seconds count only the work of this program, so
-other programs on the machine prolong the study but do not change its result. Then each run draws
-10,000 samples, of which the study measures
+The families are an autoencoder with a mixture of Gaussians fitted to its codes, a VAE, a GAN,
+diffusion and latent diffusion. Each is trained with its defaults on one thread without bfloat16.
+Every budget of CPU seconds in ``BUDGETS`` is a training of its own, since the learning rate falls
+with the budget. CPU seconds count only the work of this program, so other programs on the machine
+prolong the study but hardly change its result. Then each run draws 2,000 samples, of which the
+study measures
 
 - the distances to the test images, precision, recall, density and coverage;
 - the share of each class according to the judge, the smallest share, and the entropy in nats;
@@ -14,41 +15,47 @@ other programs on the machine prolong the study but do not change its result. Th
   images, and the smallest;
 - the CPU seconds for 1,000 samples, and the network calls for one.
 
-Real training images in place of samples give the floors. The study takes about an hour, a third of
-it for sampling and measuring. If it is interrupted, the next call computes only the rows that are
-missing. It writes comparison.csv.
+Real training images in place of samples give the floors. The study takes about eight hours of one
+core. If it is interrupted, the next call computes only the rows that are missing; two calls at the
+same time share the rows. It writes comparison.csv.
 """
 
 import argparse
 import csv
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from gen_lib.data import ImageSet, load
 from gen_lib.metrics import nearest
 from gen_lib.metrics.sample_quality import SampleQuality, class_histogram
-from gen_lib.models import GAN, BernoulliVAE, ConvAutoencoder, Diffusion, Model
+from gen_lib.models import GAN, BernoulliVAE, ConvAutoencoder, Diffusion, LatentDiffusion, Model
 from gen_lib.models.base import Samples
 from gen_lib.models.mixture import CodeMixture
 from gen_lib.training import fit
 from gen_lib.training.hardware import machine
 
-SECONDS, SEEDS, N = 200.0, 3, 10_000
+BUDGETS = {20: 3, 60: 3, 180: 3, 600: 3, 2400: 1}  # CPU seconds: number of seeds
+N = 2_000  # samples of each run
 CODES = 10_000  # training images to whose codes the mixture is fitted
+AE_BATCH = 32  # the other families take batches of their default size
 COPIES = 1_000  # samples whose nearest training image is searched
 FAMILIES: dict[str, tuple[type[Model], str]] = {
     "AE + mixture": (ConvAutoencoder, "decoder"),
     "VAE": (BernoulliVAE, "decoder"),
     "GAN": (GAN, "generator"),
     "diffusion": (Diffusion, "net"),
+    "latent diffusion": (LatentDiffusion, "net"),
 }
 """Family -> its model, and the name of the network that sampling calls."""
-BATCH = {"diffusion": 128}  # the others have their default sizes
 REAL = "real images"
 RUN = ["family", "seed", "budget", "n", "settings"]
 COST = ["steps", "weights", "seconds", "calls", "seconds_1000"]
@@ -103,8 +110,8 @@ def train(family: str, seed: int, seconds: float, images: ImageSet) -> Trained:
     """Train a family for this number of CPU seconds."""
     kind, net = FAMILIES[family]
     torch.manual_seed(seed)
-    model = Diffusion(muon_lr=0) if kind is Diffusion else kind()
-    size, start = BATCH.get(family, model.batch_size), time.process_time()
+    model, start = kind(), time.process_time()
+    size = AE_BATCH if kind is ConvAutoencoder else model.batch_size
     budget = {"minutes": seconds / 60, "batch_size": size, "seed": seed}
     with patch("time.perf_counter", time.process_time):  # fit then counts CPU seconds
         steps = fit(model, images.train, **budget, show_bar=False).steps
@@ -139,22 +146,46 @@ def asked(family: str, seed: int | str, seconds: float | str, n: int) -> dict[st
 def main() -> None:
     """Train and measure the runs that the file does not hold yet."""
     options = _options()
+    os.environ["GEN_LIB_BFLOAT16"] = "0"
     torch.set_num_threads(1)
-    runs = [(family, seed) for seed in range(options.seeds) for family in FAMILIES]
-    wanted = [asked(REAL, "", "", options.n)]
-    wanted += [asked(family, seed, options.seconds, options.n) for family, seed in runs]
-    done = [row for row in _read(options.out) if {name: row[name] for name in RUN} in wanted]
-    missing = [want for want in wanted if want not in [{k: row[k] for k in RUN} for row in done]]
-    gauge = Gauge(load("fashion_mnist"), options.n) if missing else None
-    for want in missing:
-        assert gauge is not None
-        if want["family"] == REAL:
-            found = gauge.floor()
-        else:
-            found = run(want["family"], int(want["seed"]), options.seconds, gauge)
-        done.append(want | found | {"machine": machine()})
-        _write(options.out, sorted(done, key=lambda row: [*FAMILIES, REAL].index(row["family"])))
-        print(", ".join(f"{k} {done[-1].get(k, '')}" for k in (*RUN[:2], "steps", "frechet")))
+    runs = [(seconds, seed) for seconds in options.budgets for seed in range(BUDGETS[seconds])]
+    wanted = [asked(REAL, "", "", N)]
+    wanted += [asked(family, seed, seconds, N) for seconds, seed in runs for family in FAMILIES]
+    gauge = Gauge(load("fashion_mnist"), N)
+    for want in wanted:
+        with _mine(want, options.out) as mine:
+            if not mine:
+                continue
+            if want["family"] == REAL:
+                found = gauge.floor()
+            else:
+                found = run(want["family"], int(want["seed"]), float(want["budget"]), gauge)
+            row = want | found | {"machine": machine()}
+            with FileLock(options.out.with_suffix(".lock")):
+                _write(options.out, sorted([*_read(options.out), row], key=_place))
+            print(", ".join(f"{k} {row.get(k, '')}" for k in (*RUN[:3], "steps", "frechet")))
+
+
+@contextmanager
+def _mine(want: dict[str, str], out: Path) -> Iterator[bool]:
+    """Hold a run while it is computed; False if it is done, or if another process holds it."""
+    name = "-".join(want[k] for k in RUN[:3]).replace(" ", "")
+    lock = FileLock(out.with_name(f"{out.stem}-{name}.lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield want not in [{k: row[k] for k in RUN} for row in _read(out)]
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _place(row: dict[str, str]) -> tuple[int, float, str]:
+    family = [*FAMILIES, REAL].index(row["family"])
+    return family, float(row["budget"] or 0), row["seed"]
 
 
 def _joined(shares: Tensor) -> str:
@@ -177,9 +208,7 @@ def _write(file: Path, rows: list[dict]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of training, each")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
-    parser.add_argument("-n", type=int, default=N, help="samples of each run")
+    parser.add_argument("--budgets", type=int, nargs="+", choices=BUDGETS, default=[*BUDGETS])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".csv"))
     return parser.parse_args()
 

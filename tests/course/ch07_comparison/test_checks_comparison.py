@@ -5,13 +5,16 @@ import math
 import pytest
 import torch
 
+from gen_course.ch07_comparison import checks
 from gen_course.ch07_comparison.checks import (
+    check_better_samples,
     check_coverage,
     check_effective_classes,
     check_kernel_distance,
     check_undominated,
 )
 from gen_course.common.checks import Misconception
+from gen_lib.data import load
 from gen_lib.metrics import density_coverage, kernel_distance, precision_recall
 
 # Effective classes
@@ -219,3 +222,40 @@ def test_the_unbeaten_in_any_style_are_right(answer):
 def test_mistakes_with_the_unbeaten_are_named(answer, message):
     with pytest.raises(Misconception, match=message):
         check_undominated(answer)
+
+
+# The experiment: samples that are good enough
+
+
+def blurred(x):
+    return torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+
+
+BAD_SAMPLES = {
+    "shape": (lambda train: train.subset(20).x, r"\(2000, 1, 28, 28\)"),
+    "nan": (lambda train: train.subset(2_000).x / 0, "diverged"),
+    "range": (lambda train: 2 * train.subset(2_000).x, "clamp"),
+    "copies": (lambda train: train.subset(2_000).x, "training images"),
+    "one": (lambda train: blurred(train.subset(1).x).repeat(2_000, 1, 1, 1), "much alike"),
+}
+
+
+@pytest.mark.parametrize(("answer", "message"), BAD_SAMPLES.values(), ids=BAD_SAMPLES)
+def test_mistakes_with_samples_are_named(answer, message):
+    with pytest.raises(Misconception, match=message):
+        check_better_samples(answer)
+
+
+def test_samples_pass_if_they_are_near_enough(monkeypatch):
+    monkeypatch.setattr(checks, "MOST_FRECHET", 0.5)
+    x = load("fashion_mnist").test.subset(2_000).x
+    assert "recall" in check_better_samples(lambda _: x).message
+    with pytest.raises(Misconception, match="Which part limits"):
+        check_better_samples(lambda _: blurred(x))
+
+
+def test_an_experiment_that_was_not_made_is_not_attempted():
+    def stub(train):
+        raise NotImplementedError("stub")
+
+    assert not check_better_samples(stub).attempted

@@ -5,7 +5,28 @@ import math
 import pytest
 import torch
 
-from gen_course.ch07_comparison.criteria import CRITERIA, USUAL, Reading, ranking, scores, summary
+from gen_course.ch07_comparison.criteria import (
+    AGAINST,
+    CRITERIA,
+    HOLDS,
+    OPEN,
+    UNKNOWN,
+    USUAL,
+    Reading,
+    advised,
+    at,
+    beats,
+    budgets,
+    fullest,
+    overall,
+    places,
+    ranking,
+    scores,
+    spelled,
+    summary,
+    values,
+    verdict,
+)
 from gen_lib import InputError
 from gen_lib.models.base import Reconstructs
 from gen_lib.models.mixture import CodeMixture
@@ -55,7 +76,21 @@ def test_equal_figures_and_a_spread_of_nothing_have_a_score():
     assert scores({"a": 2.0, "b": 2.0}, Reading("frechet")) == {"a": 1.0, "b": 1.0}
     best = scores({"a": 0.0, "b": 0.5}, Reading("frechet", spread=True))
     assert best == {"a": 1.0, "b": 0.0}
-    assert summary([run("a", 0, rarest=0.0)], Reading("rarest", spread=True)) == {"a": 0.0}
+    assert summary([run("a", k, rarest=0.0) for k in (0, 1)], Reading("rarest", spread=True)) == {
+        "a": 0.0
+    }
+
+
+def test_the_spread_of_one_run_is_unknown_and_scores_nothing():
+    rows = [run("a", 0, frechet=1.0), run("b", 0, frechet=2.0), run("b", 1, frechet=3.0)]
+    reading = Reading("frechet", spread=True)
+    found = summary(rows, reading)
+    assert math.isnan(found["a"])
+    assert scores(found, reading) == {"a": 0.0, "b": 1.0}
+    assert not beats(rows, "a", "b", reading)
+    assert not beats(rows, "b", "a", reading)
+    assert places(rows, reading, ("a", "b")) == {"b": 1}
+    assert scores({"a": math.nan}, reading) == {"a": 0.0}
 
 
 def test_a_ranking_follows_the_one_criterion_that_counts():
@@ -76,6 +111,95 @@ def test_without_a_weight_all_are_equal_in_the_tables_order():
     places = ranking(ROWS, NOTHING)
     assert [place.family for place in places] == ["slow", "fast"]
     assert {place.total for place in places} == {0.0}
+
+
+def test_a_place_spans_from_the_worst_to_the_best_seed():
+    by_recall = {p.family: p for p in ranking(ROWS, NOTHING | {"diversity": 2.0})}
+    assert by_recall["slow"].span == pytest.approx((0.15 / 0.25, 1.0))  # 0.45 is 0, 0.7 is 1
+    assert by_recall["fast"].span == pytest.approx((0.0, 0.05 / 0.25))
+    for place in ranking(ROWS, dict.fromkeys(CRITERIA, 1.0)):
+        assert place.span[0] <= place.total <= place.span[1]
+
+
+# The rule by which a claim holds
+
+
+def three(*figures):
+    """Runs of the families a, b and c: two seeds of each, with these precisions."""
+    return [
+        run(family, seed, precision=value)
+        for family, pair in zip("abc", figures, strict=False)
+        for seed, value in enumerate(pair)
+    ]
+
+
+PRECISION = USUAL["quality"]
+
+
+def test_the_runs_of_one_training_time_are_told_from_the_others():
+    rows = [run("a", 0, budget=60.0), run("a", 0, budget="20.0"), run("real images", "", budget="")]
+    assert budgets(rows) == [20, 60]
+    assert at(rows, 20.0) == [rows[1]]
+    assert values(ROWS, "seconds_1000") == {"slow": [20.0, 20.0], "fast": [0.2, 0.2]}
+
+
+def test_better_means_every_run_better_than_every_run():
+    rows = three((0.8, 0.9), (0.6, 0.7), (0.65, 0.75))
+    assert beats(rows, "a", "b", PRECISION)
+    assert not beats(rows, "b", "a", PRECISION)
+    assert not any(beats(rows, *pair, PRECISION) for pair in ("bc", "cb", "ax", "xa"))
+    assert places(rows, PRECISION, ("a", "b", "c", "x")) == {"a": 1, "b": 2, "c": 2}
+    fast = Reading("precision")  # less is better
+    assert places(rows, fast, ("a", "b", "c")) == {"a": 3, "b": 1, "c": 1}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said", "weak"),
+    [
+        (three((0.8, 0.9), (0.6, 0.7), (0.8, 0.9)), HOLDS, AGAINST),
+        (three((0.6, 0.7), (0.8, 0.9), (0.6, 0.7)), AGAINST, HOLDS),
+        (three((0.6, 0.7), (0.8, 0.9), (0.4, 0.5)), OPEN, OPEN),
+        (three((0.6, 0.7), (0.6, 0.9), (0.5, 0.7)), OPEN, OPEN),
+        (three((0.6, 0.7), (0.6, 0.9)), UNKNOWN, UNKNOWN),
+    ],
+)
+def test_a_strength_is_tested_against_every_rival(rows, said, weak):
+    assert verdict(rows, "a", ("b", "c"), PRECISION) == said
+    assert verdict(rows, "a", ("b", "c"), PRECISION, strength=False) == weak
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (three((0.8, 0.9), (0.8, 0.9), (0.1, 0.2)), HOLDS),
+        (three((0.8, 0.9), (0.8, 0.9), (0.8, 0.9)), OPEN),
+        (three((0.1, 0.2), (0.8, 0.9), (0.5, 0.6)), AGAINST),
+        (three((0.1, 0.2), (0.8, 0.9)), UNKNOWN),
+    ],
+)
+def test_an_advice_holds_if_it_leaves_out_the_last(rows, said):
+    assert advised(rows, ("a", "b"), ("a", "b", "c"), PRECISION) == said
+
+
+def test_verdicts_of_several_training_times_make_one():
+    assert overall([HOLDS, UNKNOWN, HOLDS]) == "holds here"
+    for against in ([AGAINST, AGAINST], [AGAINST, OPEN], [OPEN, UNKNOWN, AGAINST]):
+        assert overall(against) == "contradicted"
+    for mixed in ([HOLDS, OPEN], [OPEN], [UNKNOWN], [HOLDS, AGAINST]):
+        assert overall(mixed) == "holds with a condition"
+
+
+def test_verdicts_are_spelled_by_time():
+    assert spelled({20.0: HOLDS, 60.0: OPEN, 180.0: HOLDS, 600.0: HOLDS}) == (
+        "holds at 20, 180 and 600 s, undecided at 60 s"
+    )
+    assert spelled({20.0: UNKNOWN}) == "unknown at every time"
+
+
+def test_the_fullest_time_is_the_longest_with_most_families_that_were_repeated():
+    runs = [(f, seed, b) for b in (20.0, 60.0) for f in "ab" for seed in (0, 1)]
+    runs += [("a", 0, 180.0), ("b", 0, 180.0), ("a", 1, 180.0)]
+    assert fullest([run(f, seed, budget=b) for f, seed, b in runs]) == 60
 
 
 def test_another_reading_may_turn_a_ranking_round():
