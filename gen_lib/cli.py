@@ -21,7 +21,7 @@ from jaxtyping import UInt8
 
 from gen_lib import InputError, experiment
 from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
-from gen_lib.data.images import TORCHVISION_SETS
+from gen_lib.data.images import IMAGE_SETS
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET
@@ -150,7 +150,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def list_command(options: argparse.Namespace) -> None:
     """Name the data sets, toys, models and shipped weights."""
-    print("data:      ", ", ".join(TORCHVISION_SETS), "- or the path of a folder of pictures")
+    print("data:      ", ", ".join(IMAGE_SETS), "- or the path of a folder of pictures")
     print("domains:   ", ", ".join(DOMAIN_SETS), "- or a folder with trainA, trainB, testA, testB")
     print("toys:      ", ", ".join(TOYS))
     print("models:    ", ", ".join(MODELS))

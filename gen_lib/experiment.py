@@ -35,6 +35,7 @@ from gen_lib import InputError
 from gen_lib.data import DOMAIN_SETS, Domain, DomainSet, ImageSet, Split, load_domains
 from gen_lib.data.domains import load_classes
 from gen_lib.data.folders import to_translate
+from gen_lib.data.people.sets import people_set
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
@@ -225,7 +226,13 @@ def figures(rows: Sequence[Row]) -> dict[str, float | str | None]:
 def load_data(
     kind: type[Model], name: str, image_shape: tuple[int, int, int] | None = None
 ) -> ImageSet | DomainSet:
-    """Two domains for a model that translates, else a set of images with classes."""
+    """Two domains for a model that translates, else images with the labels that it learns from."""
+    if kind.labels != "class":
+        if name != "people":
+            raise InputError(
+                f"A {kind.name!r} learns from labels that only people have: choose it."
+            )
+        return people_set(kind.labels)
     if not issubclass(kind, Translates):
         return load_classes(name)
     if image_shape is None:

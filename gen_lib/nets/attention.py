@@ -10,11 +10,11 @@ Row i of the softmax says how much place i takes from each word; its entries sum
 only fill up a sentence (padding) get the weight 0.
 """
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from gen_lib import InputError
+from gen_lib.nets.unet import zero
 
 
 def attention_weights(
@@ -50,9 +50,7 @@ class CrossAttention(nn.Module):
         self.norm = nn.GroupNorm(1, width)
         self.query = nn.Conv2d(width, width, 1)
         self.key, self.value = nn.Linear(word_width, width), nn.Linear(word_width, width)
-        self.out = nn.Conv2d(width, width, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = zero(nn.Conv2d(width, width, 1))
 
     def weights(
         self,

@@ -77,7 +77,7 @@ class TimedNet(nn.Module):
 
     def hidden(self) -> list[nn.Parameter]:
         """The matrices of the hidden layers: all but the first, the last and the embeddings'."""
-        named, outer = self.named_parameters(), ("stem", "out", "time", "label", "place")
+        named, outer = self.named_parameters(), ("stem", "out", "time", "label", "place", "words")
         return [p for name, p in named if p.ndim > 1 and name.partition(".")[0] not in outer]
 
 
@@ -189,6 +189,7 @@ class TimedMLP(nn.Module):
 
 
 def zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """Set the weights and biases of a layer to 0 and return it."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

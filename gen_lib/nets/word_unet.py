@@ -11,20 +11,20 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from gen_lib.data.people.words import NOTHING, PAD
 from gen_lib.nets.attention import CrossAttention
 from gen_lib.nets.unet import GROUPS, TimedBlock, TimedNet, zero
 
 Grids = Float[Tensor, "n k h w"]  # codes, or features
 Times = Float[Tensor, "n"]
-Sentences = Int64[Tensor, "n words"]  # numbers of words, padded with PADDING
-PADDING, NOTHING = 0, 1  # numbers that no word has; NOTHING is the sentence that says nothing
+Sentences = Int64[Tensor, "n words"]  # numbers of words, filled up with PAD
 
 
 class WordVectors(nn.Module):
     """Map sentences to one vector per word, which depends on the words beside it.
 
     Args:
-        vocabulary: number of words, with PADDING and NOTHING.
+        vocabulary: number of words, with PAD and NOTHING.
         width: numbers in a vector.
     """
 
@@ -47,7 +47,7 @@ class WordUNet(TimedNet):
 
     Args:
         shape: (depth, height, width) of a grid; height and width are even.
-        vocabulary: number of words, with PADDING and NOTHING.
+        vocabulary: number of words, with PAD and NOTHING.
         width: channels at the side of the grid, a multiple of 8; half the side has twice as many.
         blocks: blocks on the way down, at half the side, and on the way up.
         attends: whether places look at single words; if not, they only get the mean of all.
@@ -83,7 +83,7 @@ class WordUNet(TimedNet):
         """z_t at times t in [0, 1]; without sentences, unconditional."""
         if sentences is None:
             sentences = torch.full((len(z), 1), NOTHING, device=z.device)
-        seen = sentences != PADDING
+        seen = sentences != PAD
         words = self.words(self.words.table(sentences), seen)
         mean = words.sum(dim=1) / seen.sum(dim=1, keepdim=True)
         time = silu(self.embed(t, None) + mean)

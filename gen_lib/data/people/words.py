@@ -8,8 +8,9 @@ What is defined for any text, whatever it holds:
 - A Korean word is split into the longest known words and the particles after them:
   ``빨간모자를`` is ``빨간``, ``모자``. Particles are left out. If there is no way, it is unknown.
 - Words of VARIANTS are read as others: ``girl`` as ``person``, ``gray`` as ``grey``.
-- Only the first MAX_WORDS words count, for ``encode`` and for ``parse``. A text without words, such
-  as an empty one, has no numbers but PAD, and names nothing.
+- Only the first MAX_WORDS words count, for ``encode`` and for ``parse``.
+- ``encode`` leaves out words that are not known. A text without known words, such as an empty one,
+  becomes the sentence that says nothing: the number NOTHING alone.
 """
 
 import difflib
@@ -27,7 +28,8 @@ from torch import Tensor
 from gen_lib.data.people import KINDS, NO_WORD, value_of
 
 MAX_WORDS = 40
-PAD, UNKNOWN = 0, 1
+PAD, NOTHING = 0, 1
+"""Numbers that no word has: what fills a sentence up, and the sentence that says nothing."""
 CHARACTER = ("momo", "모모")
 """The name of the character, in English and Korean. No caption holds it: a new word to learn."""
 LONGEST_WORD = 30  # letters; longer ones are unknown
@@ -186,8 +188,8 @@ def _lexicon() -> dict[tuple[str, ...], _Entry]:
 
 LEXICON = _lexicon()
 _LONGEST = max(map(len, LEXICON))
-VOCABULARY = ("<pad>", "<unknown>", *CHARACTER, *sorted({w for p in LEXICON for w in p}))
-"""Every known word; its place is its number. The first is PAD, the second UNKNOWN."""
+VOCABULARY = ("<pad>", "<nothing>", *CHARACTER, *sorted({w for p in LEXICON for w in p}))
+"""Every known word; its place is its number. The first two stand for PAD and NOTHING."""
 NUMBERS = {word: n for n, word in enumerate(VOCABULARY)}
 _KNOWN = {**dict(zip(VOCABULARY[2:], VOCABULARY[2:], strict=True)), **VARIANTS}
 _WORD = re.compile(r"[가-힣]+|[^\W_가-힣]+(?:-[^\W_가-힣]+)*")
@@ -236,8 +238,8 @@ def _stems(word: str) -> tuple[str, ...]:
     return after[0] or (word,)
 
 
-def encode(texts: list[str], length: int = MAX_WORDS) -> Int64[Tensor, "n {length}"]:
-    """The numbers of the words of each text, then PAD; words that are not known are UNKNOWN.
+def encode(texts: Sequence[str], length: int = MAX_WORDS) -> Int64[Tensor, "n {length}"]:
+    """The numbers of the known words of each text, or NOTHING if there are none; then PAD.
 
     Args:
         texts: any texts; what happens to each is said at the beginning of this module.
@@ -245,9 +247,16 @@ def encode(texts: list[str], length: int = MAX_WORDS) -> Int64[Tensor, "n {lengt
     """
     numbers = torch.full((len(texts), length), PAD)
     for row, text in enumerate(texts):
-        found = [NUMBERS.get(word, UNKNOWN) for word in split_words(text)[:length]]
-        numbers[row, : len(found)] = torch.tensor(found, dtype=torch.int64)
+        found = [NUMBERS[word] for word in split_words(text) if word in NUMBERS] or [NOTHING]
+        numbers[row, : len(found)] = torch.tensor(found[:length])
     return numbers
+
+
+def nothing(sentences: Int64[Tensor, "n words"]) -> Int64[Tensor, "n words"]:
+    """As many sentences of the same length that say nothing."""
+    empty = torch.full_like(sentences, PAD)
+    empty[:, 0] = NOTHING
+    return empty
 
 
 @dataclass(frozen=True)
