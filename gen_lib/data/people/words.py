@@ -25,6 +25,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from gen_lib import InputError
 from gen_lib.data.people import KINDS, NO_WORD, value_of
 
 MAX_WORDS = 40
@@ -32,6 +33,7 @@ PAD, NOTHING = 0, 1
 """Numbers that no word has: what fills a sentence up, and the sentence that says nothing."""
 CHARACTER = ("momo", "모모")
 """The name of the character, in English and Korean. No caption holds it: a new word to learn."""
+MOST_NAMED = 8  # unknown words in a sentence to the reader
 LONGEST_WORD = 30  # letters; longer ones are unknown
 
 Values = tuple[tuple[str, str], ...]
@@ -257,6 +259,30 @@ def nothing(sentences: Int64[Tensor, "n words"]) -> Int64[Tensor, "n words"]:
     empty = torch.full_like(sentences, PAD)
     empty[:, 0] = NOTHING
     return empty
+
+
+def check_prompts(prompts: Sequence[str]) -> None:
+    """Raise an InputError, which offers known words, if a prompt has no word that is known."""
+    for prompt, (first, *_) in zip(prompts, encode(prompts).tolist(), strict=True):
+        if first == NOTHING:
+            offer = unknown_words([prompt]) or "Say for example: a red hat, long hair, 안경."
+            raise InputError(f"The prompt {_shortened(prompt)!r} has no word that I know. {offer}")
+
+
+def unknown_words(prompts: Sequence[str]) -> str:
+    """One sentence that names the unknown words and known ones like them; "" if there are none."""
+    words = list(dict.fromkeys(w for p in prompts for w in split_words(p) if w not in NUMBERS))
+    offers = [f"{_shortened(word)}{_offer(_like(word))}" for word in words[:MOST_NAMED]]
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return f"Words that the model does not know: {', '.join(offers)}{more}." if words else ""
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_WORD else text[:LONGEST_WORD] + "…"
+
+
+def _offer(known: Sequence[str]) -> str:
+    return f" (perhaps {' or '.join(known)})" if known else ""
 
 
 @dataclass(frozen=True)
