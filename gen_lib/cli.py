@@ -109,10 +109,10 @@ def _prompts(options: argparse.Namespace) -> list[str]:
         prompts = [options.prompt]
     elif options.prompts:
         try:
-            prompts = options.prompts.read_text(encoding="utf-8-sig").rstrip().splitlines()
+            prompts = options.prompts.read_text(encoding="utf-8-sig").rstrip().split("\n")
         except (OSError, UnicodeError) as error:
             raise InputError(f"{options.prompts} cannot be read as UTF-8 text: {error}.") from None
-        empty = [n for n, line in enumerate(prompts or [""], 1) if not line.strip()]
+        empty = [n for n, line in enumerate(prompts, 1) if not line.strip()]
         if empty:
             raise InputError(
                 f"Line {empty[0]} of {options.prompts} is empty: write a sentence there."

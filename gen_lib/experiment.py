@@ -120,7 +120,7 @@ def sample(
     n: int = 64,
     seed: int = 0,
     *,
-    prompts: Sequence[str] = (),
+    prompts: str | Sequence[str] = (),
     guidance: float | int = GUIDANCE,
 ) -> Images:
     """n new images in [-1, 1]; with prompts, n for each of them, in their order.
@@ -129,7 +129,7 @@ def sample(
         model: a trained model, a run's folder, a .safetensors file or a shipped name.
         n: number of images.
         seed: of the noise.
-        prompts: sentences that say what to draw, for a model that reads words.
+        prompts: a sentence that says what to draw, or several, for a model that reads words.
         guidance: weight w >= 0 of the sentences.
 
     Raises:
@@ -137,6 +137,7 @@ def sample(
             no word that it knows, or the guidance is negative.
     """
     found = _loaded(model)
+    prompts = [prompts] if isinstance(prompts, str) else prompts
     if not isinstance(found, Samples):
         raise InputError(
             f"{_title(model)} is a {found.name!r}, which has no distribution to sample from: "
@@ -250,7 +251,8 @@ def load_data(
     if kind.labels != "class":
         if name != "people":
             raise InputError(
-                f"A {kind.name!r} learns from labels that only people have: choose it."
+                f"A {kind.name!r} learns from the {kind.labels} of pictures, and only the data set "
+                f"'people' has them: choose it in place of {name!r}."
             )
         return people_set(kind.labels)
     if not issubclass(kind, Translates):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from typing_extensions import override
 
+from gen_lib import InputError
 from gen_lib.data import Batch, ImageSet
 from gen_lib.data.people import KINDS
 from gen_lib.metrics.images import Row
@@ -26,7 +27,10 @@ class AttributeJudge(Model):
 
     Args:
         image_shape: (channels, height, width); height and width are multiples of 4.
-        width: channels at half the side; a quarter of the side has twice as many.
+        width: channels at half the side, at least 2; a quarter of the side has twice as many.
+
+    Raises:
+        InputError: the width or the shape is not such.
     """
 
     name = "attribute-judge"
@@ -37,6 +41,8 @@ class AttributeJudge(Model):
     def __init__(self, image_shape: tuple[int, int, int] = (3, 48, 48), width: int = 32):
         super().__init__(image_shape=image_shape, width=width)
         channels, height, breadth = divisible_by_four(image_shape)
+        if width < 2:
+            raise InputError(f"width is {width}: it must be a whole number of at least 2.")
         self.sizes = [len(values) for values in KINDS.values()]
         self.body = nn.Sequential(
             nn.PixelUnshuffle(2),  # (n, 4 C, H/2, W/2)
@@ -72,7 +78,12 @@ class AttributeJudge(Model):
     @override
     def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """The sum over kinds of the cross-entropies, on pictures with noise, some of them soft."""
-        parts = self.answers(_softened(batch.images, rng)).split(self.sizes, dim=1)
+        *body, dropout, head = self.body
+        h = nn.Sequential(*body)(_softened(self.fitting(batch.images), rng))
+        if self.training:
+            kept = torch.rand(h.shape, generator=rng, device=h.device) >= dropout.p
+            h = h * kept / (1 - dropout.p)
+        parts = head(h).split(self.sizes, dim=1)
         pairs = zip(parts, batch.labels.T, strict=True)
         entropies = [F.cross_entropy(part, of, label_smoothing=0.05) for part, of in pairs]
         loss = torch.stack(entropies).sum()

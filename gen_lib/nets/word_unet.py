@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from gen_lib import InputError
 from gen_lib.data.people.words import NOTHING, PAD
 from gen_lib.nets.attention import CrossAttention
 from gen_lib.nets.unet import GROUPS, TimedBlock, TimedNet, zero
@@ -51,6 +52,9 @@ class WordUNet(TimedNet):
         width: channels at the side of the grid, a multiple of 8; half the side has twice as many.
         blocks: blocks on the way down, at half the side, and on the way up.
         attends: whether places look at single words; if not, they only get the mean of all.
+
+    Raises:
+        InputError: the width or the shape is not such.
     """
 
     def __init__(
@@ -63,6 +67,11 @@ class WordUNet(TimedNet):
     ):
         super().__init__(width, 0)
         depth, n_time = shape[0], self.n_time
+        if shape[1] % 2 or shape[2] % 2:
+            raise InputError(
+                f"A grid of {shape[1]} x {shape[2]} cells does not fit this network: it must have "
+                "even sides, so take images whose height and width are multiples of 8."
+            )
         self.attends = attends
         self.words = WordVectors(vocabulary, n_time)
         self.place = nn.Parameter(0.02 * torch.randn(width, *shape[1:]))

@@ -17,8 +17,11 @@ import torch
 from torch import Tensor
 
 from gen_lib.data import load, load_domains
-from gen_lib.models import MODELS, Judge, Model
+from gen_lib.data.people.sets import people_set
+from gen_lib.data.people.words import encode
+from gen_lib.models import MODELS, AttributeJudge, Judge, Model, TextToImage
 from gen_lib.models.base import Reconstructs, Samples, Translates
+from gen_lib.models.text_to_image import GUIDANCE
 from gen_lib.training import fit
 from gen_lib.training.checkpoints import load_pretrained, pretrained_names
 
@@ -29,6 +32,7 @@ SAME_MACHINE = RECORDED["machine"] == {
     "processor": CAN.get("cpu_name"),
     "avx512": bool(CAN.get("avx512_f")),
 }
+ASKED = ("a red hat", "빨간 모자", "long black hair", "a green dress") * 2
 CLOSE = {"rel": 2e-3, "abs": 2e-4}
 
 
@@ -54,7 +58,8 @@ def domains(paired: bool):
 def training_data(name: str):
     if name in ("cyclegan", "paired"):
         return domains(paired=name == "paired").train
-    return garments().train
+    kind = MODELS[name]
+    return garments().train if kind.labels == "class" else people_set(kind.labels).train
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
@@ -100,9 +105,11 @@ def test_three_training_steps(name):
 
 
 def outputs(name: str, model: Model) -> Tensor:
-    """Eight samples, translations, reconstructions or logits."""
+    """Eight samples, translations, reconstructions, logits or answers."""
     x, test = garments().test[:8].images, domains(paired=False).test
     rng = torch.Generator().manual_seed(0)
+    if isinstance(model, TextToImage):
+        return model.sample(8, rng, labels=encode(ASKED), guidance=GUIDANCE)
     if isinstance(model, Samples):
         return model.sample(8, rng)
     if isinstance(model, Translates):
@@ -112,6 +119,8 @@ def outputs(name: str, model: Model) -> Tensor:
         return model.reconstruct(x)
     if isinstance(model, Judge):
         return model.logits(test.a.x[:8] if name == "style-judge" else x)
+    if isinstance(model, AttributeJudge):
+        return model.answers(people_set().test[:8].images)
     return model.fill(x, rng).y
 
 

@@ -12,7 +12,7 @@ from gen_lib.data.people.captions import ABSENT, captions
 from gen_lib.data.people.words import (
     CHARACTER,
     MAX_WORDS,
-    UNKNOWN,
+    NOTHING,
     VOCABULARY,
     encode,
     parse,
@@ -68,7 +68,7 @@ def test_captions_fit_and_use_every_word_of_the_vocabulary(rng):
             numbers = encode(captions(attributes, language, rng, least).texts, MAX_WORDS + 1)
             assert (numbers[:, -1] == 0).all()
             used |= {VOCABULARY[n] for n in numbers.unique().tolist()}
-    assert set(VOCABULARY) - used == {VOCABULARY[UNKNOWN], *CHARACTER}
+    assert set(VOCABULARY) - used == {VOCABULARY[NOTHING], *CHARACTER}
 
 
 def test_attributes_are_left_out_as_often_as_stated(attributes, rng):

@@ -7,24 +7,29 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gen_lib import InputError
 from gen_lib.data.people import KINDS, NO_WORD
 from gen_lib.data.people.words import (
     CHARACTER,
     LEXICON,
     MAX_WORDS,
+    MOST_NAMED,
+    NOTHING,
     PAD,
-    UNKNOWN,
     VARIANTS,
     VOCABULARY,
+    check_prompts,
     encode,
+    nothing,
     parse,
     split_words,
+    unknown_words,
 )
 
 
 def test_the_vocabulary_is_fixed():
     assert len(VOCABULARY) == len(set(VOCABULARY)) == 165
-    assert VOCABULARY[:4] == ("<pad>", "<unknown>", "momo", "모모")
+    assert VOCABULARY[:4] == ("<pad>", "<nothing>", "momo", "모모")
     assert list(VOCABULARY[4:]) == sorted(VOCABULARY[4:])
     for phrase in LEXICON:
         assert set(phrase) <= set(VOCABULARY)
@@ -111,17 +116,17 @@ def test_the_name_of_the_character_has_numbers_of_its_own():
 
 
 def test_numbers_are_the_places_of_words_then_padding():
-    numbers = encode(["a red xyz", "빨간 모자"], 5)
+    numbers = encode(["a xyz red", "빨간 모자"], 5)
     words = [[VOCABULARY[n] for n in row] for row in numbers.tolist()]
-    assert words[0] == ["a", "red", "<unknown>", "<pad>", "<pad>"]
+    assert words[0] == ["a", "red", "<pad>", "<pad>", "<pad>"]
     assert words[1] == ["빨간", "모자", "<pad>", "<pad>", "<pad>"]
     assert numbers.dtype == torch.int64
     assert encode([], 5).shape == (0, 5)
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\x00\x07\x1b", "!?,.;", "🙂🙂", "___"])
-def test_text_without_words_is_padding_and_names_nothing(text):
-    assert (encode([text]) == PAD).all()
+def test_text_without_words_says_nothing_and_names_nothing(text):
+    assert encode([text], 3).tolist() == [[NOTHING, PAD, PAD]]
     found = parse(text)
     assert (found.named, found.unknown, found.loose) == ({}, {}, ())
 
@@ -148,6 +153,49 @@ def test_words_beyond_the_last_that_counts_name_nothing():
 def test_any_text_has_numbers_and_a_meaning(text):
     numbers, found = encode([text])[0], parse(text)
     words = split_words(text)
-    assert (numbers != PAD).sum() == len(words)
-    assert (numbers == UNKNOWN).sum() == sum(word in found.unknown for word in words)
+    known = [word for word in words if word not in found.unknown]
+    assert [VOCABULARY[n] for n in numbers if n != PAD] == (known or [VOCABULARY[NOTHING]])
     assert all(value in KINDS[kind] for kind, value in found.named.items())
+
+
+# Prompts
+
+
+def test_the_sentence_that_says_nothing_is_that_of_a_text_without_words():
+    sentences = encode(["a red hat", "빨간 모자를 쓴 사람"], 7)
+    assert torch.equal(nothing(sentences), encode(["", "!"], 7))
+
+
+@pytest.mark.parametrize("length", [1, 2, 34])
+def test_words_beyond_the_length_are_left_out(length):
+    text = "red green " * 20
+    assert torch.equal(encode([text], length)[0], encode([text])[0, :length])
+
+
+def test_a_prompt_needs_a_word_that_is_known():
+    check_prompts(["a red hat", "zzzzzz 모자", "모자 zzzzzz", "dragon hat"])
+    check_prompts([])
+    with pytest.raises(InputError) as error:
+        check_prompts(["a red hat", "a" * 50])
+    assert str(error.value).startswith(f"The prompt '{'a' * 30}…' has no word that I know. ")
+    with pytest.raises(InputError, match="has no word that I know. Words that .*: rde .*red"):
+        check_prompts(["rde"])
+    for empty in ("", " ", "\0", "🙂", "the"):
+        with pytest.raises(InputError, match="Say for example: a red hat, long hair, 안경"):
+            check_prompts([empty])
+
+
+def test_known_words_beyond_those_that_count_do_not_save_a_prompt():
+    with pytest.raises(InputError, match="has no word that I know"):
+        check_prompts(["xyzzy " * MAX_WORDS + "red hat"])
+
+
+def test_unknown_words_are_named_once_with_offers_in_one_line():
+    assert unknown_words(["a red hat", "모자를 쓴 사람", "girl", "the"]) == ""
+    found = unknown_words(["a gren hat", "a gren xyzzy, 모쟈\n"])
+    assert found.startswith("Words that the model does not know: gren (perhaps green or ")
+    assert found.count("gren (") == 1
+    assert "xyzzy, 모쟈 (perhaps 모자" in found
+    assert len(found.splitlines()) == 1
+    many = " ".join(letter * 3 for letter in "qwvxzjkyfu")
+    assert unknown_words([many]).endswith(f"fff and {len('qwvxzjkyfu') - MOST_NAMED - 0} more.")

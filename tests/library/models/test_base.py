@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from labels import labels_for
 from torch import nn
 
 from gen_lib import InputError, check_not_negative, positive
@@ -29,7 +30,7 @@ def batch_for(kind: type[Model], n: int = 16) -> Batch | PairBatch:
     x = images(2 * n, (1, 8, 8))
     if issubclass(kind, Translates):
         return PairBatch(x[:n], x[n:])
-    return Batch(x[:n], torch.arange(n) % 10)
+    return Batch(x[:n], labels_for(kind, torch.arange(n) % 10))
 
 
 # One player
@@ -133,9 +134,10 @@ def test_all_models_are_games_or_take_one_turn_a_step():
 
 
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
-def test_a_turn_is_random_through_its_rng_only(kind):
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_a_turn_is_random_through_its_rng_only(kind, mode):
     torch.manual_seed(0)
-    model, batch = kind(image_shape=(1, 8, 8)).eval(), batch_for(kind)
+    model, batch = getattr(kind(image_shape=(1, 8, 8)), mode)(), batch_for(kind)
     before = torch.get_rng_state()
     losses = []
     for _ in range(2):
