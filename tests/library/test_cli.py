@@ -82,7 +82,11 @@ def test_train_stops_when_its_minutes_are_over(tmp_path, classes):
 
 @pytest.mark.parametrize(
     "model",
-    [n for n, kind in MODELS.items() if not issubclass(kind, Translates) and kind.labels == "class"],
+    [
+        n
+        for n, kind in MODELS.items()
+        if not issubclass(kind, Translates) and kind.labels == "class"
+    ],
 )
 def test_every_model_trains_on_a_folder_of_pictures(tmp_path, classes, model):
     words = ["--data", classes, "--steps", 1, "--batch-size", 8]
@@ -304,7 +308,15 @@ def test_list_names_everything(capsys, tmp_path, monkeypatch):
     save(DeepAutoencoder((1, 4, 4)), tmp_path / "pretrained" / "small.safetensors")
     run("list")
     printed = capsys.readouterr().out
-    for name in ("fashion_mnist", "cifar10", "people", "eight_gaussians", "checkerboard", *MODELS, "small"):
+    for name in (
+        "fashion_mnist",
+        "cifar10",
+        "people",
+        "eight_gaussians",
+        "checkerboard",
+        *MODELS,
+        "small",
+    ):
         assert name in printed
 
 

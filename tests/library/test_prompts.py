@@ -86,7 +86,9 @@ def test_a_sample_for_a_prompt_is_that_of_the_model_for_its_numbers(model):
 
 
 def test_one_prompt_may_be_given_as_a_text(model):
-    assert torch.equal(sample(model, 2, prompts="a red hat"), sample(model, 2, prompts=["a red hat"]))
+    assert torch.equal(
+        sample(model, 2, prompts="a red hat"), sample(model, 2, prompts=["a red hat"])
+    )
 
 
 def test_without_prompts_samples_are_unconditional(model):

@@ -74,9 +74,7 @@ def test_pictures_come_in_the_order_of_all_data_sets(told):
 
 def test_sentences_are_the_captions_of_their_pictures(told):
     for step in range(3):
-        assert torch.equal(
-            told.batch(step, 64).labels, encode(sentences(step, 64).texts, LENGTH)
-        )
+        assert torch.equal(told.batch(step, 64).labels, encode(sentences(step, 64).texts, LENGTH))
 
 
 def test_sentences_name_what_their_own_picture_shows(told):

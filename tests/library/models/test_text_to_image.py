@@ -36,7 +36,11 @@ def few():
 
 @pytest.fixture
 def noisy(rng):
-    return torch.randn(2, 2, 4, 6, generator=rng), torch.tensor(0.6), encode(["a red hat", "모자"], 5)
+    return (
+        torch.randn(2, 2, 4, 6, generator=rng),
+        torch.tensor(0.6),
+        encode(["a red hat", "모자"], 5),
+    )
 
 
 # Training
@@ -77,9 +81,7 @@ def test_codes_stay_as_they_are_while_diffusion_trains(few):
 def test_a_short_training_on_few_pictures_lowers_both_losses(few):
     model = small(image_shape=(3, 48, 48), depth=4)
     history = fit(model, few, steps=60, batch_size=8, show_bar=False)
-    error, mse = (
-        torch.tensor([v for v in history.terms[k] if v == v]) for k in ("error", "mse")
-    )
+    error, mse = (torch.tensor([v for v in history.terms[k] if v == v]) for k in ("error", "mse"))
     assert (len(error), len(mse)) == (12, 48)
     assert error[-3:].mean() < 0.7 * error[:2].mean()
     assert mse[-12:].mean() < 0.9 * mse[:6].mean()
