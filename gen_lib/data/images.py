@@ -5,7 +5,7 @@ The 60,000 training images of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
+from typing_extensions import Self
 
 from gen_lib import InputError
 
@@ -83,10 +84,10 @@ class Split:
         """The minibatch of a training step (see ``minibatch``)."""
         return self[minibatch(len(self), step, size, seed)]
 
-    def subset(self, n: int, seed: int = 0) -> "Split":
+    def subset(self, n: int, seed: int = 0) -> Self:
         """Draw n images without replacement; all of them, shuffled, if there are fewer."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
-        return Split(self.images[order], self.labels[order])
+        return replace(self, images=self.images[order], labels=self.labels[order])
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from gen_lib.nets.feedforward import divisible_by_four
 
 Answers = Float[Tensor, "n values"]
 Attributes = Int64[Tensor, "n kinds"]
+DROPPED = 0.2  # share of the features that training leaves out
 NOISE, BLURRED = 0.1, 0.3  # largest standard deviation of the noise; share of blurred pictures
 
 
@@ -58,7 +59,7 @@ class AttributeJudge(Model):
             nn.Conv2d(2 * width, width // 2, 1),
             nn.ReLU(),
             nn.Flatten(),
-            nn.Dropout(0.2),
+            nn.Dropout(DROPPED),
             nn.Linear(width // 2 * (height // 4) * (breadth // 4), sum(self.sizes)),
         )
 
@@ -78,11 +79,11 @@ class AttributeJudge(Model):
     @override
     def loss(self, batch: Batch, rng: torch.Generator, progress: float) -> Loss:
         """The sum over kinds of the cross-entropies, on pictures with noise, some of them soft."""
-        *body, dropout, head = self.body
+        *body, _, head = self.body
         h = nn.Sequential(*body)(_softened(self.fitting(batch.images), rng))
-        if self.training:
-            kept = torch.rand(h.shape, generator=rng, device=h.device) >= dropout.p
-            h = h * kept / (1 - dropout.p)
+        if self.training:  # dropout by rng, so that a run can be repeated and resumed
+            kept = torch.rand(h.shape, generator=rng, device=h.device) >= DROPPED
+            h = h * kept / (1 - DROPPED)
         parts = head(h).split(self.sizes, dim=1)
         pairs = zip(parts, batch.labels.T, strict=True)
         entropies = [F.cross_entropy(part, of, label_smoothing=0.05) for part, of in pairs]

@@ -106,7 +106,7 @@ def test_the_guidance_is_2_unless_another_is_given(model):
 
 @pytest.mark.parametrize("weight", [-1, -0.01, float("nan"), float("inf")])
 def test_a_guidance_below_0_is_refused(model, weight):
-    with pytest.raises(InputError, match="guidance is .*: it must be 0 or a positive number"):
+    with pytest.raises(InputError, match=r"guidance is .*: it must be 0 or a positive number"):
         sample(model, 1, prompts="a red hat", guidance=weight)
 
 
@@ -159,7 +159,7 @@ def test_only_unknown_words_are_refused_with_offers(refused):
     assert re.search(r"gren \(perhaps green.*hodie \(perhaps hoodie", said)
 
 
-@pytest.mark.parametrize("prompt", ["", "   ", "!?", "🙂", "\x00\x1b[31m", "\n"])
+@pytest.mark.parametrize("prompt", ["", "   ", "!?", "🙂", "\x00\x1b[", "\n"])
 def test_a_prompt_without_words_is_refused_with_an_example(refused, prompt):
     said = refused("--prompt", prompt)
     assert "Say for example: a red hat, long hair, 안경" in said

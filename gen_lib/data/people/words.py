@@ -271,7 +271,8 @@ def check_prompts(prompts: Sequence[str]) -> None:
 
 def unknown_words(prompts: Sequence[str]) -> str:
     """One sentence that names the unknown words and known ones like them; "" if there are none."""
-    words = list(dict.fromkeys(w for p in prompts for w in split_words(p) if w not in NUMBERS))
+    read = dict.fromkeys(word for prompt in prompts for word in split_words(prompt))
+    words = [word for word in read if word not in NUMBERS and word not in _PARTICLES]
     offers = [f"{_shortened(word)}{_offer(_like(word))}" for word in words[:MOST_NAMED]]
     more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
     return f"Words that the model does not know: {', '.join(offers)}{more}." if words else ""

@@ -197,5 +197,9 @@ def test_unknown_words_are_named_once_with_offers_in_one_line():
     assert found.count("gren (") == 1
     assert "xyzzy, 모쟈 (perhaps 모자" in found
     assert len(found.splitlines()) == 1
-    many = " ".join(letter * 3 for letter in "qwvxzjkyfu")
-    assert unknown_words([many]).endswith(f"fff and {len('qwvxzjkyfu') - MOST_NAMED - 0} more.")
+    many = " ".join(f"{n}{n}{n}" for n in range(10))
+    assert unknown_words([many]).endswith(f"777 and {10 - MOST_NAMED} more.")
+
+
+def test_a_particle_after_an_english_word_is_not_told_as_unknown():
+    assert unknown_words(["빨간 hoodie를 입은 person, cap과 안경"]) == ""

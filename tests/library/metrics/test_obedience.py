@@ -18,7 +18,7 @@ N = len(KINDS)
 
 def small() -> TextToImage:
     torch.manual_seed(0)
-    return TextToImage(width=8, blocks=1).eval()
+    return TextToImage((3, 16, 16), width=8, blocks=1).eval()
 
 
 def test_obedience_of_a_case_worked_out_by_hand():
@@ -132,7 +132,7 @@ def test_rows_stand_beside_real_pictures_and_the_most_common_person(monkeypatch)
         asked, beside = ask(split, 100).named, rows[name].beside
         assert beside["real"] == 1
         said = asked != NO_WORD
-        assert rows[name].value == pytest.approx(((asked == 0) & said).sum() / said.sum())
+        assert rows[name].value == pytest.approx((((asked == 0) & said).sum() / said.sum()).item())
         train = load_people().train.attributes
         common = torch.tensor([of[of >= 0].bincount().argmax() for of in train.T])
         expected = ((asked == common) & said).sum() / said.sum()

@@ -104,7 +104,7 @@ def test_training_drops_a_fifth_of_the_features_and_only_through_its_rng(picture
 
 
 def test_features_that_are_kept_are_larger_so_that_the_mean_stays(values):
-    judge = AttributeJudge((3, 8, 8), width=512).train()
+    judge = AttributeJudge((3, 8, 8), width=128).train()
     seen = []
     judge.body[-1].register_forward_pre_hook(lambda layer, given: seen.append(given[0]))
     torch.nn.init.zeros_(judge.body[10].weight)
@@ -112,20 +112,20 @@ def test_features_that_are_kept_are_larger_so_that_the_mean_stays(values):
     judge.loss(Batch(torch.zeros(6, 3, 8, 8), values), torch.Generator().manual_seed(0), 0.0)
     (features,) = seen
     assert features.unique().tolist() == [0, 1.25]
-    assert features.mean() == pytest.approx(1, abs=0.05)
+    assert features.mean().item() == pytest.approx(1, abs=0.05)
 
 
 def test_pictures_are_softened_by_slight_noise_and_some_are_blurred(rng):
     edge = torch.ones(2_000, 1, 4, 4)
     edge[..., 2:] = -1
     soft = _softened(edge, rng)
-    noise = (soft - edge)[:, 0, :, [0, 3]]  # far from the edge, blur changes nothing
+    noise = (soft - edge)[..., [0, 3]]  # far from the edge, blur changes nothing
     spread = noise.flatten(1).std(dim=1)
     assert 0.04 < spread.mean() < 0.06
     assert noise.mean().abs() < 0.002
     step = (soft[..., 1] - soft[..., 2]).mean((1, 2))
     assert 0.2 < (step < 1.8).float().mean() < 0.32  # 30 %, some of them hardly blurred
-    assert step.min() > 0.5
+    assert step.min() > 0.4
 
 
 def test_pictures_of_another_shape_are_refused(pictures):
