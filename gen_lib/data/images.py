@@ -8,12 +8,11 @@ import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
-from typing_extensions import Self
 
 from gen_lib import InputError
 
