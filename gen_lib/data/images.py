@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -83,7 +83,7 @@ class Split:
         """The minibatch of a training step (see ``minibatch``)."""
         return self[minibatch(len(self), step, size, seed)]
 
-    def subset(self, n: int, seed: int = 0) -> Self:
+    def subset(self, n: int, seed: int = 0) -> "Split":
         """Draw n images without replacement; all of them, shuffled, if there are fewer."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
         return replace(self, images=self.images[order], labels=self.labels[order])
