@@ -185,12 +185,13 @@ def list_command(options: argparse.Namespace) -> None:
 
 
 def _print_table(rows: Sequence[Row]) -> None:
+    width = max([15, *(len(row.name) for row in rows)])
     for row in rows:
         beside = "   ".join(f"{name} {value:.4f}" for name, value in row.beside.items())
         if row.reason:
-            print(f"{row.name:>15} {'-':>10}   {row.reason}")
+            print(f"{row.name:>{width}} {'-':>10}   {row.reason}")
         else:
-            print(f"{row.name:>15} {row.value:10.4f}   beside: {beside}")
+            print(f"{row.name:>{width}} {row.value:10.4f}" + f"   beside: {beside}" * bool(beside))
 
 
 def _at_least_one(text: str) -> int:

@@ -12,6 +12,7 @@ from gen_lib.cli import main
 from gen_lib.data import to_uint8
 from gen_lib.data.people.words import encode
 from gen_lib.experiment import sample
+from gen_lib.metrics import Row
 from gen_lib.models import DeepAutoencoder, TextToImage
 from gen_lib.models.text_to_image import GUIDANCE
 from gen_lib.models.vae import BernoulliVAE
@@ -279,7 +280,8 @@ def test_labels_that_only_people_have_are_asked_for(name, tmp_path, classes):
 
 @pytest.mark.parametrize("name", ["text-to-image", "attribute-judge"])
 def test_what_reads_people_trains_on_them_and_is_evaluated(name, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("gen_lib.metrics.sample_quality.obedience_rows", lambda model, n: [])
+    row = Row("obedience_unseen: outfit colour", 0.5, {})
+    monkeypatch.setattr("gen_lib.metrics.sample_quality.obedience_rows", lambda model, n: [row])
     monkeypatch.setattr("gen_lib.models.latent_diffusion.reconstruction_rows", lambda *given: [])
     out = tmp_path / "run"
     words = ["--data", "people", "--steps", "2", "--batch-size", "4", "--set", "width=8"]
@@ -287,7 +289,12 @@ def test_what_reads_people_trains_on_them_and_is_evaluated(name, tmp_path, monke
     assert main(["evaluate", str(out)]) == 0
     said = capsys.readouterr().out
     assert "on the test images of people" in said
-    assert ("accuracy of hair colour" in said) == (name == "attribute-judge")
+    if name == "attribute-judge":
+        figures = [line for line in said.splitlines() if "accuracy of " in line]
+        assert len(figures) == 9
+        assert len({line.index("beside: one_value") for line in figures}) == 1  # in one column
+    else:
+        assert "obedience_unseen: outfit colour     0.5000\n" in said
 
 
 def test_other_models_train_on_people_with_outfits_as_classes():
