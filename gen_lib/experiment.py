@@ -410,5 +410,5 @@ def _write_history(history: History, path: Path) -> None:
     writer.writerow(["step", "seconds", *history.terms])
     columns = zip(history.seconds, *history.terms.values(), strict=True)
     for step, row in enumerate(columns, 1):
-        writer.writerow([step, *(f"{value:.6g}" for value in row)])
+        writer.writerow([step, *("" if math.isnan(v) else f"{v:.6g}" for v in row)])
     write_whole(path, text.getvalue().encode())

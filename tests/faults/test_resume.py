@@ -89,7 +89,7 @@ def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped(name, e
     expected = fit(whole, Noise(name), steps=7, batch_size=4, show_bar=False)
     kept = kept_at(4, name, steps=7)
     history = fit(parts, Noise(name), steps=7, batch_size=4, resume=kept, show_bar=False)
-    assert history.terms == expected.terms
+    assert repr(sorted(history.terms.items())) == repr(sorted(expected.terms.items()))  # or NaN
     assert history.seconds == sorted(history.seconds)
     assert history.seconds[:4] == kept["history.seconds"].tolist()
     assert same(whole, parts)
