@@ -110,7 +110,7 @@ class WordUNet(TimedNet):
         """
         maps: list[Tensor] = []
 
-        def note(layer: nn.Module, given: tuple[Tensor, Tensor, Tensor], _: Tensor) -> None:
+        def note(layer: CrossAttention, given: tuple[Tensor, Tensor, Tensor], _: Tensor) -> None:
             weights = layer.weights(*given).mean(dim=1).mT  # (n, words, places)
             side = weights.unflatten(2, given[0].shape[2:])
             maps.append(interpolate(side, z.shape[2:], mode="bilinear"))
