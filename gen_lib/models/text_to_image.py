@@ -21,7 +21,9 @@ from torch.nn.functional import max_pool2d
 from typing_extensions import override
 
 from gen_lib import InputError, positive
+from gen_lib.data import ImageSet
 from gen_lib.data.people.words import VOCABULARY, nothing
+from gen_lib.metrics.images import Row, compared, mse, psnr
 from gen_lib.models.base import Images, in_batches
 from gen_lib.models.diffusion import CALLS
 from gen_lib.models.latent_diffusion import REDUCED, CodeDiffusion, code_shape
@@ -74,6 +76,13 @@ class TextToImage(CodeDiffusion):
     def error(self, y: Images, x: Images) -> Float[Tensor, ""]:
         """What the autoencoder minimises: the mean absolute error of y."""
         return (y - x).abs().mean()
+
+    @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        """MSE and PSNR of the autoencoder, beside the mean training image."""
+        x, mean = data.test.x, data.train.x.mean(dim=0)
+        outputs = {"": in_batches(self.reconstruct, x), "mean_image": mean.expand_as(x)}
+        return [compared(figure, x, outputs) for figure in (mse, psnr)]
 
     @override
     def _partly_hidden(self, labels: Sentences, rng: torch.Generator) -> Sentences:
