@@ -89,8 +89,9 @@ def keep(run: Path, name: str) -> None:
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
     judge = "people-judge" if card["data"] == "people" else "judge"
-    judge = sha256(pretrained_folder() / f"{judge}.safetensors")
-    save(model, target, **facts, figures=figures, judge_sha256=judge)
+    if name != judge:
+        facts["judge_sha256"] = sha256(pretrained_folder() / f"{judge}.safetensors")
+    save(model, target, **facts, figures=figures)
     print(name, figures)
 
 
