@@ -114,9 +114,7 @@ def _prompts(options: argparse.Namespace) -> list[str]:
             raise InputError(f"{options.prompts} cannot be read as UTF-8 text: {error}.") from None
         empty = [n for n, line in enumerate(prompts, 1) if not line.strip()]
         if empty:
-            raise InputError(
-                f"Line {empty[0]} of {options.prompts} is empty: write a sentence there."
-            )
+            raise InputError(f"Line {empty[0]} of {options.prompts} has no sentence.")
     else:
         return []
     check_prompts(prompts)

@@ -15,15 +15,20 @@ one; guidance leads away from that estimate, or from that of another sentence (a
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 from typing_extensions import override
 
-from gen_lib import positive
+from gen_lib import InputError, positive
+from gen_lib.data import ImageSet
 from gen_lib.data.people.words import VOCABULARY, nothing
-from gen_lib.models.base import Images
-from gen_lib.models.latent_diffusion import CodeDiffusion, code_shape
+from gen_lib.metrics.images import Row, compared, mse, psnr
+from gen_lib.models.base import Images, in_batches
+from gen_lib.models.diffusion import CALLS
+from gen_lib.models.latent_diffusion import REDUCED, CodeDiffusion, code_shape
 from gen_lib.nets.word_unet import WordUNet
+from gen_lib.samplers import Heun, keep_known, last
 
 AE_WIDTH = 48
 GUIDANCE = 2.0  # weight w of the sentence, unless another is given
@@ -73,7 +78,58 @@ class TextToImage(CodeDiffusion):
         return (y - x).abs().mean()
 
     @override
+    def rows(self, data: ImageSet) -> list[Row]:
+        """MSE and PSNR of the autoencoder, beside the mean training image."""
+        x, mean = data.test.x, data.train.x.mean(dim=0)
+        outputs = {"": in_batches(self.reconstruct, x), "mean_image": mean.expand_as(x)}
+        return [compared(figure, x, outputs) for figure in (mse, psnr)]
+
+    @override
     def _partly_hidden(self, labels: Sentences, rng: torch.Generator) -> Sentences:
         """Sentences, a share of them replaced by the one that says nothing."""
         u = torch.rand(len(labels), 1, generator=rng, device=labels.device)
         return torch.where(u < self.label_dropout, nothing(labels), labels)
+
+    def edit(
+        self,
+        x: Images,
+        sentences: Sentences,
+        rng: torch.Generator | None = None,
+        *,
+        strength: float | int = 1.0,
+        mask: Bool[Tensor, "n 1 h w"] | None = None,
+        calls: int = CALLS,
+        guidance: float | int = GUIDANCE,
+    ) -> Images:
+        """Change images as sentences say.
+
+        The reverse process starts from the codes noised to the time ``strength`` (SDEdit, Meng et
+        al. 2022, arXiv:2108.01073). With a mask, cells outside it keep their codes (RePaint,
+        Lugmayr et al. 2022, arXiv:2201.09865, eq. 8), and pixels outside it stay as they are.
+
+        Args:
+            x: images in [-1, 1].
+            sentences: one for each image.
+            rng: source of the noise.
+            strength: in (0, 1]; at 1 nothing of the image is left but what a mask keeps.
+            mask: True where pixels may change; all may, unless given.
+            calls: the largest number of network calls from noise; part of the way takes fewer.
+            guidance: weight w >= 0 of the sentences.
+
+        Raises:
+            InputError: images of another shape, or a strength outside (0, 1].
+        """
+        if not 0 < strength <= 1:
+            raise InputError(f"strength is {strength}: it must be above 0, at most 1.")
+        sampler, z = Heun(self.schedule), in_batches(self.encode, x)
+        steps = max(1, round(strength * sampler.steps_within(calls // (2 if guidance else 1))))
+        times = strength * sampler.times(steps)
+        start = self.schedule.noised(z, times[0], torch.randn(z.shape, generator=rng))
+        keep: dict[str, Any] = {}
+        if mask is not None:
+            cells = max_pool2d(mask.float(), REDUCED) > 0
+            keep = {"constrain": keep_known(self.schedule, z, cells, rng)}
+        denoise = self.denoiser(sentences, guidance)
+        codes = last(sampler.states(denoise, start, times, rng, **keep)).x
+        y = in_batches(self.decode, codes).clamp(-1, 1)
+        return y if mask is None else torch.where(mask, y, x)

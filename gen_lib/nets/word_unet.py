@@ -9,7 +9,7 @@ cross-attention (``attention``) lets every place take what it needs from single 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.nn.functional import interpolate, silu
 
 from gen_lib import InputError
 from gen_lib.data.people.words import NOTHING, PAD
@@ -108,3 +108,24 @@ class WordUNet(TimedNet):
         for block in self.up:
             h = block(h, time)
         return self.out(h)
+
+    @torch.no_grad()
+    def looks(
+        self, z: Grids, t: Times, sentences: Sentences
+    ) -> Float[Tensor, "n words height width"]:
+        """How much every place of the grid takes from each word, a mean over layers and heads.
+
+        The weights of a place sum to 1 over the words.
+        """
+        maps: list[Tensor] = []
+
+        def note(layer: CrossAttention, given: tuple[Tensor, Tensor, Tensor], _: Tensor) -> None:
+            weights = layer.weights(*given).mean(dim=1).mT  # (n, words, places)
+            side = weights.unflatten(2, given[0].shape[2:])
+            maps.append(interpolate(side, z.shape[2:], mode="bilinear"))
+
+        hooks = [layer.register_forward_hook(note) for layer in (*self.look, self.closer)]
+        self(z, t, sentences)
+        for hook in hooks:
+            hook.remove()
+        return torch.stack(maps).mean(dim=0)
