@@ -21,11 +21,13 @@ from jaxtyping import UInt8
 
 from gen_lib import InputError, experiment
 from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
-from gen_lib.data.images import TORCHVISION_SETS
+from gen_lib.data.images import IMAGE_SETS
+from gen_lib.data.people.words import check_prompts, unknown_words
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET
 from gen_lib.models import MODELS, Model
+from gen_lib.models.text_to_image import GUIDANCE
 from gen_lib.training import NonFiniteLoss
 from gen_lib.training.checkpoints import load_any, pretrained_names
 from gen_lib.training.distributed import ProcessLost
@@ -91,11 +93,34 @@ def sample(options: argparse.Namespace) -> None:
     if options.out.suffix not in {".npz", ".png"}:
         raise InputError(f"--out {options.out} must end in .npz or .png.")
     check_writable(options.out)
-    images = to_uint8(experiment.sample(options.model, options.n, options.seed))
+    prompts = _prompts(options)
+    n = options.n or (1 if len(prompts) > 1 else 64)
+    given = {"prompts": prompts, "guidance": options.guidance}
+    images = to_uint8(experiment.sample(options.model, n, options.seed, **given))
     if options.out.suffix == ".npz":
-        _write_npz(options.out, images=images.numpy())
+        _write_npz(options.out, images=images.numpy(), **({"prompts": prompts} if prompts else {}))
     else:
-        _write_grid(options.out, images, round(options.n**0.5))
+        _write_grid(options.out, images, n if n > 1 < len(prompts) else round(len(images) ** 0.5))
+
+
+def _prompts(options: argparse.Namespace) -> list[str]:
+    """The sentences of --prompt or --prompts; words that no model knows are named on stderr."""
+    if options.prompt is not None:
+        prompts = [options.prompt]
+    elif options.prompts:
+        try:
+            prompts = options.prompts.read_text(encoding="utf-8-sig").rstrip().split("\n")
+        except (OSError, UnicodeError) as error:
+            raise InputError(f"{options.prompts} cannot be read as UTF-8 text: {error}.") from None
+        empty = [n for n, line in enumerate(prompts, 1) if not line.strip()]
+        if empty:
+            raise InputError(f"Line {empty[0]} of {options.prompts} has no sentence.")
+    else:
+        return []
+    check_prompts(prompts)
+    if sentence := unknown_words(prompts):
+        print(f"gen_lib: {sentence}", file=sys.stderr)
+    return prompts
 
 
 def translate(options: argparse.Namespace) -> None:
@@ -150,7 +175,7 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def list_command(options: argparse.Namespace) -> None:
     """Name the data sets, toys, models and shipped weights."""
-    print("data:      ", ", ".join(TORCHVISION_SETS), "- or the path of a folder of pictures")
+    print("data:      ", ", ".join(IMAGE_SETS), "- or the path of a folder of pictures")
     print("domains:   ", ", ".join(DOMAIN_SETS), "- or a folder with trainA, trainB, testA, testB")
     print("toys:      ", ", ".join(TOYS))
     print("models:    ", ", ".join(MODELS))
@@ -158,12 +183,13 @@ def list_command(options: argparse.Namespace) -> None:
 
 
 def _print_table(rows: Sequence[Row]) -> None:
+    width = max([15, *(len(row.name) for row in rows)])
     for row in rows:
         beside = "   ".join(f"{name} {value:.4f}" for name, value in row.beside.items())
         if row.reason:
-            print(f"{row.name:>15} {'-':>10}   {row.reason}")
+            print(f"{row.name:>{width}} {'-':>10}   {row.reason}")
         else:
-            print(f"{row.name:>15} {row.value:10.4f}   beside: {beside}")
+            print(f"{row.name:>{width}} {row.value:10.4f}" + f"   beside: {beside}" * bool(beside))
 
 
 def _at_least_one(text: str) -> int:
@@ -228,8 +254,16 @@ def _train_options(command: argparse.ArgumentParser) -> None:
 
 def _sample_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help=TRAINED)
-    command.add_argument("-n", type=_at_least_one, default=64, help="number of images")
+    command.add_argument(
+        "-n", type=_at_least_one, help="number of images (default: 64; with --prompts 1 a line)"
+    )
     command.add_argument("--seed", type=_seed, default=0)
+    words = command.add_mutually_exclusive_group()
+    words.add_argument("--prompt", metavar="TEXT", help="what to draw, for text-to-image")
+    words.add_argument("--prompts", type=Path, metavar="FILE", help="such sentences, one a line")
+    command.add_argument(
+        "--guidance", type=float, default=GUIDANCE, help=f"weight of the words (default {GUIDANCE})"
+    )
     command.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.png")
 
 

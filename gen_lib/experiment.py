@@ -31,15 +31,18 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from gen_lib import InputError
+from gen_lib import InputError, check_not_negative
 from gen_lib.data import DOMAIN_SETS, Domain, DomainSet, ImageSet, Split, load_domains
 from gen_lib.data.domains import load_classes
 from gen_lib.data.folders import to_translate
+from gen_lib.data.people.sets import people_set
+from gen_lib.data.people.words import check_prompts, encode
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
 from gen_lib.models import MODELS
 from gen_lib.models.base import Images, Model, Samples, Translates, in_batches
+from gen_lib.models.text_to_image import GUIDANCE, TextToImage
 from gen_lib.training import History, fit
 from gen_lib.training.checkpoints import RUN_FILE, load_any, read_card, save, weights_file
 from gen_lib.training.distributed import team
@@ -112,25 +115,44 @@ def train(
     return trained
 
 
-def sample(model: str | Path | Model, n: int = 64, seed: int = 0) -> Images:
-    """n new images in [-1, 1].
+def sample(
+    model: str | Path | Model,
+    n: int = 64,
+    seed: int = 0,
+    *,
+    prompts: str | Sequence[str] = (),
+    guidance: float | int = GUIDANCE,
+) -> Images:
+    """n new images in [-1, 1]; with prompts, n for each of them, in their order.
 
     Args:
         model: a trained model, a run's folder, a .safetensors file or a shipped name.
         n: number of images.
         seed: of the noise.
+        prompts: a sentence that says what to draw, or several, for a model that reads words.
+        guidance: weight w >= 0 of the sentences.
 
     Raises:
-        InputError: there is no such model, or it does not sample.
+        InputError: there is no such model, it does not sample, or it reads no words; a prompt has
+            no word that it knows, or the guidance is negative.
     """
     found = _loaded(model)
+    prompts = [prompts] if isinstance(prompts, str) else prompts
     if not isinstance(found, Samples):
         raise InputError(
             f"{_title(model)} is a {found.name!r}, which has no distribution to sample from: "
             "choose a generative model (chapter 01 shows what random codes give instead)."
         )
-    _check_memory(n, found.config.get("image_shape", (1, 1, 1)))
-    return found.sample(n, torch.Generator().manual_seed(seed))
+    _check_memory(n * max(1, len(prompts)), found.config.get("image_shape", (1, 1, 1)))
+    rng = torch.Generator().manual_seed(seed)
+    if not prompts:
+        return found.sample(n, rng)
+    if not isinstance(found, TextToImage):
+        raise InputError(f"{_title(model)} is a {found.name!r}, which reads no words.")
+    check_not_negative(guidance=guidance)
+    check_prompts(prompts)
+    labels = encode(prompts).repeat_interleave(n, dim=0)
+    return found.sample(len(labels), rng, labels=labels, guidance=guidance)
 
 
 def _check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
@@ -225,7 +247,14 @@ def figures(rows: Sequence[Row]) -> dict[str, float | str | None]:
 def load_data(
     kind: type[Model], name: str, image_shape: tuple[int, int, int] | None = None
 ) -> ImageSet | DomainSet:
-    """Two domains for a model that translates, else a set of images with classes."""
+    """Two domains for a model that translates, else images with the labels that it learns from."""
+    if kind.labels != "class":
+        if name != "people":
+            raise InputError(
+                f"A {kind.name!r} learns from the {kind.labels} of pictures, and only the data set "
+                f"'people' has them: choose it in place of {name!r}."
+            )
+        return people_set(kind.labels)
     if not issubclass(kind, Translates):
         return load_classes(name)
     if image_shape is None:
@@ -381,5 +410,5 @@ def _write_history(history: History, path: Path) -> None:
     writer.writerow(["step", "seconds", *history.terms])
     columns = zip(history.seconds, *history.terms.values(), strict=True)
     for step, row in enumerate(columns, 1):
-        writer.writerow([step, *(f"{value:.6g}" for value in row)])
+        writer.writerow([step, *("" if math.isnan(v) else f"{v:.6g}" for v in row)])
     write_whole(path, text.getvalue().encode())

@@ -1,7 +1,7 @@
 """Retrain the shipped models: ``python data/pretrained/retrain.py [NAME ...]`` (``make weights``).
 
-Each is trained by the command of its recipe, measured, and written with its card. The judge is
-retrained only if it is named, because another judge would change every figure of the course.
+Each is trained by the command of its recipe, measured, and written with its card. The judges
+are retrained only if they are named, because another judge would change figures of the course.
 """
 
 import argparse
@@ -60,6 +60,12 @@ RECIPES |= {
     f"--set hidden=64 --set warm_up=0 --set weight_decay=0 --set beta={beta}"
     for beta in ("0.25", "1", "4", "16", "64")
 }
+RECIPES |= {
+    "people-judge": "attribute-judge --data people --steps 4000 --seed 0",
+    "text-to-image": "text-to-image --data people --steps 14000 --seed 0",
+}
+
+FROZEN = ("judge", "people-judge")
 
 
 def retrain(name: str) -> None:
@@ -82,16 +88,18 @@ def keep(run: Path, name: str) -> None:
     figures = {k: round(v, 5) for k, v in experiment.figures(rows).items()}
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
-    judge = sha256(pretrained_folder() / "judge.safetensors")
-    save(model, target, **facts, figures=figures, judge_sha256=judge)
+    judge = "people-judge" if card["data"] == "people" else "judge"
+    if name != judge:
+        facts["judge_sha256"] = sha256(pretrained_folder() / f"{judge}.safetensors")
+    save(model, target, **facts, figures=figures)
     print(name, figures)
 
 
 def main() -> None:
-    """Retrain the named models, or all but the judge."""
+    """Retrain the named models, or all but the judges."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(RECIPES)}")
-    names = parser.parse_args().names or [name for name in RECIPES if name != "judge"]
+    names = parser.parse_args().names or [name for name in RECIPES if name not in FROZEN]
     if unknown := set(names) - set(RECIPES):
         parser.error(f"no recipe for {', '.join(sorted(unknown))}")
     for name in names:

@@ -5,7 +5,7 @@ The 60,000 training images of Fashion-MNIST (Xiao, Rasul, Vollgraf 2017, arXiv:1
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +17,7 @@ from torch import Tensor
 from gen_lib import InputError
 
 TORCHVISION_SETS = ("fashion_mnist", "mnist", "kmnist", "cifar10")
+IMAGE_SETS = (*TORCHVISION_SETS, "people")
 
 
 def to_float(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -38,10 +39,10 @@ def to_uint8(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 
 
 class Batch(NamedTuple):
-    """A minibatch: images in [-1, 1] and their class indices."""
+    """A minibatch: images in [-1, 1] and their labels: class indices, unless said otherwise."""
 
     images: Float[Tensor, "batch channels height width"]
-    labels: Int64[Tensor, "batch"]
+    labels: Int64[Tensor, "batch *words"]
 
 
 @lru_cache(maxsize=4)
@@ -65,7 +66,7 @@ class Split:
     """The training or the test half of a data set."""
 
     images: UInt8[Tensor, "n channels height width"]
-    labels: Int64[Tensor, "n"]
+    labels: Int64[Tensor, "n *kinds"]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,7 +86,7 @@ class Split:
     def subset(self, n: int, seed: int = 0) -> "Split":
         """Draw n images without replacement; all of them, shuffled, if there are fewer."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
-        return Split(self.images[order], self.labels[order])
+        return replace(self, images=self.images[order], labels=self.labels[order])
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ class ImageSet:
 def load(name: str, size: int = 32) -> ImageSet:
     """Load a data set by name, or a folder of pictures by its path.
 
-    ``fashion_mnist`` is shipped; torchvision downloads ``mnist``, ``kmnist`` and ``cifar10`` on
-    first use. The pictures of a folder are cropped and scaled to ``size`` x ``size`` pixels.
+    ``fashion_mnist`` and ``people`` are shipped; torchvision downloads ``mnist``, ``kmnist`` and
+    ``cifar10`` on first use. The pictures of a folder are cropped and scaled to ``size`` x ``size``
+    pixels.
 
     Raises:
         InputError: the name is unknown, or a file is missing, damaged or not a picture.
@@ -121,12 +123,16 @@ def load(name: str, size: int = 32) -> ImageSet:
         if name == "fashion_mnist":
             return sources.fashion_mnist(data_folder())
         return sources.torchvision_set(name)
+    if name == "people":
+        from gen_lib.data.people.sets import people_set
+
+        return people_set()
     if name and Path(name).is_dir():
         from gen_lib.data.folders import folder_set
 
         return folder_set(Path(name), size)
     raise InputError(
-        f"There is no data set called {name!r}: choose one of {', '.join(TORCHVISION_SETS)}, "
+        f"There is no data set called {name!r}: choose one of {', '.join(IMAGE_SETS)}, "
         "or give the path of a folder of pictures."
     )
 

@@ -25,9 +25,11 @@ from gen_lib.metrics.features import (
     precision_recall,
 )
 from gen_lib.metrics.images import Row, nearest
+from gen_lib.metrics.obedience import N_SENTENCES, obedience_rows
 from gen_lib.metrics.translation import Images, Outputs, Side
 from gen_lib.models.base import Model, Samples, Translates, in_batches
 from gen_lib.models.judge import Judge
+from gen_lib.models.text_to_image import TextToImage
 from gen_lib.training.checkpoints import load_judge, load_pretrained
 
 N_FRECHET = 10_000
@@ -133,6 +135,8 @@ def judged_rows(model: Model, data: ImageSet | DomainSet, n: int = N_FRECHET) ->
         return []
     if not isinstance(model, Samples):
         return []
+    if isinstance(model, TextToImage):
+        return obedience_rows(model, min(n, N_SENTENCES))
     if n < FEWEST:
         raise InputError(f"{n} images are too few to measure samples: take at least {FEWEST}.")
     judge, n = load_judge(), min(n, len(data.train), len(data.test))

@@ -49,6 +49,7 @@ class Model(nn.Module, ABC):
     """A trainable model; ``config`` holds the keyword arguments that build the same model again."""
 
     name: ClassVar[str]
+    labels: ClassVar[Literal["class", "attributes", "sentences"]] = "class"  # what it learns from
     batch_size: ClassVar[int] = 128  # the default number of images in a training step
     lr: float = 1e-3  # this, betas and weight_decay are the settings of the default player
     betas: tuple[float, float] = (0.9, 0.999)

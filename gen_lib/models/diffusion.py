@@ -48,7 +48,7 @@ from gen_lib.samplers import (
 )
 from gen_lib.schedules import SCHEDULES, Schedule, Straight
 
-Labels = Int64[Tensor, "n"]
+Labels = Int64[Tensor, "n *words"]  # of classes, or numbers of words
 CALLS = 40  # default number of network calls for a sample
 PART = 500  # images that are sampled at a time, to bound the memory
 

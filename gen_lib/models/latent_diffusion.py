@@ -14,7 +14,7 @@ section 3.1). A sample is a decoded sample of codes.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -33,7 +33,7 @@ from gen_lib.nets.feedforward import (
     grid_decoder,
     grid_encoder,
 )
-from gen_lib.nets.unet import TimedResNet
+from gen_lib.nets.unet import TimedNet, TimedResNet
 
 Grids = Float[Tensor, "n depth rows columns"]  # codes: ``depth`` numbers in each cell
 REDUCED = 4  # pixels, each way, for a cell of the grid
@@ -43,44 +43,39 @@ AE_WIDTH = 32  # channels of the autoencoder at half the side; a quarter of the 
 MUON_LR = 0.02
 
 
-class LatentDiffusion(DenoisingDiffusion, Reconstructs):
-    """An autoencoder, and diffusion of its codes.
+class CodeDiffusion(DenoisingDiffusion, Reconstructs):
+    """An autoencoder, and diffusion of its codes; subclasses choose the denoising network.
 
     Args:
+        net: maps noisy codes, times, and labels or None to the velocity.
         image_shape: (channels, height, width); height and width are multiples of 4.
         depth: numbers in each cell of a code.
-        width: channels of the denoising network, a multiple of 8.
-        blocks: its number of residual blocks.
-        conditional: whether the denoising network is given the labels.
-        classes: number of labels in the data.
-        label_dropout: share of the labels hidden in training, in [0, 1).
+        ae_width: channels of the autoencoder at half the side; a quarter of the side has twice.
+        known, label_dropout: see ``DenoisingDiffusion``.
+        config: the arguments that build the model again, besides these.
     """
 
-    net: TimedResNet
-    name = "latent-diffusion"
+    net: TimedNet
     batch_size = 32
+    first: ClassVar[float] = FIRST  # share of the budget that trains the autoencoder
 
     def __init__(
         self,
-        image_shape: tuple[int, int, int] = (1, 28, 28),
-        depth: int = 3,
-        width: int = 64,
-        blocks: int = 4,
-        conditional: bool = False,
-        classes: int = 10,
-        label_dropout: float = 0.1,
+        net: TimedNet,
+        image_shape: tuple[int, int, int],
+        depth: int,
+        ae_width: int,
+        known: int,
+        label_dropout: float | int,
+        **config: Any,
     ):
-        _, height, breadth = divisible_by_four(image_shape)
-        shape = positive("depth", depth), height // REDUCED, breadth // REDUCED
-        known = classes if conditional else 0
-        net = TimedResNet(shape, positive("width", width), positive("blocks", blocks), known)
+        shape = code_shape(image_shape, depth)
         super().__init__(net, shape, known, "straight", "velocity", 1, label_dropout)
-        self.config: dict[str, Any] = {"image_shape": image_shape, "depth": depth, "width": width}
-        self.config |= {"blocks": blocks, "conditional": conditional, "classes": classes}
+        self.config: dict[str, Any] = {"image_shape": image_shape, "depth": depth} | config
         self.config |= {"label_dropout": label_dropout}
-        self.encoder = grid_encoder(image_shape, depth, AE_WIDTH)
+        self.encoder = grid_encoder(image_shape, depth, ae_width)
         self.scale = nn.BatchNorm2d(depth, affine=False)
-        self.decoder = grid_decoder(image_shape, depth, AE_WIDTH)
+        self.decoder = grid_decoder(image_shape, depth, ae_width)
 
     @override
     def encode(self, x: Images) -> Grids:
@@ -107,24 +102,28 @@ class LatentDiffusion(DenoisingDiffusion, Reconstructs):
         hidden = self.net.hidden()
         then = Player([*self.net.parameters()], self.lr, hidden=hidden, hidden_lr=MUON_LR)
         return {
-            "autoencoder": first._replace(part=(0.0, FIRST)),
-            "diffusion": then._replace(part=(FIRST, 1.0)),
+            "autoencoder": first._replace(part=(0.0, self.first)),
+            "diffusion": then._replace(part=(self.first, 1.0)),
         }
 
     @override
     def turns(self, batch: Batch, rng: torch.Generator, progress: float) -> Iterator[Turn]:
         """One turn: the autoencoder's in the first part of the budget, diffusion's in the rest."""
-        x, first = batch.images, progress < FIRST
+        x, first = batch.images, progress < self.first
         self.scale.train(first)  # afterwards the scale of the codes stays as it is
         if first:
             z = self.encode(x).float()
             eps = torch.randn(z.shape, generator=rng, device=z.device)
-            loss = (self.decode(z + NOISE * eps).float() - x).square().mean()
-            yield Turn("autoencoder", loss, {"mse": loss})
+            loss = self.error(self.decode(z + NOISE * eps).float(), x)
+            yield Turn("autoencoder", loss, {"error": loss})
         else:
             with torch.no_grad():
                 z = self.encode(x).float()
             yield Turn("diffusion", *self.loss(Batch(z, batch.labels), rng, progress))
+
+    def error(self, y: Images, x: Images) -> Float[Tensor, ""]:
+        """What the autoencoder minimises: the mean squared error of y."""
+        return (y - x).square().mean()
 
     @override
     def times(self, n: int, rng: torch.Generator) -> Float[Tensor, "n"]:
@@ -134,3 +133,45 @@ class LatentDiffusion(DenoisingDiffusion, Reconstructs):
     @override
     def rows(self, data: ImageSet) -> list[Row]:
         return reconstruction_rows(self, data)
+
+
+class LatentDiffusion(CodeDiffusion):
+    """Latent diffusion with labels or none; the denoising network is a residual network.
+
+    Args:
+        image_shape: (channels, height, width); height and width are multiples of 4.
+        depth: numbers in each cell of a code.
+        width: channels of the denoising network, a multiple of 8.
+        blocks: its number of residual blocks.
+        conditional: whether the denoising network is given the labels.
+        classes: number of labels in the data.
+        label_dropout: share of the labels hidden in training, in [0, 1).
+    """
+
+    name = "latent-diffusion"
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int] = (1, 28, 28),
+        depth: int = 3,
+        width: int = 64,
+        blocks: int = 4,
+        conditional: bool = False,
+        classes: int = 10,
+        label_dropout: float = 0.1,
+    ):
+        known = classes if conditional else 0
+        shape = code_shape(image_shape, depth)
+        net = TimedResNet(shape, positive("width", width), positive("blocks", blocks), known)
+        config = {"width": width, "blocks": blocks, "conditional": conditional, "classes": classes}
+        super().__init__(net, image_shape, depth, AE_WIDTH, known, label_dropout, **config)
+
+
+def code_shape(image_shape: tuple[int, int, int], depth: int) -> tuple[int, int, int]:
+    """(depth, rows, columns) of a code.
+
+    >>> code_shape((1, 28, 28), 3)
+    (3, 7, 7)
+    """
+    _, height, width = divisible_by_four(image_shape)
+    return positive("depth", depth), height // REDUCED, width // REDUCED

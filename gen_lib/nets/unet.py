@@ -38,7 +38,7 @@ class TimedBlock(nn.Module):
         self.norm = nn.GroupNorm(GROUPS, width, affine=False)
         self.modulate = nn.Linear(n_time, 2 * width)
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = _zero(nn.Conv2d(width, width, 3, padding=1))
+        self.conv2 = zero(nn.Conv2d(width, width, 3, padding=1))
 
     def forward(self, h: Images, time: Float[Tensor, "n time"]) -> Images:
         """Map features and an embedding of the time to features of the same shape."""
@@ -77,7 +77,7 @@ class TimedNet(nn.Module):
 
     def hidden(self) -> list[nn.Parameter]:
         """The matrices of the hidden layers: all but the first, the last and the embeddings'."""
-        named, outer = self.named_parameters(), ("stem", "out", "time", "label", "place")
+        named, outer = self.named_parameters(), ("stem", "out", "time", "label", "place", "words")
         return [p for name, p in named if p.ndim > 1 and name.partition(".")[0] not in outer]
 
 
@@ -113,7 +113,7 @@ class UNet(TimedNet):
         self.out = nn.Sequential(
             nn.GroupNorm(GROUPS, width),
             nn.SiLU(),
-            _zero(nn.Conv2d(width, 4 * channels, 3, padding=1)),
+            zero(nn.Conv2d(width, 4 * channels, 3, padding=1)),
             nn.PixelShuffle(2),  # (n, C, H, W)
         )
 
@@ -154,7 +154,7 @@ class TimedResNet(TimedNet):
         self.stem = nn.Conv2d(depth, width, 3, padding=1)
         self.blocks = nn.ModuleList(TimedBlock(width, self.n_time) for _ in range(blocks))
         self.out = nn.Sequential(
-            nn.GroupNorm(GROUPS, width), nn.SiLU(), _zero(nn.Conv2d(width, depth, 3, padding=1))
+            nn.GroupNorm(GROUPS, width), nn.SiLU(), zero(nn.Conv2d(width, depth, 3, padding=1))
         )
 
     def forward(
@@ -188,7 +188,8 @@ class TimedMLP(nn.Module):
             return self.body(inputs.float())[:, :, None, None]
 
 
-def _zero(layer: nn.Conv2d) -> nn.Conv2d:
+def zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """Set the weights and biases of a layer to 0 and return it."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

@@ -5,6 +5,7 @@ history so far as tensors, and the arguments of the run in its header.
 """
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,16 +32,17 @@ class Record(NamedTuple):
 
 @dataclass
 class History:
-    """The recorded terms of a run, one entry for each step."""
+    """The recorded terms of a run, one entry for each step: NaN where a step has no such term."""
 
     seconds: list[float] = field(default_factory=list)
     terms: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """Append one step."""
+        """Append one step; a term that other steps have and this one has not is NaN."""
+        before = [math.nan] * self.steps
         self.seconds.append(record.seconds)
-        for name, value in record.terms.items():
-            self.terms.setdefault(name, []).append(value)
+        for name in {**self.terms, **record.terms}:
+            self.terms.setdefault(name, [*before]).append(record.terms.get(name, math.nan))
 
     @property
     def steps(self) -> int:

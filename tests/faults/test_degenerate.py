@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from labels import labels_for
 
 from gen_lib import InputError
 from gen_lib.data import Split, TwoDomains
@@ -16,6 +17,8 @@ SMALL = {
     "paired": {"width": 4, "blocks": 1},
     "diffusion": {"width": 8, "blocks": 1, "conditional": True},
     "latent-diffusion": {"width": 8, "blocks": 1, "conditional": True},
+    "text-to-image": {"width": 8, "blocks": 1},
+    "attribute-judge": {"width": 8},
     **{name: {"width": 4} for name in ("conv-ae", "denoising", "gan", "vae", "gaussian-vae")},
 }
 N, BATCH = 8, 4
@@ -40,7 +43,7 @@ def data(case: str, name: str) -> Split | TwoDomains:
         captions = tuple(Caption(str(n), str(n)) for n in range(len(images)))
         return TwoDomains(Domain(images, captions), Domain(images.flip(0), captions), False)
     labels = torch.arange(len(images)) % (1 if case == "one class only" else 3)
-    return Split(images, labels)
+    return Split(images, labels_for(MODELS[name], labels))
 
 
 def outputs(model: Model) -> list[torch.Tensor]:

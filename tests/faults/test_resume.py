@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from labels import labels_for
 from safetensors.torch import load_file
 
 from gen_lib import InputError
@@ -30,6 +31,8 @@ SMALL = {
     "paired": {"width": 4, "blocks": 1},
     "diffusion": {"width": 8, "blocks": 1, "conditional": True},
     "latent-diffusion": {"width": 8, "blocks": 1, "conditional": True},
+    "text-to-image": {"width": 8, "blocks": 1},
+    "attribute-judge": {"width": 8},
     "judge": {},
     **{name: {"width": 4} for name in ("conv-ae", "denoising", "gan", "vae", "gaussian-vae")},
 }
@@ -39,14 +42,15 @@ class Noise:
     """Batches of noise that depend only on their number, of two domains or two classes."""
 
     def __init__(self, name: str):
-        self.two_domains = issubclass(MODELS[name], Translates)
+        self.kind = MODELS[name]
+        self.two_domains = issubclass(self.kind, Translates)
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
         rng = torch.Generator().manual_seed(step)
         images = torch.rand(size, 3, 8, 8, generator=rng) * 2 - 1
         if self.two_domains:
             return PairBatch(*images.chunk(2))
-        return Batch(images, torch.arange(size) * 2 // size)
+        return Batch(images, labels_for(self.kind, torch.arange(size) * 2 // size))
 
 
 def made(name: str):
@@ -85,7 +89,7 @@ def test_a_run_that_goes_on_ends_with_the_bits_of_one_that_never_stopped(name, e
     expected = fit(whole, Noise(name), steps=7, batch_size=4, show_bar=False)
     kept = kept_at(4, name, steps=7)
     history = fit(parts, Noise(name), steps=7, batch_size=4, resume=kept, show_bar=False)
-    assert history.terms == expected.terms
+    assert repr(sorted(history.terms.items())) == repr(sorted(expected.terms.items()))  # or NaN
     assert history.seconds == sorted(history.seconds)
     assert history.seconds[:4] == kept["history.seconds"].tolist()
     assert same(whole, parts)

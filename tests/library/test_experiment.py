@@ -174,6 +174,16 @@ def test_a_run_that_is_done_goes_on_with_a_larger_budget(tmp_path, classes, caps
     assert equal(again, longer)
 
 
+def test_a_step_without_a_term_leaves_its_cell_empty(tmp_path, classes):
+    """The first part of this training has no ``mse``, the second has nothing else."""
+    settings, out = {"width": 8, "blocks": 1}, tmp_path / "run"
+    train("latent-diffusion", classes, settings=settings, out=out, **(QUIET | {"steps": 4}))
+    rows = history(out)
+    assert list(rows[0]) == ["step", "error", "mse"]
+    assert [bool(row["error"]) for row in rows] == [True, True, False, False]
+    assert [bool(row["mse"]) for row in rows] == [False, False, True, True]
+
+
 def test_a_second_process_is_refused_the_folder_of_a_run(tmp_path, classes):
     out = tmp_path / "run"
     out.mkdir()

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from labels import labels_for
 from torch import nn
 
 from gen_lib import InputError, check_not_negative, positive
@@ -29,7 +30,7 @@ def batch_for(kind: type[Model], n: int = 16) -> Batch | PairBatch:
     x = images(2 * n, (1, 8, 8))
     if issubclass(kind, Translates):
         return PairBatch(x[:n], x[n:])
-    return Batch(x[:n], torch.arange(n) % 10)
+    return Batch(x[:n], labels_for(kind, torch.arange(n) % 10))
 
 
 # One player

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from labels import labels_for
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -28,6 +29,8 @@ SMALL = {
     "cyclegan": {"width": 4, "blocks": 1, "width_d": 4, "pool": 0},
     "paired": {"width": 4, "blocks": 1},
     "diffusion": {"width": 8, "blocks": 1},
+    "text-to-image": {"width": 8, "blocks": 1},
+    "attribute-judge": {"width": 8},
     **{name: {"width": 4} for name in ("conv-ae", "denoising", "gan", "vae", "gaussian-vae")},
 }
 PROCESSES, SIZE, SEED = 2, 6, 3
@@ -48,7 +51,8 @@ class Noise:
     """Batches of noise by number, of two domains or two classes; it records these numbers."""
 
     def __init__(self, name: str):
-        self.two_domains, self.numbers = issubclass(MODELS[name], Translates), []
+        self.kind, self.numbers = MODELS[name], []
+        self.two_domains = issubclass(self.kind, Translates)
 
     def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
         self.numbers.append(step)
@@ -56,7 +60,7 @@ class Noise:
         images = torch.empty(size, 3, 8, 8).uniform_(-1, 1, generator=rng)
         if self.two_domains:
             return PairBatch(*images.chunk(2))
-        return Batch(images, torch.arange(size) % 2)
+        return Batch(images, labels_for(self.kind, torch.arange(size) % 2))
 
 
 class Joined(Noise):
