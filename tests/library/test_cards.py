@@ -191,16 +191,14 @@ def test_the_shipped_seasons_close_half_of_the_gap_to_the_ceiling(to):
     assert (found[f"psnr_to_{to}"] - best) / (top - best) > 0.5
 
 
-@pytest.mark.awaited
-@pytest.mark.parametrize("figure", ["obedience", "obedience_unseen"])
-def test_the_shipped_text_to_image_obeys_more_than_half_of_what_it_could(figure):
+@pytest.mark.parametrize(("figure", "least"), [("obedience", 0.95), ("obedience_unseen", 0.9)])
+def test_the_shipped_text_to_image_obeys(figure, least):
     found = card_of("text-to-image")["figures"]
-    floor, top = found[f"{figure}_one_person"], found[f"{figure}_real"]
-    assert top > 0.95
-    assert (found[figure] - floor) / (top - floor) > 0.5
+    assert found[figure] >= least
+    assert found[f"{figure}_real"] == 1
+    assert found[f"{figure}_one_person"] < 0.5
 
 
-@pytest.mark.awaited
 def test_the_shipped_judge_of_people_sees_every_kind():
     found = card_of("people-judge")["figures"]
     for kind in KINDS:

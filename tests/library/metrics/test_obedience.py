@@ -143,19 +143,17 @@ def test_rows_stand_beside_real_pictures_and_the_most_common_person(monkeypatch)
 # The shipped weights
 
 
-@pytest.mark.awaited
 @pytest.mark.slow
 def test_the_shipped_model_does_what_sentences_ask():
     rows = {r.name: r for r in obedience_rows(load_pretrained("text-to-image", TextToImage), 60)}
     for name in ("obedience", "obedience_unseen"):
-        floor, top = rows[name].beside["one_person"], rows[name].beside["real"]
-        assert top > 0.95
-        assert (rows[name].value - floor) / (top - floor) > 0.5
+        assert rows[name].beside["one_person"] < 0.5
+        assert rows[name].beside["real"] == 1
+        assert rows[name].value > 0.95
 
 
-@pytest.mark.awaited
 def test_the_shipped_judge_sees_what_sentences_about_real_people_name():
     judge, people = load_pretrained(measure.PEOPLE_JUDGE, AttributeJudge), load_people()
     for split in (people.test, people.held_out):
         asked = ask(split, 300)
-        assert obedience(judge.attributes(split.x[asked.people]), asked.named).min() > 0.9
+        assert obedience(judge.attributes(split.x[asked.people]), asked.named).min() > 0.99

@@ -168,7 +168,6 @@ def test_saved_and_loaded_it_sees_the_same(tmp_path, pictures):
 # The shipped weights
 
 
-@pytest.mark.awaited
 def test_the_shipped_judge_reads_real_and_soft_pictures():
     judge, test = load_pretrained("people-judge", AttributeJudge), people_set("attributes").test
     x, labels = test.x[:500], test.labels[:500]

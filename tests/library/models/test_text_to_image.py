@@ -195,7 +195,6 @@ def test_a_setting_out_of_range_is_named(config, words):
 # The shipped weights
 
 
-@pytest.mark.awaited
 def test_the_shipped_model_draws_another_picture_for_another_sentence():
     model = load_pretrained("text-to-image", TextToImage)
     labels = encode(["a person on a white background", "a person on a green background"])

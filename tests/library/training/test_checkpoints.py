@@ -62,7 +62,6 @@ def test_a_card_names_its_recipe_its_file_and_the_judge_of_today(name):
         assert card["judge_sha256"] == sha256(pretrained_folder() / f"{judge}.safetensors")
 
 
-@pytest.mark.awaited
 @pytest.mark.parametrize("name", ["people-judge", "text-to-image"])
 def test_the_weights_of_words_to_pictures_are_shipped_with_a_recipe(name):
     assert name in pretrained_names()
