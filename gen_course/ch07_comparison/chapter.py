@@ -1032,13 +1032,12 @@ for t in times:
         assert 10 * costs["GAN"] < costs["latent diffusion"] < 0.7 * costs["diffusion"]
 
 # %% [markdown] tags=["slide", "hour"]
-# What is often said, and when it held here
+# What is often said, and when it held
 #
 # | claim | by | held |
 # |---|---|---|
-# | GAN: fast | calls | yes, VAE too |
+# | GAN: fast | calls | yes |
 # | GAN: quality | precision | yes |
-# | VAE: low quality | precision | yes |
 # | VAE: diverse | recall | no |
 # | diffusion: slow | calls | yes |
 # | GAN: collapses | modes | if G is fast |
