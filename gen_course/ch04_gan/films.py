@@ -99,6 +99,10 @@ def _draw_plane(
             plane.line([place(*middle.tolist()) for middle in middles], INK, 4)
     for x, y in game.samples[k].astype(float).tolist():
         plane.disc(place(x, y), 4, plots.GENERATOR, DARK)
+    radius = 3 * EIGHT_GAUSSIANS.sigma * inner / (2 * LIMIT)
+    for x, y in EIGHT_GAUSSIANS.means.tolist():  # once more, above the samples
+        plane.disc(place(x, y), radius + 2, outline="#ffffff", width=7)
+        plane.disc(place(x, y), radius, outline=plots.DATA, width=3)
     canvas.picture.paste(plane.picture, (left, 0))
 
 

@@ -97,9 +97,9 @@ def samplers() -> Film:
     """Three samplers from the same four noises."""
     model = shipped("diffusion", Diffusion)
     ways = {
-        "no fresh\nnoise (1)": DDIM(model.schedule),
-        "no fresh\nnoise (2)": Heun(model.schedule),
-        "fresh\nnoise": Ancestral(model.schedule),
+        "DDIM: no\nfresh noise": DDIM(model.schedule),
+        "Heun: no\nfresh noise": Heun(model.schedule),
+        "ancestral:\nfresh noise": Ancestral(model.schedule),
     }
     rng = torch.Generator().manual_seed
     runs = {
@@ -109,7 +109,7 @@ def samplers() -> Film:
     shares = [k / 10 for k in range(11)]
     frames = [
         _rows(
-            f"way back: {share:.0%}",
+            f"each column starts from one noise; done: {share:.0%}",
             {name: run.x[round(share * (len(run.t) - 1))] for name, run in runs.items()},
             left=200,
         )

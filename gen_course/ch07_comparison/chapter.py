@@ -621,17 +621,17 @@ plots.show(
 # </details>
 
 # %% [markdown] tags=["slide", "hour"]
-# Five contestants share one clock and one ruler
+# Five contestants: some draw in one call, some in 39
 #
-# | | draws with | calls |
-# |---|---|---|
-# | AE + mixture | mixture, decoder | 1 |
-# | VAE | decoder | 1 |
-# | GAN | generator | 1 |
-# | diffusion | denoiser | 39 |
-# | latent diffusion | denoiser, decoder | 39 |
+# | | calls |
+# |---|---|
+# | AE + mixture | 1 |
+# | VAE | 1 |
+# | GAN | 1 |
+# | diffusion | 39 |
+# | latent diffusion | 39 |
 #
-# equal training time · Fréchet distance
+# All train equally long. Mixture: Gaussians fitted to an autoencoder's codes.
 
 # %% [markdown] tags=["slide", "hour", "predict"]
 # Who leads after 20 s of training, who after 180 s?
@@ -1032,16 +1032,15 @@ for t in times:
         assert 10 * costs["GAN"] < costs["latent diffusion"] < 0.7 * costs["diffusion"]
 
 # %% [markdown] tags=["slide", "hour"]
-# What is often said, and when it held here
+# What is often said, and when it held
 #
-# | claim | held |
-# |---|---|
-# | GAN: fast | always, VAE too |
-# | GAN: high quality | always |
-# | VAE: lower quality | always |
-# | VAE: diverse | never |
-# | diffusion: slow | always |
-# | GAN: collapses | with bad rules |
+# | claim | by | held |
+# |---|---|---|
+# | GAN: fast | calls | yes |
+# | GAN: quality | precision | yes |
+# | VAE: diverse | recall | no |
+# | diffusion: slow | calls | yes |
+# | GAN: collapses | modes | if G is fast |
 #
 # ? Which claim of the table would you still repeat without a condition?
 
@@ -1396,15 +1395,14 @@ Table(
 # Can Harm Learning*). None of this is measured here.
 
 # %% [markdown] tags=["slide", "hour"]
-# Most image systems use diffusion; text is autoregressive
+# Images and video: mostly diffusion; text and speech: autoregressive
 #
 # | system | family |
 # |---|---|
-# | Stable Diffusion, Sora, RunwayML | latent diffusion |
-# | DALL-E | autoregressive, then diffusion |
+# | Stable Diffusion, Sora, RunwayML, DALL-E 2 | diffusion |
+# | DALL-E 1, GPT, WaveNet, Tacotron | autoregressive: one piece after another |
 # | 3D GAN | GAN |
 # | Midjourney | not published |
-# | GPT, WaveNet, Tacotron | autoregressive: one piece after another |
 #
 # ? Which of them have you used this week?
 
@@ -1426,7 +1424,7 @@ Table(
 # | controllable | edges, depths or poses steer |
 
 # %% [markdown] tags=["slide", "hour"]
-# No family has it all: sharp, diverse, fast
+# What each family gives, and what it lacks
 #
 # | family | gives | lacks |
 # |---|---|---|

@@ -50,7 +50,7 @@ class CodeDiffusion(DenoisingDiffusion, Reconstructs):
         net: maps noisy codes, times, and labels or None to the velocity.
         image_shape: (channels, height, width); height and width are multiples of 4.
         depth: numbers in each cell of a code.
-        ae_width: channels of the autoencoder at half the side; a quarter of the side has twice.
+        ae_width: channels of the autoencoder at half the side; a quarter has twice as many.
         known, label_dropout: see ``DenoisingDiffusion``.
         config: the arguments that build the model again, besides these.
     """

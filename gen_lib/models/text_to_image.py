@@ -9,7 +9,7 @@ Rombach et al. 2022 (arXiv:2112.10752). Three parts that the course has met:
 The autoencoder is trained first and then stays as it is. It minimises the mean *absolute* error:
 between two colours the median is one of them, where the mean is a blur of both, so edges stay
 sharp. A share of the sentences is hidden in training, so that the network also estimates without
-one; guidance leads away from that estimate, or from that of another sentence (a negative prompt).
+one; guidance leads away from that estimate.
 """
 
 from typing import Any

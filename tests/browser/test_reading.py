@@ -39,7 +39,7 @@ def test_a_static_page_shows_every_picture(page, tmp_path, chapter):
     assert "Error displaying widget" not in words
 
 
-def test_opening_a_chapter_and_saving_it_adds_the_version_of_python_and_nothing_else(
+def test_opening_a_chapter_and_saving_it_adds_at_most_the_version_of_python(
     quiet_page, lab, lab_folder
 ):
     path = lab_folder / "saved.ipynb"
@@ -49,7 +49,7 @@ def test_opening_a_chapter_and_saving_it_adds_the_version_of_python_and_nothing_
     quiet_page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     quiet_page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     after = json.loads(path.read_text(encoding="utf-8"))
-    assert after["metadata"]["language_info"].pop("version").startswith("3.")  # it was written
+    after["metadata"]["language_info"].pop("version", None)  # if the kernel has told it by now
     assert after["metadata"] == before["metadata"]
     assert after["cells"] == before["cells"]
 

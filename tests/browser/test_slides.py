@@ -145,6 +145,7 @@ def test_a_film_moves_in_the_page_and_stands_still_in_print_and_for_who_prefers_
     assert pixels(page)[:, :640].mean() > last, "the last frame: the square is at the right"
     page.emulate_media(reduced_motion="no-preference")
     shown("A toy moves to the right", "?print-pdf")
+    page.wait_for_selector(".pdf-page img.still")
     visible = (
         "[...document.querySelectorAll('.card img')]"
         ".filter(image => image.offsetParent).map(image => image.className)"
@@ -170,7 +171,7 @@ def test_the_presenter_sees_the_notes_and_the_next_slide(shown):
         page.keyboard.press("s")
     notes = opened.value
     notes.wait_for_selector("text=Why is it blue?")
-    assert "Folded prose." in notes.inner_text(".speaker-controls-notes")
+    assert "Prose inside." in notes.inner_text(".speaker-controls-notes")
     notes.wait_for_function("document.querySelectorAll('iframe').length == 2")
     page.keyboard.press("ArrowRight")
     notes.wait_for_function("!document.body.innerText.includes('Why is it blue?')")

@@ -42,7 +42,7 @@ draw()
 #
 # <details><summary>More</summary>
 #
-# Folded prose.
+# Prose inside.
 #
 # </details>
 

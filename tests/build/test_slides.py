@@ -150,7 +150,7 @@ def test_slides_stand_for_the_cells_up_to_the_next(course):
 def test_the_prose_becomes_the_notes(course):
     figure, _, _, bound, listed, *_ = course().slides
     assert figure.notes.startswith("The prose of the heading")
-    assert "Folded prose" in figure.notes
+    assert "Prose inside" in figure.notes
     assert bound.notes == listed.notes == "Prose of two slides."
     notes = page.Page(figure).said
     assert notes.startswith("<p><strong>Ask:</strong> Why is it blue?</p>")

@@ -248,9 +248,9 @@ def test_unknown_words_of_all_lines_are_named_together(ask, lines):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a red hat\n\na coat\n", "Line 2 of .*sentences.txt is empty: write a sentence there"),
-        ("", "Line 1 of .* is empty"),
-        ("\n \n", "Line 1 of .* is empty"),
+        ("a red hat\n\na coat\n", "Line 2 of .*sentences.txt has no sentence"),
+        ("", "Line 1 of .* has no sentence"),
+        ("\n \n", "Line 1 of .* has no sentence"),
         ("a red hat\nxyzzy\n", "The prompt 'xyzzy' has no word that I know"),
         (b"\xff\xfe\x00a", "cannot be read as UTF-8 text"),
     ],

@@ -38,12 +38,13 @@ def test_class_labels_are_outfits_and_the_data_set_has_a_name():
     assert torch.equal(load("people").train.labels, found.train.labels)
 
 
-def test_attributes_are_those_of_the_people():
-    found = people_set("attributes")
-    assert torch.equal(found.train.labels, load_people().train.attributes)
-    images, labels = found.train.batch(3, 5)
-    assert torch.equal(labels, load_people().train.batch(3, 5).attributes)
-    assert images.shape == (5, 3, 48, 48)
+def test_attributes_are_those_of_the_people_and_each_half_has_half_of_the_held_out_ones():
+    found, people = people_set("attributes"), load_people()
+    for split, own, first in ((found.train, people.train, 0), (found.test, people.test, 1)):
+        assert torch.equal(split.labels[: len(own)], own.attributes)
+        assert torch.equal(split.labels[len(own) :], people.held_out.attributes[first::2])
+        assert torch.equal(split.images[len(own) :], people.held_out.images[first::2])
+    assert found.train.batch(3, 5).images.shape == (5, 3, 48, 48)
 
 
 def test_the_same_step_and_seed_give_the_same_bits_and_others_do_not(told):

@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from gen_lib import InputError
+from gen_lib.data.people import KINDS, NO_WORD, load_people
+from gen_lib.data.people.captions import captions
 from gen_lib.data.people.sets import people_set
 from gen_lib.data.people.words import NOTHING, PAD, VOCABULARY, encode, nothing
 from gen_lib.models import TextToImage
@@ -192,6 +194,58 @@ def test_a_setting_out_of_range_is_named(config, words):
         TextToImage(**config)
 
 
+# Editing
+
+
+@pytest.fixture
+def pictures(rng):
+    return torch.rand(2, *SHAPE, generator=rng) * 2 - 1, encode(["a red hat", "a green coat"], 5)
+
+
+def test_an_edit_keeps_what_the_mask_keeps_and_draws_the_rest(pictures):
+    (x, c), model = pictures, scattered()
+    mask = torch.zeros(2, 1, *SHAPE[1:], dtype=torch.bool)
+    mask[:, :, 5:11, 6:15] = True
+    y = model.edit(x, c, torch.Generator().manual_seed(0), mask=mask, calls=6)
+    outside = ~mask.expand_as(x)
+    assert torch.equal(y[outside], x[outside])
+    assert (y - x)[mask.expand_as(x)].abs().mean() > 0.1
+
+
+def test_a_known_cell_ends_at_its_own_code(pictures, monkeypatch):
+    (x, c), model = pictures, scattered()
+    mask = torch.zeros(2, 1, *SHAPE[1:], dtype=torch.bool)
+    mask[:, :, 5:7, 6:7] = True  # of the cell in row 1 and column 1 alone
+    decoded = []
+    monkeypatch.setattr(model, "decode", lambda z: decoded.append(z) or torch.zeros(2, *SHAPE))
+    model.edit(x, c, torch.Generator().manual_seed(0), mask=mask, calls=6)
+    same = (decoded[-1] - model.encode(x)).abs().amax(dim=1) < 1e-5
+    assert not same[:, 1, 1].any()
+    assert same.sum() == same.numel() - 2
+
+
+def test_a_weak_edit_comes_near_the_reconstruction_and_a_strong_one_does_not(pictures):
+    (x, c), model = pictures, scattered()
+    kept = model.reconstruct(x).clamp(-1, 1)
+    off = {
+        strength: (model.edit(x, c, torch.Generator().manual_seed(0), strength=strength) - kept)
+        for strength in (1e-3, 1.0)
+    }
+    assert off[1e-3].abs().mean() < 0.01
+    assert off[1.0].abs().mean() > 0.1
+
+
+@pytest.mark.parametrize("strength", [0, -0.5, 1.5, float("nan")])
+def test_a_strength_out_of_range_is_named(pictures, strength):
+    with pytest.raises(InputError, match="strength is"):
+        scattered().edit(*pictures, strength=strength)
+
+
+def test_pictures_of_another_shape_are_refused(pictures):
+    with pytest.raises(InputError, match="do not fit"):
+        scattered().edit(pictures[0][:, :, :8], pictures[1])
+
+
 # The shipped weights
 
 
@@ -202,3 +256,20 @@ def test_the_shipped_model_draws_another_picture_for_another_sentence():
     white, green = model.sample(2, rng, labels=labels, guidance=2.0)[:, :, :3, :3].mean((2, 3))
     assert white.min() > 0.8
     assert green[1] > green[[0, 2]].max() + 0.1
+
+
+@pytest.mark.slow
+def test_the_shipped_model_dresses_people_better_than_copying_them():
+    model, outfits = load_pretrained("text-to-image", TextToImage), load_people().outfits
+    before, after, mask = outfits.before.x[:16], outfits.after.x[:16], outfits.clothes[:16]
+    kinds = [list(KINDS).index(kind) for kind in ("outfit", "outfit colour")]
+    only_clothes = torch.full_like(outfits.after.attributes[:16], NO_WORD)
+    only_clothes[:, kinds] = outfits.after.attributes[:16, kinds]
+    rng = torch.Generator().manual_seed(0)
+    c = encode(captions(only_clothes, "en", rng, least=1.0).texts)
+    y = model.edit(before, c, rng, mask=mask)
+
+    def decibels(x):
+        return 10 * torch.log10(4 / (x - after)[mask.expand_as(x)].square().mean())
+
+    assert decibels(y) > decibels(before) + 6

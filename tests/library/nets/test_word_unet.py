@@ -132,3 +132,31 @@ def test_muon_is_given_the_attention_and_not_the_words():
 def test_what_does_not_fit_is_named(shape, width, words):
     with pytest.raises(InputError, match=words):
         WordUNet(shape, WORDS, width=width)
+
+
+# Where words are looked at
+
+
+def test_the_looks_of_a_place_sum_to_1_and_padding_gets_none(noisy):
+    looks = scattered().looks(*noisy, SENTENCES)
+    assert looks.shape == (2, 5, *SHAPE[1:])
+    torch.testing.assert_close(looks.sum(dim=1), torch.ones(2, *SHAPE[1:]))
+    assert not looks[1, 3:].any()
+    assert looks.std() > 1e-3
+
+
+def test_looks_are_the_mean_of_what_the_layers_weigh_and_leave_the_network_as_it_was(noisy):
+    net, seen = scattered(), []
+    layers = [*net.look, net.closer]
+    before = net(*noisy, SENTENCES)
+    looks = net.looks(*noisy, SENTENCES)
+    assert not any(layer._forward_hooks for layer in layers)
+    assert torch.equal(net(*noisy, SENTENCES), before)
+    for layer in layers:
+        layer.register_forward_hook(lambda layer, given, _: seen.append(layer.weights(*given)))
+    net(*noisy, SENTENCES)
+    coarse, fine = (weights.mean(dim=1).mT for weights in seen)  # 2 x 3 and 4 x 6 places
+    large = torch.nn.functional.interpolate(
+        coarse.unflatten(2, (2, 3)), scale_factor=2, mode="bilinear"
+    )
+    torch.testing.assert_close(looks, (large + fine.unflatten(2, SHAPE[1:])) / 2)
