@@ -18,8 +18,8 @@ GLOSSARY = places.NOTEBOOKS / "glossary.md"
 MARKED = re.compile(r"\*\*(?:\d\. )?(?:[Aa]n? )?([^*\n]+)\*\*\s\(([가-힣][^;)]*)")
 HEAD = """# Glossary
 
-The terms of the lecture *Generative Models* with its Korean words, what they mean in this course,
-and the section that uses each first.
+The terms of the lecture *Generative Models* with its Korean words, and those of chapter 08 with the
+usual ones: what they mean in this course, and the section that uses each first.
 
 Written by `make notebooks` from the chapters and `gen_course/teaching/glossary.toml`.
 

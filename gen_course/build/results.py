@@ -1,6 +1,6 @@
 """Write the results in the README: ``python -m gen_course.build.results``, by ``make notebooks``.
 
-They are two tables from the stored studies of chapters 07 and 02, between the markers ``results``.
+They are tables from the stored studies of chapters 07, 02 and 08, between the markers ``results``.
 """
 
 from collections import Counter
@@ -19,6 +19,13 @@ COLUMNS = {  # what a column shows, and with how many digits
     "Coverage": (Reading("coverage"), ".2f"),
     "Network calls": (Reading("calls"), ".0f"),
     "Seconds for 1,000": (Reading("seconds_1000"), ".2f"),
+}
+WORDS = {  # what a column shows, and with how many digits
+    "Named attributes seen": ("obedience", ".1%"),
+    "with a pair that training never shows": ("obedience_unseen", ".1%"),
+    "Two colours in place": ("right_colours", ".1%"),
+    "Seconds a picture": ("seconds_a_picture", ".2f"),
+    "Weights": ("weights", ",.0f"),
 }
 LADDER = {"mse": "Error per pixel", "probe_100": "100 labels", "probe_10000": "10,000 labels"}
 
@@ -55,6 +62,20 @@ def ladder(rows: Sequence[Row]) -> str:
     )
 
 
+def words(rows: Sequence[Row]) -> str:
+    """A table of how often models of people draw what a sentence says, one run of each."""
+    lines = [
+        [row["model"], *(format(float(row[column]), digits) for column, digits in WORDS.values())]
+        for row in rows
+    ]
+    (minutes,), (n,) = {float(row["minutes"]) for row in rows}, {int(row["n"]) for row in rows}
+    return (
+        f"People of 48 x 48 pixels, drawn from sentences, after {minutes:g} minutes on one core "
+        f"each: one run of each model, {n:,} sentences in each column. A judge says which of the "
+        f"attributes that a sentence names a picture shows.\n\n{table(['', *WORDS], lines)}"
+    )
+
+
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A table in Markdown with right-aligned numbers."""
     rows = [head, ["---"] + ["---:"] * (len(head) - 1), *lines]
@@ -64,7 +85,7 @@ def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
 def render() -> str:
     """The text between the markers."""
     found = {path.stem for path in places.studies()}
-    tables = {"comparison": families, "ladder": ladder}
+    tables = {"comparison": families, "ladder": ladder, "same_clock": words}
     texts = [write(read_study(study)) for study, write in tables.items() if study in found]
     return "\n\n" + "\n".join([*texts, ""])
 

@@ -1356,7 +1356,7 @@ Table(
 # |---|---|---|
 # | Images (이미지 생성): DALL-E | autoregressive, then diffusion | The first one wrote an image like a text: a transformer predicts the codes of a discrete autoencoder, one after the other ([2102.12092](https://arxiv.org/abs/2102.12092)). The second one decodes an embedding by diffusion ([2204.06125](https://arxiv.org/abs/2204.06125)). |
 # | Midjourney | not published | Its makers have described no model. What others write about it is a guess. |
-# | Stable Diffusion | latent diffusion | As in *Build*: diffusing a short code is far cheaper than diffusing pixels. The autoencoder is trained with a little KL or a codebook, and with a discriminator ([2112.10752](https://arxiv.org/abs/2112.10752)). The third version takes the straight path of chapter 06 ([2403.03206](https://arxiv.org/abs/2403.03206)). |
+# | Stable Diffusion | latent diffusion | As in *Build*: diffusing a short code is far cheaper than diffusing pixels. The autoencoder is trained with a little KL or a codebook, and with a discriminator ([2112.10752](https://arxiv.org/abs/2112.10752)). The third version takes the straight path of chapter 06 ([2403.03206](https://arxiv.org/abs/2403.03206)). Chapter [08](08_words_to_pictures.ipynb) builds a small one. |
 # | Text (텍스트 생성): the GPT series | autoregressive | Words are discrete and come in an order, so the factorisation of chapter 00 needs no approximation: the likelihood is exact ([2005.14165](https://arxiv.org/abs/2005.14165)). |
 # | Speech (음성 합성): WaveNet | autoregressive | The same for the amplitudes of sound, 16,000 of them a second, and therefore slow ([1609.03499](https://arxiv.org/abs/1609.03499)). |
 # | Tacotron | autoregressive | One step for each frame of a spectrogram, not for each amplitude ([1703.10135](https://arxiv.org/abs/1703.10135)). In the second version a WaveNet turns the spectrogram into sound ([1712.05884](https://arxiv.org/abs/1712.05884)). |
@@ -1386,6 +1386,9 @@ Table(
 #   ([2311.17042](https://arxiv.org/abs/2311.17042)).
 # - **Controllable generation** (제어 가능한 생성): edges, depths or poses steer a frozen diffusion model
 #   ([2302.05543](https://arxiv.org/abs/2302.05543)). In chapter 06 you have steered one by a label.
+#
+# Chapter [08](08_words_to_pictures.ipynb) measures a small part of each: a model that reads two languages and draws, a new word from five
+# pictures, pictures in a few network calls, and edits by words.
 #
 # It also names fields that change: creation, entertainment, education, medicine (창작, 엔터테인먼트, 교육,
 # 의료). Films and pictures are in the table above. In **medicine**, a diffusion model places the atoms of
@@ -1635,6 +1638,8 @@ claims
 # **Why this matters today.** What is in use mixes the families: an autoencoder for the code, diffusion or an autoregressive model to
 # generate it, a discriminator to sharpen it. Every formula and claim of the lecture, with the section that treats it and what it found, is in the
 # [map of the lecture](lecture_map.md).
+#
+# **Next:** [chapter 08](08_words_to_pictures.ipynb) puts an autoencoder, diffusion and words together: a Stable Diffusion in miniature.
 #
 # **Further reading.** M. Lucic et al., *Are GANs Created Equal? A Large-Scale Study*, 2017,
 # [1711.10337](https://arxiv.org/abs/1711.10337). M. F. Naeem et al., *Reliable Fidelity and Diversity Metrics for
