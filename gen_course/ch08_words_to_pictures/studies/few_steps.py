@@ -9,8 +9,8 @@ copy of the network on these pairs by the same loss. Between the two ends of a p
 straight, so few steps follow it. Half of the times are 1, where a single call begins.
 
 It draws PAIRS pairs (about 20 minutes on one core with bfloat16 or without), trains the student
-(about 25 minutes with bfloat16), and writes data/pretrained/few-steps.safetensors with its card.
-Then ``few_steps_calls.py`` measures it.
+(about 25 minutes with bfloat16), and writes few_steps.safetensors with its card. The study
+``words_obedience.py`` measures it.
 """
 
 import time
@@ -25,12 +25,12 @@ from gen_lib.data.people.captions import captions
 from gen_lib.data.people.words import encode
 from gen_lib.models import TextToImage
 from gen_lib.samplers import last
-from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, save
+from gen_lib.training.checkpoints import load_pretrained, save
 from gen_lib.training.hardware import has_bfloat16, machine
 from gen_lib.training.loop import average_decay, learning_rate_scale
 
 PAIRS, GUIDANCE, STEPS, BATCH, LR = 10_000, 2.0, 7_000, 64, 1e-3
-TARGET = pretrained_folder() / "few-steps.safetensors"
+TARGET = Path(__file__).with_suffix(".safetensors")
 
 
 def pairs(model: TextToImage) -> tuple[Tensor, Tensor, Tensor]:
