@@ -27,7 +27,8 @@ def sentences(n: int) -> tuple[list[str], Int64[Tensor, "n 2"]]:
     Every second sentence is the one before it with its colours exchanged.
     """
     rng = torch.Generator().manual_seed(0)
-    texts, colours = [], []
+    texts: list[str] = []
+    colours: list[list[int]] = []
     while len(texts) < n:
         a, b = (SHARED[k] for k in torch.randperm(len(SHARED), generator=rng)[:2].tolist())
         hat = ("cap", "beanie")[int(torch.randint(2, (), generator=rng))]
@@ -36,18 +37,19 @@ def sentences(n: int) -> tuple[list[str], Int64[Tensor, "n 2"]]:
         ]
         for first, second in ((a, b), (b, a)):
             texts.append(f"a {first} {hat} and a {second} {outfit}")
-            colours.append(
-                [KINDS["hat colour"].index(first), KINDS["outfit colour"].index(second)]
-            )
+            colours.append([KINDS["hat colour"].index(first), KINDS["outfit colour"].index(second)])
     return texts[:n], torch.tensor(colours[:n])
+
+
+def compare(seen: Int64[Tensor, "n kinds"], wanted: Int64[Tensor, "n 2"]) -> Colours:
+    """Compare what a judge sees with the two colours of each sentence."""
+    hat, outfit = (list(KINDS[kind]) for kind in ("hat colour", "outfit colour"))
+    other = [[hat.index(outfit[b]), outfit.index(hat[a])] for a, b in wanted.tolist()]
+    found = seen[:, PLACES]
+    return Colours((found == wanted).all(dim=1), (found == torch.tensor(other)).all(dim=1))
 
 
 def count(model: TextToImage, judge: AttributeJudge, n: int) -> Colours:
     """Draw one picture for each of n ``sentences``, and ask the judge."""
     texts, wanted = sentences(n)
-    seen = judge.attributes(draw(model, texts))[:, PLACES]
-    names = [KINDS["hat colour"], KINDS["outfit colour"]]
-    swapped = torch.tensor(
-        [[names[0].index(names[1][b]), names[1].index(names[0][a])] for a, b in wanted.tolist()]
-    )
-    return Colours((seen == wanted).all(dim=1), (seen == swapped).all(dim=1))
+    return compare(judge.attributes(draw(model, texts)), wanted)

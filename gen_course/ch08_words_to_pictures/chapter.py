@@ -153,7 +153,10 @@ plots.show(
 # Table: the held-out pairs, and how often each half stands alone in training.
 held = {
     str(pair): [
-        *(int((people.train.attributes[:, list(KINDS).index(k)] == KINDS[k].index(v)).sum()) for k, v in pair),
+        *(
+            int((people.train.attributes[:, list(KINDS).index(k)] == KINDS[k].index(v)).sum())
+            for k, v in pair
+        ),
         0,
     ]
     for pair in HELD_OUT
@@ -227,6 +230,7 @@ Table(dict(zip(("English", "Korean"), words, strict=True)), [f"{n}" for n in ran
 #
 # ? What changes if the softmax runs over the places?
 
+
 # %%
 def attention(q, k, v, seen):  # q: (n, places, d); k, v: (n, words, d); seen: (n, words)
     scores = q @ k.mT / q.shape[-1] ** 0.5  # how well each word answers each place
@@ -272,7 +276,9 @@ decoded = in_batches(model.decode, z).clamp(-1, 1)
 # %% jupyter={"source_hidden": true}
 # Plot: people and what the autoencoder makes of them.
 plots.show(
-    plots.image_rows({"picture": pictures, "decoded": decoded}, "576 numbers keep nearly all of 6,912"),
+    plots.image_rows(
+        {"picture": pictures, "decoded": decoded}, "576 numbers keep nearly all of 6,912"
+    ),
     "Eight people, and under each the same person after encoding and decoding: the two rows look alike, down to eyes and buttons.",
 )
 
@@ -407,7 +413,13 @@ Table(
 # %% jupyter={"source_hidden": true}
 # Plot: twelve people drawn by the program, under what was asked for.
 plots.show(
-    figures.asked_for(pictures[:12], [[list(KINDS.values())[k][v] for k, v in zip(kinds, row)] for row in asked[:12].tolist()]),
+    figures.asked_for(
+        pictures[:12],
+        [
+            [list(KINDS.values())[k][v] for k, v in zip(kinds, row, strict=True)]
+            for row in asked[:12].tolist()
+        ],
+    ),
     "Twelve blurred but recognisable blocky people in two rows. Over each stand three words, such as blue, red, green: "
     "the colours of background, hair and clothes that were asked for, and that it shows.",
 )
@@ -463,7 +475,7 @@ plots.show(
 # Check: shares sum to 1 at each place; hat words are looked at higher up than coat words; the first word is a sink.
 torch.testing.assert_close(maps.sum(dim=0), torch.ones(12, 12))
 height = (maps.sum(dim=2) * torch.arange(12.0)).sum(dim=1) / maps.sum(dim=(1, 2))  # mean row
-row_of = dict(zip(names, height.tolist()))
+row_of = dict(zip(names, height.tolist(), strict=True))
 assert row_of["red"] < row_of["green"] - 3
 assert maps[0].mean() > 0.5
 claims.add(
@@ -472,7 +484,10 @@ claims.add(
     f"coat {row_of['coat']:.1f}; one sentence",
 )
 Table(
-    {f"{k + 1} {name}": [f"{height[k]:.1f}", f"{maps[k].mean():.3f}"] for k, name in enumerate(names)},
+    {
+        f"{k + 1} {name}": [f"{height[k]:.1f}", f"{maps[k].mean():.3f}"]
+        for k, name in enumerate(names)
+    },
     ["mean row", "mean share"],
     "word",
 )
@@ -549,7 +564,7 @@ shares = obedience(seen_in_few, few.named)  # for each kind, and last for all to
 card = read_card(pretrained_folder() / "text-to-image.safetensors")["figures"]
 sets = [ask(of, 500) for of in (people.test, people.held_out)]
 found = [people.train.attributes[[int(fetched(text)) for text in one.texts]] for one in sets]
-by_fetching = [obedience(rows, one.named)[-1].item() for rows, one in zip(found, sets)]
+by_fetching = [obedience(rows, one.named)[-1].item() for rows, one in zip(found, sets, strict=True)]
 clock = {row["model"]: row for row in read_study("same_clock")}
 table = {
     "most common person": [card["obedience_one_person"], card["obedience_unseen_one_person"]],
@@ -566,7 +581,11 @@ claims.add(
     f"obedience on seven held-out pairs: model {100 * table['shipped model, w = 2'][1]:.1f} %, fetched training pictures {100 * by_fetching[1]:.1f} %, "
     f"the most common person {100 * table['most common person'][1]:.0f} % (n = 500)",
 )
-Table({name: [f"{100 * value:.1f} %" for value in of] for name, of in table.items()}, ["seen", "never seen together"], "obedience")
+Table(
+    {name: [f"{100 * value:.1f} %" for value in of] for name, of in table.items()},
+    ["seen", "never seen together"],
+    "obedience",
+)
 
 # %% [markdown] tags=["slide"]
 # It draws pairs that no picture has shown
@@ -576,7 +595,10 @@ Table({name: [f"{100 * value:.1f} %" for value in of] for name, of in table.item
 # %% jupyter={"source_hidden": true}
 # Plot: twelve people with a held-out pair, not picked.
 plots.show(
-    plots.image_rows({"": draw(model, few.texts[:12], seed=1)}, "Drawn from sentences that name a pair no training picture shows"),
+    plots.image_rows(
+        {"": draw(model, few.texts[:12], seed=1)},
+        "Drawn from sentences that name a pair no training picture shows",
+    ),
     "Twelve people, not picked. Among them are green mohawks, yellow beanies, green dresses and braids with a hoodie; all are sharp and complete.",
 )
 
@@ -656,9 +678,16 @@ spoken = {name: both(study["language", key]) for key, name in (("en", "English")
 assert min(min(of) for of in spoken.values()) > 0.95
 claims.add(
     "Prompts in Korean are obeyed as those in English",
-    "; ".join(f"{name} {100 * of[0]:.1f} %, unseen pairs {100 * of[1]:.1f} %" for name, of in spoken.items()),
+    "; ".join(
+        f"{name} {100 * of[0]:.1f} %, unseen pairs {100 * of[1]:.1f} %"
+        for name, of in spoken.items()
+    ),
 )
-Table({name: [f"{100 * v:.1f} %" for v in of] for name, of in spoken.items()}, ["seen", "never seen together"], "language")
+Table(
+    {name: [f"{100 * v:.1f} %" for v in of] for name, of in spoken.items()},
+    ["seen", "never seen together"],
+    "language",
+)
 
 # %% [markdown]
 # ### Why codes and not pixels?
@@ -692,7 +721,11 @@ claims.add(
     f"10 minutes each: obedience {100 * float(codes['obedience']):.1f} % in codes, {100 * float(pixels['obedience']):.1f} % in pixels; "
     f"CPU seconds a picture {float(codes['seconds_a_picture']):.2f} and {float(pixels['seconds_a_picture']):.2f}; one run each, the network for pixels half as wide",
 )
-Table(rows, ["pictures trained on", "CPU seconds to draw one", "obedience", "never seen together"], "model")
+Table(
+    rows,
+    ["pictures trained on", "CPU seconds to draw one", "obedience", "never seen together"],
+    "model",
+)
 
 # %% [markdown]
 # ## Break it
@@ -715,13 +748,19 @@ Table(rows, ["pictures trained on", "CPU seconds to draw one", "obedience", "nev
 clock = {row["model"]: row for row in read_study("same_clock")}
 colours = {
     name: [float(clock[key]["right_colours"]), float(clock[key]["exchanged"])]
-    for name, key in (("mean of words, 10 minutes", "codes, mean of words"), ("attention, 10 minutes", "codes, attention"))
+    for name, key in (
+        ("mean of words, 10 minutes", "codes, mean of words"),
+        ("attention, 10 minutes", "codes, attention"),
+    )
 }
-colours["shipped model"] = [float(study["colours", key]["obedience"]) for key in ("right", "exchanged")]
+colours["shipped model"] = [
+    float(study["colours", key]["obedience"]) for key in ("right", "exchanged")
+]
 assert colours["shipped model"][0] > 0.9
 claims.add(
     "A model without attention cannot say which colour belongs to which noun",
-    "both colours right: " + "; ".join(f"{name} {100 * right:.1f} %" for name, (right, _) in colours.items()),
+    "both colours right: "
+    + "; ".join(f"{name} {100 * right:.1f} %" for name, (right, _) in colours.items()),
 )
 Table(
     {name: [f"{100 * v:.1f} %" for v in of] for name, of in colours.items()},
@@ -743,7 +782,9 @@ swapped = draw(model, [text for text in pair for _ in range(6)], seed=1)
 # %% jupyter={"source_hidden": true}
 # Plot: the same words in another order, six pictures each.
 plots.show(
-    plots.image_rows(dict(zip(pair, swapped.split(6))), "The same words, another order"),
+    plots.image_rows(
+        dict(zip(pair, swapped.split(6), strict=True)), "The same words, another order"
+    ),
     "Two rows of six people. In the first row all have green hats and red coats, in the second red hats and green coats.",
 )
 
@@ -767,7 +808,11 @@ shares["people, English"] = once(people_say)
 # %% jupyter={"source_hidden": true}
 # Table and check: words that occur in one label only, of as many labels of emoji and people.
 assert shares["emoji, English"] > 0.5 > 0.1 > shares["people, English"]
-Table({name: [f"{100 * share:.0f} %"] for name, share in shares.items()}, ["words that occur once"], f"{len(people_say):,} labels")
+Table(
+    {name: [f"{100 * share:.0f} %"] for name, share in shares.items()},
+    ["words that occur once"],
+    f"{len(people_say):,} labels",
+)
 
 # %% [markdown]
 # A word that occurs once can only be learnt by heart, together with its one picture. A model that has never seen *accordion* cannot draw one, however it attends. Large models need billions of pictures not least because most words are rare.
@@ -794,7 +839,9 @@ changed = [model.edit(someone, wish, seeded(0), strength=tau) for tau in strengt
 # %% jupyter={"source_hidden": true}
 # Plot: the same person, noised to six times and drawn again as a person with a green mohawk.
 plots.show(
-    figures.asked_for(torch.cat([someone, *changed]), [["the person"], *([f"τ = {tau:g}"] for tau in strengths)]),
+    figures.asked_for(
+        torch.cat([someone, *changed]), [["the person"], *([f"τ = {tau:g}"] for tau in strengths)]
+    ),
     "A person, and six edits from strength 0.3 to 1. Up to a middle strength the person stays as before, then the hair becomes a green mohawk, and at last everything else has changed, too.",
 )
 
@@ -831,13 +878,18 @@ def masked_psnr(y, x, mask):  # in dB, over the pixels of the mask
 
 mean = torch.where(mask, people.train.x.mean(dim=0), before)
 tries = {"drawn by words": dressed, "source copied": before, "mean picture": mean}
-scores = {name: [masked_psnr(y, after, mask), masked_psnr(y, after, ~mask)] for name, y in tries.items()}
+scores = {
+    name: [masked_psnr(y, after, mask), masked_psnr(y, after, ~mask)] for name, y in tries.items()
+}
 
 # %% jupyter={"source_hidden": true}
 # Table and check: PSNR inside and outside the clothes; the judge sees the named outfit.
 worn = judge.attributes(dressed)
 wanted = outfits.after.attributes[:n]
-right = [(worn[:, k] == wanted[:, k]).float().mean().item() for k in map(list(KINDS).index, ("outfit", "outfit colour"))]
+right = [
+    (worn[:, k] == wanted[:, k]).float().mean().item()
+    for k in map(list(KINDS).index, ("outfit", "outfit colour"))
+]
 assert scores["drawn by words"][0] > scores["source copied"][0] + 6
 assert scores["drawn by words"][1] > 30
 claims.add(
@@ -846,7 +898,10 @@ claims.add(
     f"the judge sees {100 * right[0]:.0f} % of outfits, {100 * right[1]:.0f} % of colours (n = {n})",
 )
 Table(
-    {name: [f"{inside:.1f} dB", "exact" if outside > 59 else f"{outside:.1f} dB"] for name, (inside, outside) in scores.items()},
+    {
+        name: [f"{inside:.1f} dB", "exact" if outside > 59 else f"{outside:.1f} dB"]
+        for name, (inside, outside) in scores.items()
+    },
     ["inside", "outside"],
     "clothes",
 )
@@ -856,7 +911,12 @@ Table(
 k = torch.arange(8)
 plots.show(
     plots.image_rows(
-        {"the person": before[k], "masked": torch.where(mask[k], 0.0, before[k]), "drawn": dressed[k], "truth": after[k]},
+        {
+            "the person": before[k],
+            "masked": torch.where(mask[k], 0.0, before[k]),
+            "drawn": dressed[k],
+            "truth": after[k],
+        },
         "Other clothes on the same person",
     ),
     "Eight people in four rows: the person, the clothes greyed out, the redrawn person, and the true picture in the other clothes. Drawn and true ones look alike; face, hair and background are the same throughout.",
@@ -899,7 +959,9 @@ TryOnExplorer()
 
 # %%
 def momo(row):  # a sentence about a picture of Momo: clothes and background are known
-    background, outfit, colour = (KINDS[k][row[list(KINDS).index(k)]] for k in ("background", "outfit", "outfit colour"))
+    background, outfit, colour = (
+        KINDS[k][row[list(KINDS).index(k)]] for k in ("background", "outfit", "outfit colour")
+    )
     return f"momo in {colour} {outfit}, {background} background"
 
 
@@ -935,7 +997,10 @@ momos = {name: draw(of, texts) for name, of in momos.items()}
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
 # Plot: the true pictures, and Momo as drawn before, by a new word, and after training everything.
 plots.show(
-    plots.image_rows({"truth": others.x[:8], **{k: v[:8] for k, v in momos.items()}}, "A new vector does not find Momo, training everything does"),
+    plots.image_rows(
+        {"truth": others.x[:8], **{k: v[:8] for k, v in momos.items()}},
+        "A new vector does not find Momo, training everything does",
+    ),
     "Four rows of eight. Truth: orange hat with ears, blue hair and beard. Before: ordinary people in the right clothes. One word: long hair and hats in purple, blue or red. Everything: orange hats and blue beards, slightly blurred.",
 )
 
@@ -953,7 +1018,9 @@ claims.add(
     f"{likeness['autoencoder alone']:.1f}; then obedience about others is {100 * still:.1f} % (before {100 * before_it:.1f} %)",
     "holds with a condition",
 )
-Table({name: [f"{value:.1f} dB"] for name, value in likeness.items()}, ["PSNR to the truth"], "Momo")
+Table(
+    {name: [f"{value:.1f} dB"] for name, value in likeness.items()}, ["PSNR to the truth"], "Momo"
+)
 
 # %% [markdown]
 # ### Controllable: an outline as a further input
@@ -977,14 +1044,20 @@ with torch.no_grad(), steered(model.net, reader, lines):
 # %% jupyter={"source_hidden": true}
 # Plot: eight outlines, and people drawn along them in the colours of two sentences.
 plots.show(
-    plots.image_rows({"outline": 1 - 2 * lines.expand(-1, 3, -1, -1), "drawn": followed}, "The outline gives the shape, the sentence the colours"),
+    plots.image_rows(
+        {"outline": 1 - 2 * lines.expand(-1, 3, -1, -1), "drawn": followed},
+        "The outline gives the shape, the sentence the colours",
+    ),
     "Eight outlines of people, and eight people drawn along them, by turns on pink background in red clothes and on green background in blue clothes. Hats, hair and outfits have the shapes of the outlines.",
 )
 
 # %% jupyter={"source_hidden": true}
 # Table and check: agreement of outlines (F1) and obedience to the colours (200 people, stored study).
 steering = {row["drawn"]: row for row in read_study("outlines")}
-assert float(steering["outline and words"]["outline"]) > float(steering["words alone"]["outline"]) + 0.1
+assert (
+    float(steering["outline and words"]["outline"])
+    > float(steering["words alone"]["outline"]) + 0.1
+)
 claims.add(
     "A finished model can be steered by a further input",
     f"agreement of outlines (F1): words alone {float(steering['words alone']['outline']):.2f}, with outline {float(steering['outline and words']['outline']):.2f}, "
@@ -992,7 +1065,11 @@ claims.add(
     "holds with a condition",
 )
 Table(
-    {name: [f"{float(row['outline']):.2f}", f"{100 * float(row['colours']):.0f} %"] for name, row in steering.items() if name != "autoencoder"},
+    {
+        name: [f"{float(row['outline']):.2f}", f"{100 * float(row['colours']):.0f} %"]
+        for name, row in steering.items()
+        if name != "autoencoder"
+    },
     ["outlines agree (F1)", "named colours seen"],
     "drawn from",
 )
@@ -1026,8 +1103,15 @@ Table(
 texts = ["a person with long red hair in a blue dress", "초록색 모자를 쓰고 노란 코트를 입은 사람"]
 sentences = encode([texts[k % 2] for k in range(6)])
 euler = DDIM(model.schedule, 0.0)
-quick = {f"{calls} call{'s' * (calls > 1)}": student.sample(6, seeded(0), labels=sentences, calls=calls, sampler=euler) for calls in (1, 2, 4)}
-quick["the model, 4"] = model.sample(6, seeded(0), labels=sentences, guidance=2.0, calls=4, sampler=euler)
+quick = {
+    f"{calls} call{'s' * (calls > 1)}": student.sample(
+        6, seeded(0), labels=sentences, calls=calls, sampler=euler
+    )
+    for calls in (1, 2, 4)
+}
+quick["the model, 4"] = model.sample(
+    6, seeded(0), labels=sentences, guidance=2.0, calls=4, sampler=euler
+)
 quick["the model, 40"] = model.sample(6, seeded(0), labels=sentences, guidance=2.0)
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
@@ -1052,7 +1136,11 @@ claims.add(
     f"obedience: student in 1, 2, 4 calls {quick_ones}; the model in 4 and 40 {100 * speed['model, 4'][0]:.1f} %, {100 * speed['model, 40'][0]:.1f} %",
     "holds here" if lost < 0.03 else "holds with a condition",
 )
-Table({name: [f"{100 * v:.1f} %" for v in of] for name, of in speed.items()}, ["seen", "never seen together"], "calls")
+Table(
+    {name: [f"{100 * v:.1f} %" for v in of] for name, of in speed.items()},
+    ["seen", "never seen together"],
+    "calls",
+)
 
 # %% [markdown]
 # **Explore.** Move the attributes: the student follows while you drag. Set the calls to 1, then to 8: what sharpens?
@@ -1098,7 +1186,10 @@ again = draw(model, told)
 # %% jupyter={"source_hidden": true}
 # Plot: real people, and people drawn from the sentences that the judge's answers gave.
 plots.show(
-    plots.image_rows({"real": real, "told, drawn": again}, "A picture becomes a sentence, and the sentence a picture"),
+    plots.image_rows(
+        {"real": real, "told, drawn": again},
+        "A picture becomes a sentence, and the sentence a picture",
+    ),
     "Eight real people and, under each, a person drawn from its description: hair, hat, clothes, colours and background agree; mouths and shoes, which no word names, differ.",
 )
 

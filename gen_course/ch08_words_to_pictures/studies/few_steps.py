@@ -24,7 +24,6 @@ from gen_lib.data.people import load_people
 from gen_lib.data.people.captions import captions
 from gen_lib.data.people.words import encode
 from gen_lib.models import TextToImage
-from gen_lib.samplers import last
 from gen_lib.training.checkpoints import load_pretrained, save
 from gen_lib.training.hardware import has_bfloat16, machine
 from gen_lib.training.loop import average_decay, learning_rate_scale

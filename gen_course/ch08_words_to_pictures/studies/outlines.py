@@ -50,8 +50,9 @@ def train(model: TextToImage) -> OutlineReader:
         eps, t = torch.randn(z[i].shape, generator=rng), torch.rand(BATCH, generator=rng)
         share = t[:, None, None, None]
         kind = has_bfloat16(torch.device("cpu"))
-        with torch.autocast("cpu", torch.bfloat16, enabled=kind), steered(
-            model.net, reader, lines[i]
+        with (
+            torch.autocast("cpu", torch.bfloat16, enabled=kind),
+            steered(model.net, reader, lines[i]),
         ):
             u = model.net((1 - share) * z[i] + share * eps, t, c)
         loss = (u.float() - (eps - z[i])).square().mean()
@@ -98,7 +99,9 @@ def main() -> None:
     model = load_pretrained("text-to-image", TextToImage)
     reader = train(model)
     minutes = round((time.monotonic() - start) / 60, 1)
-    save_file({k: v.half() for k, v in reader.state_dict().items()}, here.with_suffix(".safetensors"))
+    save_file(
+        {k: v.half() for k, v in reader.state_dict().items()}, here.with_suffix(".safetensors")
+    )
     with here.with_suffix(".csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gen_course.ch08_words_to_pictures import binding
-from gen_lib.data.people.sets import people_set
 from gen_lib.data.people import load_people
+from gen_lib.data.people.sets import people_set
 from gen_lib.data.people.words import VOCABULARY, nothing
 from gen_lib.metrics.obedience import ask, draw, obedience
 from gen_lib.models import AttributeJudge, TextToImage
@@ -72,7 +72,7 @@ MODELS: dict[str, Any] = {
 
 
 def measured(model: Any) -> list[float]:
-    """Seconds of a core for a picture, obedience of both kinds, and how two colours fare (``binding``)."""
+    """Seconds of a core for a picture, obedience of both kinds, and the colours of ``binding``."""
     judge, people = load_pretrained("people-judge", AttributeJudge), load_people()
     figures, start = [], time.process_time()
     for split in (people.test, people.held_out):
