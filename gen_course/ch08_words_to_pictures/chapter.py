@@ -111,6 +111,13 @@ plots.show(
     "many times; the code that comes out passes a decoder and becomes a picture of 48 by 48 pixels. Autoencoder and words are trained beforehand or with it.",
 )
 
+# %% [markdown] tags=["slide"]
+# Sentences steer the way from noise
+#
+# {film appear}
+#
+# ? Which of the attributes appears first?
+
 # %% [markdown]
 # ### The people
 #
@@ -1212,7 +1219,7 @@ Table({f"{k}": [told[k]] for k in range(2)}, ["told"], "picture")
 # | | this chapter | Stable Diffusion 1 |
 # |---|---|---|
 # | picture → code | 48 × 48 → 12 × 12 × 4 | 512 × 512 → 64 × 64 × 4 |
-# | denoising network | 1.7 million weights | 860 million |
+# | denoising network | 1.5 million weights | 860 million |
 # | words | 165, learnt along | CLIP's text encoder, 123 million weights, frozen |
 # | pictures | 10,000, drawn for being used (CC0), with exact descriptions | LAION-2B(en): two billion links to web pictures with the text that stood beside them |
 # | pictures shown in training | 0.9 million | 2.3 billion (1.14 million steps of 2,048) |
