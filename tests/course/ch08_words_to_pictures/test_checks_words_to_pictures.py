@@ -616,7 +616,7 @@ def mostly(wrong):
 
 
 WRONG_IN_ORDER = {
-    "a set": (asked_for(a_set), "right colours are in the wrong places"),
+    "a set": (asked_for(a_set), "asked for elsewhere in the sentence"),
     "no words": (asked_for(lambda asked: asked.roll(1, dims=0)), "not more than by chance"),
     "often wrong": (
         asked_for(mostly(lambda asked: asked.roll(1, dims=0))),
