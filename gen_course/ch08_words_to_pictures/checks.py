@@ -544,12 +544,12 @@ MISPLACED = 0.5  # of the wrong colours; random colours have 0.15
 def colour_words(attributes: Tensor) -> Tensor:
     """Say the colours of people, (n, 9) indices: (n, 3) words for background, hair and clothes.
 
-    The word of a colour is the same for all three: 2 + its place in ``COLOURS``.
+    The word of a colour is the same for all three: 1 + its place in ``COLOURS``.
     """
     table = torch.zeros(len(COLOURED), 9, dtype=torch.int64)
     for row, kind in enumerate(COLOURED):
         for n, colour in enumerate(KINDS[kind]):
-            table[row, n] = 2 + COLOURS.index(colour)
+            table[row, n] = 1 + COLOURS.index(colour)
     columns = [list(KINDS).index(kind) for kind in COLOURED]
     return table[torch.arange(len(COLOURED)), attributes[:, columns]]
 

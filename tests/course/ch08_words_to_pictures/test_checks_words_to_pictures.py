@@ -603,7 +603,7 @@ def asked_for(change=lambda asked: asked):
 def a_set(asked):
     """Hair and clothes exchanged in every second sentence where both have both colours."""
     hair, clothes = (
-        {checks.COLOURS.index(c) + 2 for c in KINDS[kind]} for kind in checks.COLOURED[1:]
+        {checks.COLOURS.index(c) + 1 for c in KINDS[kind]} for kind in checks.COLOURED[1:]
     )
     both = torch.tensor([b in clothes and c in hair for _, b, c in asked.tolist()])
     return torch.where(both[:, None], asked[:, [0, 2, 1]], asked)
@@ -645,5 +645,5 @@ def test_colours_are_one_word_wherever_they_stand():
     kinds = list(KINDS)
     for n in range(20):
         row = people.attributes[n].tolist()
-        named = [checks.COLOURS[w - 2] for w in words[n].tolist()]
+        named = [checks.COLOURS[w - 1] for w in words[n].tolist()]
         assert named == [KINDS[kind][row[kinds.index(kind)]] for kind in (place, hair, clothes)]
