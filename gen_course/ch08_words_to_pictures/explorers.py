@@ -1,4 +1,4 @@
-"""Explorers of chapter 08: draw from a sentence, dress a person, draw in few calls, mix sentences."""
+"""Explorers of chapter 08: draw from a sentence, dress a person, in few calls, mix sentences."""
 
 import textwrap
 from functools import lru_cache
@@ -63,7 +63,7 @@ class PromptState(NamedTuple):
     """The sentence, the number of the word whose map is shown, guidance weight, and seed."""
 
     prompt: str = SUGGESTED[0]
-    word: int = 2
+    word: int = 1
     weight: float = GUIDANCE
     seed: int = 0
 
@@ -153,10 +153,8 @@ class PromptExplorer(Explorer[PromptState]):
 
     @override
     def describe(self, state: PromptState) -> str:
-        drawing, named = (
-            self.drawn(state.prompt, state.weight, state.seed),
-            parse(state.prompt).attributes,
-        )
+        drawing = self.drawn(state.prompt, state.weight, state.seed)
+        named = parse(state.prompt).attributes
         word = min(state.word, len(drawing.words) - 1)
         seen = self.judge.attributes(drawing.x[None])[0]
         share = drawing.maps[word].mean().item()
@@ -342,18 +340,13 @@ class FewStepsExplorer(Explorer[FewStepsState]):
         self.judge = judge or shipped(JUDGE, AttributeJudge)
         self.quick, self.slow = lru_cache(KEPT)(self._quick), lru_cache(KEPT)(self._slow)
         kinds = ("background", "hair", "hair colour", "outfit", "outfit colour")
-        named = {
-            kind.replace(" ", "_"): steps(
-                kind, [(value.removesuffix(" shirt"), value) for value in KINDS[kind]]
-            )
-            for kind in kinds
-        }
+        named = {kind.replace(" ", "_"): _values(kind) for kind in kinds}
         controls = named | {
             "calls": steps("network calls", [(str(k), k) for k in range(1, 9)]),
             "seed": index_slider("seed", 19),
             "beside": choice("beside it", ("nothing", "the model, 40 calls")),
         }
-        super().__init__(FewStepsState(), controls, Size(880, 372))
+        super().__init__(FewStepsState(), controls, Size(880, 366))
 
     @override
     def picture(self, state: FewStepsState) -> UInt8[np.ndarray, "height width 3"]:
@@ -370,12 +363,12 @@ class FewStepsExplorer(Explorer[FewStepsState]):
             canvas.image(self.slow(sentence(state), state.seed), middle, TOP, MEDIUM)
         for number, x in enumerate(way):
             row, column = divmod(number, 3)
-            left, top = right + column * (SMALL + GAP), TOP + row * (SMALL + 20)
+            left, top = right + column * (SMALL + GAP), TOP + row * (SMALL + 18)
             canvas.image(x, left, top, SMALL)
             canvas.text(f"call {number + 1}", left + SMALL // 2, top + SMALL + 1, FAINT, "ma")
         canvas.text("the student's estimate after each call", right, 0)
-        for number, line in enumerate(textwrap.wrap(sentence(state), 58)):
-            canvas.text(f"{'' if number else '“'}{line}", 0, below + 20 * number)
+        for number, line in enumerate(textwrap.wrap(sentence(state), 62)):
+            canvas.text(line, 0, below + 20 * number)
         return canvas.pixels()
 
     @override
@@ -415,6 +408,16 @@ def sentence(state: FewStepsState) -> str:
     return f"a person with {hair} in {worn} on a {state.background} background"
 
 
+def _values(kind: str) -> widgets.SelectionSlider:
+    """A slider over the values of a kind of attribute: unlike a list, it can be dragged."""
+    return widgets.SelectionSlider(
+        description=kind,
+        options=[(value.removesuffix(" shirt"), value) for value in KINDS[kind]],
+        style={"description_width": LABEL_WIDTH},
+        layout=widgets.Layout(width="420px"),
+    )
+
+
 def _alone(state: FewStepsState) -> FewStepsState:
     """What decides the student's picture."""
     return state._replace(beside="nothing")
@@ -445,8 +448,8 @@ ROW = 6  # pictures in a row
 class BetweenState(NamedTuple):
     """Two sentences, the share s of the second one, and the seed."""
 
-    first: str = ENDS[0]
-    second: str = ENDS[1]
+    at_0: str = ENDS[0]
+    at_1: str = ENDS[1]
     s: float = 0.5
     seed: int = 0
 
@@ -464,8 +467,8 @@ class BetweenExplorer(Explorer[BetweenState]):
         self.judge = judge or shipped(JUDGE, AttributeJudge)
         self.mixed = lru_cache(KEPT)(self._mixed)
         controls = {
-            "first": choice("s = 0", ENDS),
-            "second": choice("s = 1", ENDS),
+            "at_0": choice("s = 0", ENDS),
+            "at_1": choice("s = 1", ENDS),
             "s": slider("s", 0.0, 1.0, 1 / PARTS),
             "seed": index_slider("seed", 19),
         }
@@ -475,13 +478,13 @@ class BetweenExplorer(Explorer[BetweenState]):
     @override
     def picture(self, state: BetweenState) -> UInt8[np.ndarray, "height width 3"]:
         canvas, chosen = self.canvas(), round(state.s * PARTS)
-        pictures = self.mixed(state.first, state.second, state.seed)
+        pictures = self.mixed(state.at_0, state.at_1, state.seed)
         canvas.text(f"s = {state.s:g}", 0, 0)
         canvas.image(pictures[chosen], 0, TOP, MEDIUM)
         for number, x in enumerate(pictures):
             row, column = divmod(number, ROW)
             left = MEDIUM + 28 + column * (SMALL + 6)
-            top = TOP + row * (SMALL + 48)
+            top = TOP + row * (SMALL + 28)
             if number == chosen:
                 canvas.box(left - 3, top - 3, left + SMALL + 3, top + SMALL + 3, plots.MODEL)
             canvas.image(x, left, top, SMALL)
@@ -491,16 +494,16 @@ class BetweenExplorer(Explorer[BetweenState]):
 
     @override
     def describe(self, state: BetweenState) -> str:
-        pictures = self.mixed(state.first, state.second, state.seed)
+        pictures = self.mixed(state.at_0, state.at_1, state.seed)
         seen = self.judge.attributes(pictures[[round(state.s * PARTS)]])[0]
         counts = []
-        for words in (state.first, state.second):
+        for words in (state.at_0, state.at_1):
             named = parse(words).attributes
             asked = named != NO_WORD
             counts.append(f"{int((seen == named)[asked].sum())} of {int(asked.sum())}")
         told = f"At s = {state.s:g} the judge sees {counts[0]} attributes of the first sentence"
         told += f" and {counts[1]} of the second. "
-        if state.first == state.second:
+        if state.at_0 == state.at_1:
             return told + "They are the same, so no picture changes."
         jumps = (pictures[1:] - pictures[:-1]).abs().mean(dim=(1, 2, 3)) / 2
         most = int(jumps.argmax())

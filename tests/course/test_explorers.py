@@ -40,6 +40,17 @@ from gen_course.ch06_diffusion.explorers import (
     recorded,
 )
 from gen_course.ch07_comparison.explorers import ChoiceExplorer, ChoiceState
+from gen_course.ch08_words_to_pictures.explorers import (
+    ENDS,
+    HAIR,
+    SUGGESTED,
+    BetweenExplorer,
+    FewStepsExplorer,
+    FewStepsState,
+    PromptExplorer,
+    TryOnExplorer,
+    sentence,
+)
 from gen_course.common.canvas import TEXT, Canvas, png
 from gen_course.common.explorer import HEIGHT, WIDTH
 from gen_course.common.live_caption import LiveCaption
@@ -47,10 +58,14 @@ from gen_course.common.pad import Pad, Patches
 from gen_course.common.still import still
 from gen_lib import InputError
 from gen_lib.data import ImageSet, Split, load_pairs, load_toy
+from gen_lib.data.people import KINDS as PEOPLE_KINDS
+from gen_lib.data.people import load_people
+from gen_lib.data.people.words import encode, parse
 from gen_lib.data.toys import modes
 from gen_lib.metrics import psnr
 from gen_lib.models import (
     GAN,
+    AttributeJudge,
     BernoulliVAE,
     DeepAutoencoder,
     DenoisingAutoencoder,
@@ -58,6 +73,7 @@ from gen_lib.models import (
     Judge,
     MaskedAutoencoder,
     SparseAutoencoder,
+    TextToImage,
 )
 from gen_lib.models.base import Translates
 from gen_lib.models.diffusion import PlaneDiffusion
@@ -202,8 +218,45 @@ def choosing(images):
     return ChoiceExplorer([dict(zip(columns, run.split(), strict=True)) for run in runs])
 
 
+@cache
+def reader():
+    """A small text-to-image model that was never trained, whose output depends on the words."""
+    torch.manual_seed(0)
+    model = TextToImage(width=8, blocks=1).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    torch.nn.init.normal_(model.net.words.table.weight, std=3)
+    return model
+
+
+@cache
+def seer():
+    """A judge that was never trained, whose answers depend on every pixel."""
+    torch.manual_seed(0)
+    judge = AttributeJudge(width=8).eval()
+    torch.nn.init.normal_(judge.body[-1].weight)
+    return judge
+
+
+def prompting(images):
+    return PromptExplorer(reader(), seer())
+
+
+def try_on(images):
+    return TryOnExplorer(reader(), seer())
+
+
+def few_steps(images):
+    return FewStepsExplorer(reader(), reader(), seer())
+
+
+def between(images):
+    return BetweenExplorer(reader(), seer())
+
+
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
 KINDS += (bound, schedule, reverse, field, guidance, translating, mixer, choosing)
+KINDS += (prompting, try_on, few_steps, between)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -260,6 +313,17 @@ MOVES = [
     *((guidance, name, value) for name, value in dict(label="Bag", weight=5.0, seed=1).items()),
     *((choosing, name, 10) for name in ("quality", "stability", "speed", "diversity")),
     (choosing, "budget", 180.0),
+    *((prompting, name, value) for name, value in dict(prompt="안경", word=3, seed=1).items()),
+    (prompting, "weight", 4.0),
+    *((try_on, name, value) for name, value in dict(person=3, outfit="coat", seed=1).items()),
+    (try_on, "colour", "blue"),
+    *((few_steps, name, value) for name, value in dict(background="pink", hair="bob").items()),
+    *((few_steps, name, value) for name, value in dict(hair_colour="green", calls=7).items()),
+    *((few_steps, name, value) for name, value in dict(outfit="coat", seed=1).items()),
+    (few_steps, "outfit_colour", "blue"),
+    (few_steps, "beside", "the model, 40 calls"),
+    *((between, name, value) for name, value in dict(at_0=ENDS[2], s=0.8, seed=1).items()),
+    (between, "at_1", ENDS[3]),
 ]
 # controls that choose what is shown
 ANOTHER = ("m", "image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
@@ -889,6 +953,100 @@ def test_a_choice_begins_where_most_families_have_several_seeds_and_shows_every_
     assert chooser.picture(alone).shape == chooser.picture(later).shape
 
 
+# Words to pictures
+
+
+def test_any_text_is_a_sentence_and_unknown_words_are_named(images):
+    explorer = prompting(images)
+    for text, told in (
+        ("", "names no attribute"),
+        ("\x00\x07\n", "names no attribute"),
+        ("x" * 10_000, "Words that the model does not know: xxx"),
+        ("a gren hat", "gren (perhaps green"),
+        ("red hat " * 50, "of 1 named attributes"),
+    ):
+        explorer.controls["prompt"].value = text
+        assert told in explorer.caption.text
+        assert len(explorer.caption.text) < 240
+        assert not explorer.caption.warning
+        assert explorer.controls["word"].max == max(1, int((encode([text]) > 0).sum()) - 1)
+        explorer.controls["word"].value = explorer.controls["word"].max
+        assert not explorer.caption.warning
+    explorer.reset()
+    assert explorer.state == explorer.default
+
+
+def test_a_suggestion_is_taken_and_names_itself(images):
+    explorer = prompting(images)
+    assert explorer.offers.value == explorer.state.prompt
+    explorer.offers.value = SUGGESTED[-1]
+    assert explorer.state.prompt == SUGGESTED[-1]
+    explorer.controls["prompt"].value = "a hat"
+    assert explorer.offers.value is None
+    explorer.reset()
+    assert explorer.offers.value == SUGGESTED[0]
+
+
+def test_the_drawing_of_a_prompt_is_that_of_the_model(images):
+    explorer, rng = prompting(images), torch.Generator().manual_seed(3)
+    drawing = explorer.drawn("a red hat", 2.0, 3)
+    right = explorer.model.sample(1, rng, labels=encode(["a red hat"]), guidance=2.0)[0]
+    torch.testing.assert_close(drawing.x, right, atol=1e-4, rtol=0)
+    assert drawing.words == ["a", "red", "hat"]
+    torch.testing.assert_close(drawing.maps.sum(dim=0), torch.ones(12, 12))
+
+
+def test_every_suggested_sentence_is_understood():
+    for text in (*SUGGESTED, *ENDS):
+        found = parse(text)
+        assert len(found.named) >= 3 or text == ENDS[-1]
+        assert not found.unknown
+        assert not found.loose
+
+
+def test_clothes_change_only_where_they_can_be(images):
+    explorer = try_on(images)
+    state = explorer.default._replace(person=5)
+    people = load_people().outfits
+    changed = explorer.dressed(state) != people.before.x[5]
+    assert changed.any()
+    assert not (changed & ~people.clothes[5]).any()
+
+
+def test_the_sentence_of_few_steps_names_what_the_sliders_say():
+    assert set(HAIR) < set(PEOPLE_KINDS["hair"])
+    fields = ("background", "hair", "hair_colour", "outfit", "outfit_colour")
+    for field_name in fields:
+        kind = field_name.replace("_", " ")
+        for value in PEOPLE_KINDS[kind]:
+            state = FewStepsState()._replace(**{field_name: value})
+            named = parse(sentence(state)).named
+            assert named == {name.replace("_", " "): getattr(state, name) for name in fields}
+
+
+def test_the_last_estimate_of_few_steps_is_the_sample(images):
+    explorer, rng = few_steps(images), torch.Generator().manual_seed(0)
+    way = explorer.quick(explorer.default)
+    euler = DDIM(explorer.student.schedule)
+    c = encode([sentence(explorer.default)])
+    right = explorer.student.sample(1, rng, labels=c, calls=4, sampler=euler)[0]
+    assert len(way) == 4
+    torch.testing.assert_close(way[-1], right, atol=1e-4, rtol=0)
+
+
+def test_the_ends_of_a_mixture_are_drawn_from_one_sentence_each(images):
+    explorer = between(images)
+    pictures = explorer.mixed(ENDS[0], ENDS[1], 2)
+    euler = DDIM(explorer.student.schedule)
+    for end, place in ((ENDS[0], 0), (ENDS[1], -1)):
+        rng = torch.Generator().manual_seed(2)
+        c = encode([end])
+        right = explorer.student.sample(1, rng, labels=c, calls=8, sampler=euler)[0]
+        torch.testing.assert_close(pictures[place], right, atol=1e-4, rtol=0)
+    explorer.controls["at_1"].value = ENDS[0]
+    assert "no picture changes" in explorer.caption.text
+
+
 # The reader's own pictures
 
 
@@ -979,6 +1137,8 @@ def test_a_cell_that_is_run_again_ends_the_explorers_that_it_showed(shell, image
         UnitsExplorer,
         WayExplorer,
         ScheduleExplorer,
+        PromptExplorer,
+        TryOnExplorer,
     ],
 )
 def test_explorers_share_data_and_models_and_hold_no_part_of_a_larger_copy(kind):
