@@ -328,7 +328,7 @@ Table(
 #
 # <details><summary>Answer</summary>
 #
-# Nearly always two, mostly all three. The background is a large area and comes first; hair and clothes need to be found. The table under the pictures has the shares.
+# Nearly always all three, although nobody told the network which cells show hair. The table under the pictures has the shares.
 #
 # </details>
 
@@ -432,7 +432,7 @@ plots.show(
 )
 
 # %% [markdown]
-# These people are blurred: 700 steps are few. But the colours are where they belong, although nobody told the network where hair is. The shipped model is the same idea with more
+# These people are a little blurred: 700 steps are few. But the colours are where they belong. Without guidance (w = 0) some are missed. The shipped model is the same idea with more
 # of everything: a U-Net with cross-attention at two resolutions, whole sentences in two languages, 165 words, all nine kinds of attribute, and 94 minutes of one core
 # ([`text_to_image.py`](../gen_lib/models/text_to_image.py)). From here on this chapter looks at the shipped model.
 
@@ -753,7 +753,8 @@ Table(
 #
 # <details><summary>Answer</summary>
 #
-# BINDING_ANSWER
+# Both colours are right in 13 % of its pictures and exchanged in 14.5 %: where it finds both colours, it could as well toss a coin for their places. In the other pictures at least one of the two colours is missing, because a mean of all words says little about each of them.
+# The same network with attention, trained as long, gets 99.5 % right and exchanges none.
 #
 # </details>
 
@@ -1359,7 +1360,7 @@ check_scaled(scaled)
 # %% [markdown]
 # **5. How well does it fit?** (20 minutes) `truth` (n, 3, h, w) shows the people of `x` in the clothes that the `sentences` (n, words) name. `mask` (n, 1, h, w) is True where pixels may change. Draw with
 # `model.edit(x, sentences, mask=mask)`, once. Return two numbers: the PSNR against the truth over the pixels inside the mask, and over those outside. Take the PSNR of each picture, $10 \log_{10}(4 / \mathrm{mse})$, then the mean over the pictures.
-# The check has a toy in place of the model. Then try yours on people of `people.outfits`: `before`, `after`, `clothes`. What does it mean that the second number is infinite there?
+# The check has a toy in place of the model. Then try yours on people of `people.outfits`: `before`, `after`, `clothes`. The second number is infinite there: `edit` gives back the pixels outside the mask as they were.
 
 
 # %% tags=["exercise"]
@@ -1385,7 +1386,7 @@ check_try_on(try_on)
 # **6. An experiment: the order of words** (60 minutes, of which some of training). In the program of *Train*, *red hair* and *red clothes* were two different words. Now a colour is **one word**, whatever it is the colour of: a sentence is three colours, always in the order
 # background, hair, clothes. So the same three words, in another order, describe another picture.
 #
-# The check hands you codes `z` (5000, 4, 12, 12), their sentences `said` (5000, 3) with numbers from 2 to 13, and 200 sentences `asked` (200, 3). Train a model, and return a code for each sentence asked, (200, 4, 12, 12). **At least 75 % of the sentences must be
+# The check hands you codes `z` (5000, 4, 12, 12), their sentences `said` (5000, 3) with numbers from 1 to 12 (0 says nothing, as in the program), and 200 sentences `asked` (200, 3). Train a model, and return a code for each sentence asked, (200, 4, 12, 12). **At least 75 % of the sentences must be
 # obeyed in full**, all three colours. First copy the program, as it is, and note what the check says. Then change the model, one thing at a time. Predict beforehand: what is the most that the unchanged program can reach, however long it trains?
 #
 # <details><summary>What we measured</summary>
@@ -1394,9 +1395,9 @@ check_try_on(try_on)
 #
 # TABLE
 #
-# Attention is a sum over the words, and a sum does not know the order of its terms. The unchanged program sees a *set* of colours. For most sets several sentences have the same colours, so even the best guess
-# obeys only two of three sentences in full; the check prints the exact share.
-# One vector for each position in the sentence, added to the words' vectors, is enough. In the shipped model two small convolutions along the sentence do this work; a transformer adds such vectors, too.
+# Attention is a sum over the words, and a sum does not know the order of its terms: the unchanged program sees a *set* of colours. Most sets belong to several sentences, so even the best guess obeys only
+# two of three sentences in full, however long the training (the check prints the exact share). After 350 steps it is far below that: four of five wrong colours are asked for elsewhere in the sentence.
+# One vector for each position, added to the words' vectors, is enough. In the shipped model, two small convolutions along the sentence do this work.
 #
 # </details>
 
@@ -1404,58 +1405,50 @@ check_try_on(try_on)
 # %% tags=["exercise"]
 def in_order(z, said, asked):
     """Codes (200, 4, 12, 12) for the sentences asked, drawn by a model that is trained here."""
-    # Hint: word 1 in every sentence, as in the program. What could be added to a word's vector?
+    # Hint: a sum has no order. What could be added to a word's vector before places look at it?
     ### BEGIN SOLUTION
     torch.manual_seed(0)
     d, steps = 64, 350
 
-    def block():
-        halves = [nn.Sequential(nn.SiLU(), nn.Conv2d(d, d, 3, padding=1)) for _ in range(2)]
-        nn.init.zeros_(halves[-1][-1].weight)  # each block begins by changing nothing
-        return nn.Sequential(nn.GroupNorm(8, d), *halves)
+    def conv(a, b):
+        return nn.Sequential(nn.GroupNorm(8, a), nn.SiLU(), nn.Conv2d(a, b, 3, padding=1))
 
     class OrderedVelocity(nn.Module):
         def __init__(self):
             super().__init__()
-            self.words, self.stem = nn.Embedding(14, d), nn.Conv2d(4, d, 3, padding=1)
-            self.order = nn.Parameter(torch.randn(4, d))  # new: one vector for each position
+            self.stem, self.words = nn.Conv2d(4, d, 3, padding=1), nn.Embedding(13, d)
+            self.order = nn.Parameter(torch.randn(3, d))  # new: one vector for each position
             self.time = nn.Sequential(nn.Linear(1, d), nn.SiLU(), nn.Linear(d, d))
-            self.place = nn.Parameter(torch.zeros(d, 12, 12))
-            self.blocks = nn.ModuleList(block() for _ in range(4))
+            self.blocks = nn.ModuleList(conv(d, d) for _ in range(6))
             self.query, self.key, self.value = (nn.Linear(d, d) for _ in range(3))
-            last = nn.Conv2d(d, 4, 3, padding=1)
-            self.out = nn.Sequential(nn.GroupNorm(8, d), nn.SiLU(), last)
+            self.place, self.out = nn.Parameter(torch.zeros(d, 12, 12)), conv(d, 4)
 
         def forward(self, z, tau, c):
-            h, v = self.stem(z) + self.place, self.words(c) + self.order
-            maps = self.query, self.key, self.value
-            for part in self.blocks:
-                h = h + part(h + self.time(tau)[:, :, None, None])
-                taken = cross_attention(h.flatten(2).mT, v, c > 0, *maps)
+            h, v = self.stem(z) + self.place, self.words(c) + self.order  # new: + self.order
+            every, maps = torch.ones_like(c).bool(), (self.query, self.key, self.value)
+            for block in self.blocks:
+                h = h + block(h + self.time(tau)[:, :, None, None])
+                taken = cross_attention(h.flatten(2).mT, v, every, *maps)
                 h = h + taken.mT.reshape(h.shape)
             return self.out(h)
 
-    def with_person(c):
-        return torch.cat([c, torch.ones(len(c), 1).long()], dim=1)
-
     net = OrderedVelocity()
     optimiser = torch.optim.AdamW(net.parameters(), lr=3e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
-        i = torch.randint(len(z), (32,))
-        c = with_person(torch.where(torch.rand(32, 3) < 0.15, 0, said[i]))
-        eps, tau = torch.randn(32, 4, 12, 12), torch.randn(32, 1).sigmoid()
-        t = tau[:, :, None, None]
-        loss = (net((1 - t) * z[i] + t * eps, tau, c) - (eps - z[i])).square().mean()
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 3e-3 * (1 - step / steps)
+        i, eps = torch.randint(len(z), (32,)), torch.randn(32, 4, 12, 12)
+        c = torch.where(torch.rand(32, 3) < 0.15, 0, said[i])
+        tau = torch.randn(32, 1, 1, 1).sigmoid()
+        u = net((1 - tau) * z[i] + tau * eps, tau.flatten(1), c)
+        loss = (u - (eps - z[i])).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        schedule.step()
     with torch.no_grad():
-        x, c = torch.randn(len(asked), 4, 12, 12), with_person(asked)
+        x = torch.randn(len(asked), 4, 12, 12)
         for k in range(20):
-            tau = torch.full((len(c), 1), 1 - k / 20)
-            u, none = net(x, tau, c), net(x, tau, torch.where(c == 1, 1, 0))
+            tau = torch.full((len(x), 1), 1 - k / 20)
+            u, none = net(x, tau, asked), net(x, tau, torch.zeros_like(asked))
             x = x - (u + 2 * (u - none)) / 20
     return x
     ### END SOLUTION
