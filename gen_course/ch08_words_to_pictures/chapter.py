@@ -332,7 +332,7 @@ Table(
 #
 # </details>
 
-# %% [markdown] tags=["slide", "extra"]
+# %% [markdown] tags=["slide"]
 # Forty lines draw people from three words
 #
 # {figure}
@@ -479,7 +479,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Check: shares sum to 1 at each place; hat words are looked at higher up than coat words; the first word is a sink.
+# Table and check: how high up each word is looked at, and its mean share.
 torch.testing.assert_close(maps.sum(dim=0), torch.ones(12, 12))
 height = (maps.sum(dim=2) * torch.arange(12.0)).sum(dim=1) / maps.sum(dim=(1, 2))  # mean row
 row_of = dict(zip(names, height.tolist(), strict=True))
@@ -518,7 +518,7 @@ Table(
 #
 # </details>
 
-# %% [markdown] tags=["slide", "extra"]
+# %% [markdown] tags=["slide"]
 # You choose the words
 #
 # {figure}
@@ -567,7 +567,7 @@ seen_in_few = judge.attributes(draw(model, few.texts))
 shares = obedience(seen_in_few, few.named)  # for each kind, and last for all together
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: obedience on 500 + 500 sentences (stored studies and the models' cards), fetched pictures counted now.
+# Table and check: obedience on 500 + 500 sentences (stored studies; fetched pictures counted now).
 card = read_card(pretrained_folder() / "text-to-image.safetensors")["figures"]
 sets = [ask(of, 500) for of in (people.test, people.held_out)]
 found = [people.train.attributes[[int(fetched(text)) for text in one.texts]] for one in sets]
@@ -759,7 +759,7 @@ Table(
 # </details>
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Table and check: sentences with two colours (200 for each of the first two, 500 for the last; stored studies).
+# Table and check: two colours (200 sentences for the first two rows, 500 for the last; stored studies).
 clock = {row["model"]: row for row in read_study("same_clock")}
 colours = {
     name: [float(clock[key]["right_colours"]), float(clock[key]["exchanged"])]
@@ -973,13 +973,6 @@ TryOnExplorer()
 
 
 # %%
-def momo(row):  # a sentence about a picture of Momo: clothes and background are known
-    background, outfit, colour = (
-        KINDS[k][row[list(KINDS).index(k)]] for k in ("background", "outfit", "outfit colour")
-    )
-    return f"momo in {colour} {outfit}, {background} background"
-
-
 def learn(net, z, c, weights, lr, steps=150):  # the usual loss, for these weights alone
     optimiser, rng = torch.optim.Adam(weights, lr), seeded(0)
     for step in trange(steps):
@@ -991,19 +984,26 @@ def learn(net, z, c, weights, lr, steps=150):  # the usual loss, for these weigh
         loss = (u - (eps - z[i])).square().mean()
         optimiser.zero_grad()
         loss.backward()
-        if len(weights) == 1:  # of the table of words, only the new word may change
-            weights[0].grad[torch.arange(len(VOCABULARY)) != VOCABULARY.index("momo")] = 0
         optimiser.step()
 
 
 # %%
+def momo(row):  # a sentence about a picture of Momo: clothes and background are known
+    background, outfit, colour = (
+        KINDS[k][row[list(KINDS).index(k)]] for k in ("background", "outfit", "outfit colour")
+    )
+    return f"momo in {colour} {outfit}, {background} background"
+
+
 five, others = people.character.few, people.character.more
 z, c = in_batches(model.encode, five.x), encode([momo(row) for row in five.attributes.tolist()])
 texts = [momo(row) for row in others.attributes.tolist()]  # other clothes and backgrounds
 one_word, everything = copy.deepcopy(model), copy.deepcopy(model)
-table = one_word.net.words.table.weight
+new, table = VOCABULARY.index("momo"), one_word.net.words.table.weight
 with torch.no_grad():  # the new word begins as "person"
-    table[VOCABULARY.index("momo")] = table[VOCABULARY.index("person")]
+    table[new] = table[VOCABULARY.index("person")]
+only_new = (torch.arange(len(table)) == new)[:, None]
+table.register_hook(lambda gradient: gradient * only_new)  # the other words stay
 learn(one_word.net, z, c, [table], lr=5e-3)
 learn(everything.net, z, c, list(everything.net.parameters()), lr=3e-4)
 momos = {"before": model, "one word": one_word, "everything": everything}
@@ -1187,7 +1187,7 @@ BetweenExplorer()
 # The lecture's outlook begins with **multimodal** models, which read and draw. The judge closes the circle: it names what a picture shows, and the grammar of the data set makes a sentence of it. So a picture can become a sentence, and the sentence a picture
 # again.
 
-# %% [markdown] tags=["slide", "extra"]
+# %% [markdown] tags=["slide"]
 # A picture becomes a sentence, and the sentence a picture
 #
 # {figure}
@@ -1391,9 +1391,12 @@ check_try_on(try_on)
 #
 # <details><summary>What we measured</summary>
 #
-# One run each, 350 steps with batches of 32, seed 0, guidance 2; the share of 200 pictures with the right colour.
+# One run each of a network like the program's (four blocks of two convolutions, 10,000 codes): 350 steps with batches of 32, seed 0, guidance 2, 100 sentences.
 #
-# TABLE
+# | | obeyed in full | background | hair | clothes | of the wrong colours, asked for elsewhere |
+# |---|---|---|---|---|---|
+# | words alone | 21 % | 73 % | 59 % | 42 % | 83 % |
+# | with a vector for each position | 98 % | 100 % | 99 % | 99 % | 0 % |
 #
 # Attention is a sum over the words, and a sum does not know the order of its terms: the unchanged program sees a *set* of colours. Most sets belong to several sentences, so even the best guess obeys only
 # two of three sentences in full, however long the training (the check prints the exact share). After 350 steps it is far below that: four of five wrong colours are asked for elsewhere in the sentence.
