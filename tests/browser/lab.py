@@ -47,6 +47,12 @@ SHOWN = {  # a chapter's explorers that need no argument, by a short name
     "04_gan": {"film": "TrainingScrubber", "walk": "LatentWalk", "collapse": "CollapseLab"},
     "05_cyclegan": {"mixer": "MixerExplorer", "translator": "TranslatorExplorer"},
     "06_diffusion": {"schedule": "ScheduleExplorer", "guidance": "GuidanceExplorer"},
+    "08_words_to_pictures": {
+        "prompt": "PromptExplorer",
+        "try_on": "TryOnExplorer",
+        "few_steps": "FewStepsExplorer",
+        "between": "BetweenExplorer",
+    },
 }
 EXPLORERS = {
     name: f"from gen_course.ch{chapter}.explorers import {kind}\n{kind}()"

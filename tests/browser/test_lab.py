@@ -152,6 +152,23 @@ def test_patches_are_switched_by_mouse_and_keys(quiet_page, lab):
     shoot(quiet_page, "mask_error")
 
 
+def test_a_sentence_is_written_and_one_is_chosen(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "prompt")
+    caption, box = explorer.get_by_role("status"), explorer.get_by_role("textbox").first
+    before = settle(explorer)
+    box.fill("a gren hat")
+    box.press("Enter")
+    expect(caption).to_contain_text("gren (perhaps green")
+    before = wait_for_change(explorer, before, "sentence written")
+    shoot(quiet_page, "prompt_written")
+    box.fill("")
+    box.press("Enter")
+    expect(caption).to_contain_text("names no attribute")
+    wait_for_change(explorer, before, "sentence emptied")
+    explorer.locator("select").select_option("노란색 비니, 검은 코트")
+    expect(box).to_have_value("노란색 비니, 검은 코트")
+
+
 def test_the_laboratory_is_stopped_and_started_ten_times(quiet_page, lab):
     explorer = opened(quiet_page, lab, "collapse")
     start, stop = (explorer.get_by_role("button", name=name) for name in ("Start", "Stop"))

@@ -219,11 +219,11 @@ def choosing(images):
 
 
 @cache
-def reader():
+def reader(of="parameters"):
     """A small text-to-image model that was never trained, whose output depends on the words."""
     torch.manual_seed(0)
     model = TextToImage(width=8, blocks=1).eval()
-    for parameter in model.parameters():
+    for parameter in model.parameters() if of == "parameters" else model.net.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     torch.nn.init.normal_(model.net.words.table.weight, std=3)
     return model
@@ -234,7 +234,7 @@ def seer():
     """A judge that was never trained, whose answers depend on every pixel."""
     torch.manual_seed(0)
     judge = AttributeJudge(width=8).eval()
-    torch.nn.init.normal_(judge.body[-1].weight)
+    torch.nn.init.normal_(judge.body[-1].weight, std=5)
     return judge
 
 
@@ -243,7 +243,7 @@ def prompting(images):
 
 
 def try_on(images):
-    return TryOnExplorer(reader(), seer())
+    return TryOnExplorer(reader("net"), seer())
 
 
 def few_steps(images):
