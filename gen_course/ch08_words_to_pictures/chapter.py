@@ -44,6 +44,7 @@ from gen_course.ch08_words_to_pictures.explorers import (
     FewStepsExplorer,
     PromptExplorer,
     TryOnExplorer,
+    shipped_student,
 )
 from gen_course.ch08_words_to_pictures.outline import OutlineReader, outline, steered
 from gen_course.common import plots, timing
@@ -59,7 +60,7 @@ from gen_lib.metrics.obedience import ask, draw, obedience
 from gen_lib.models import AttributeJudge, TextToImage
 from gen_lib.models.base import in_batches
 from gen_lib.samplers import DDIM, guided, last
-from gen_lib.training.checkpoints import load, load_pretrained, pretrained_folder, read_card
+from gen_lib.training.checkpoints import load_pretrained, pretrained_folder, read_card
 
 plots.use_style()
 claims = Claims()
@@ -67,7 +68,7 @@ seeded = torch.Generator().manual_seed
 people = load_people()
 model = load_pretrained("text-to-image", TextToImage)
 judge = load_pretrained("people-judge", AttributeJudge)
-student = load(studies_folder() / "few_steps.safetensors", TextToImage)
+student = shipped_student()
 study = {(row["what"], row["of"]): row for row in read_study("words_obedience")}
 
 
@@ -1103,7 +1104,7 @@ Table(
 #
 # <details><summary>Answer</summary>
 #
-# See the table: TODO.
+# In a single call the student draws more than 99 % of the named attributes; with more calls only eyes, mouths and edges improve. The model itself needs two calls for its first estimate with guidance, and draws 93 % in them; in four calls 96 %. Its pictures are still blurred then.
 #
 # </details>
 
@@ -1162,7 +1163,7 @@ Table(
 #
 # <details><summary>Answer</summary>
 #
-# Edges, eyes and mouth; colours and shapes are there after a single call.
+# Eyes, mouth and edges. Colours and shapes are there after a single call.
 #
 # </details>
 
@@ -1174,7 +1175,7 @@ FewStepsExplorer()
 #
 # <details><summary>Answer</summary>
 #
-# Colours pass gradually; shapes jump, because between a dress and overalls there is nothing that the model has seen.
+# Neither. Near both ends the person hardly changes. In the middle stands a blurred mixture of two people, because there is nothing between a dress and overalls that the student has ever drawn. The background jumps from one step to the next.
 #
 # </details>
 

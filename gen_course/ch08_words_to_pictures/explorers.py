@@ -1,7 +1,7 @@
 """Explorers of chapter 08: draw from a sentence, dress a person, in few calls, mix sentences."""
 
 import textwrap
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import ipywidgets as widgets
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from typing_extensions import override
 
+from gen_course.ch08_words_to_pictures import studies_folder
 from gen_course.common import plots
 from gen_course.common.canvas import FAINT, TEXT, Canvas
 from gen_course.common.explorer import (
@@ -31,8 +32,9 @@ from gen_lib.models import AttributeJudge, TextToImage
 from gen_lib.models.base import in_batches
 from gen_lib.models.text_to_image import GUIDANCE
 from gen_lib.samplers import DDIM, Estimate, last
+from gen_lib.training.checkpoints import load
 
-MODEL, STUDENT, JUDGE = "text-to-image", "few-steps", "people-judge"  # names of shipped weights
+MODEL, JUDGE = "text-to-image", "people-judge"  # names of shipped weights
 BIG, MEDIUM, SMALL = 288, 240, 96  # sides of pictures, in pixels of the page: multiples of 48
 TOP = 24  # where pictures begin
 GAP = 8
@@ -57,6 +59,12 @@ def numbers(sentence: str) -> Numbers:
     """The numbers of the known words of a sentence; that of ``<nothing>``, if there are none."""
     c = encode([sentence])
     return c[:, c[0] != PAD]
+
+
+@cache
+def shipped_student() -> TextToImage:
+    """The student of ``studies/few_steps.py``, which draws in few calls without guidance."""
+    return load(studies_folder() / "few_steps.safetensors", TextToImage)
 
 
 class PromptState(NamedTuple):
@@ -335,7 +343,7 @@ class FewStepsExplorer(Explorer[FewStepsState]):
         model: TextToImage | None = None,
         judge: AttributeJudge | None = None,
     ):
-        self.student = student or shipped(STUDENT, TextToImage)
+        self.student = student or shipped_student()
         self.model = model or shipped(MODEL, TextToImage)
         self.judge = judge or shipped(JUDGE, AttributeJudge)
         self.quick, self.slow = lru_cache(KEPT)(self._quick), lru_cache(KEPT)(self._slow)
@@ -463,7 +471,7 @@ class BetweenExplorer(Explorer[BetweenState]):
     """
 
     def __init__(self, student: TextToImage | None = None, judge: AttributeJudge | None = None):
-        self.student = student or shipped(STUDENT, TextToImage)
+        self.student = student or shipped_student()
         self.judge = judge or shipped(JUDGE, AttributeJudge)
         self.mixed = lru_cache(KEPT)(self._mixed)
         controls = {
