@@ -31,7 +31,8 @@ from playwright.sync_api import Locator, Page, sync_playwright
 
 MOVES, PAUSE = 50, 100  # per control; milliseconds between two of them
 ALLOWED = 40  # milliseconds above the bare slider
-SAMPLING = {"guidance": 1_000}  # the same for explorers that run a sampler at every move
+# The same for explorers that run a sampler at every move.
+SAMPLING = dict.fromkeys(("guidance", "prompt", "try_on", "few_steps", "between"), 1_000)
 BARE = """
 import io
 import ipywidgets as widgets

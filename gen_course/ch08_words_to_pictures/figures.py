@@ -174,18 +174,19 @@ def guidance(rows: Sequence[Mapping[str, str]]) -> Figure:
     weights = [float(row["of"]) for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
     curves = (
-        (left, "obedience", "seen pairs", plots.DATA, (0, 5), "bottom"),
-        (left, "obedience_unseen", "never seen together", plots.MODEL, (0, -7), "top"),
-        (right, "variety", "", plots.CODE, (0, 0), "center"),
+        (left, "obedience", "seen pairs", plots.DATA, (26, -10)),
+        (left, "obedience_unseen", "never seen together", plots.MODEL, (9, -4)),
+        (right, "variety", "", plots.CODE, (0, 0)),
     )
-    for ax, name, words, color, offset, side in curves:
+    for ax, name, words, color, offset in curves:
         values = [float(row[name]) for row in rows]
         ax.plot(weights, values, "o-", color=color)
-        end, around = (weights[-1], values[-1]), "offset points"
-        ax.annotate(words, end, offset, textcoords=around, color=color, ha="right", va=side)
+        start, around = (weights[0], values[0]), "offset points"
+        ax.annotate(words, start, offset, textcoords=around, color=color, va="center")
         ax.set_xlabel("guidance weight w")
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     left.set_ylabel("named attributes that are seen")
+    left.set_yticks([0.97, 0.98, 0.99, 1.0])
     left.margins(y=0.15)
     right.set(ylabel="other attributes that differ", ylim=(0, 1.1 * right.get_ylim()[1]))
     left.set_title("Obedience")
