@@ -99,7 +99,7 @@ notebooks: $(STAMP) ## build the notebooks, execute what changed, write the map,
 slides: $(STAMP) ## make build/slides/, decks of every chapter and plan that need no network, and handouts (PDF)
 	$(RUN) -m gen_course.build.slides
 
-studies: $(STAMP) ## repeat the stored measurements of every chapter's studies (an idle machine, minutes)
+studies: $(STAMP) ## repeat the stored measurements of every chapter's studies (an idle machine, hours)
 	for study in gen_course/ch*/studies/*.py; do $(RUN) $$study || exit 1; done
 
 comparison: $(STAMP) ## train every family for equal times and compare them (an hour of one core; can be continued)

@@ -72,7 +72,8 @@ def words(rows: Sequence[Row]) -> str:
     return (
         f"People of 48 x 48 pixels, drawn from sentences, after {minutes:g} minutes on one core "
         f"each: one run of each model, {n:,} sentences in each column. A judge says which of the "
-        f"attributes that a sentence names a picture shows.\n\n{table(['', *WORDS], lines)}"
+        "attributes that a sentence names a picture shows. The network for pixels is half as wide, "
+        f"because its grid has 16 times as many places.\n\n{table(['', *WORDS], lines)}"
     )
 
 
