@@ -133,7 +133,7 @@ def looks(
         ax.imshow(_pixels(x).numpy())
         ax.set_title(word, loc="center", fontsize=10, fontweight="normal", pad=3)
         ax.set_xlabel(share, fontsize=9, labelpad=2)
-    plots.title(figure, "Bright: where a word is looked at most, and its mean share")
+    plots.title(figure, "Each map is scaled by its own maximum; below, the word's mean share")
     return figure
 
 
