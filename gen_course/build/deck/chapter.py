@@ -241,7 +241,8 @@ def _check(slide: Slide, cells: list[NotebookNode]) -> None:
 
 def _answered(slides: list[Slide]) -> None:
     """Refuse a prediction that no slide of its section follows."""
-    for slide, after in zip(slides, [*slides[1:], None], strict=True):
+    followers = [*slides[1:], None][: len(slides)]
+    for slide, after in zip(slides, followers, strict=True):
         answered = after is not None and after.section == slide.section
         if "predict" in slide.text.tags and not answered:
             raise SlideError(
