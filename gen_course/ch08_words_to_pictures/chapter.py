@@ -538,7 +538,7 @@ PromptExplorer()
 # - **the most common person**, whatever the sentence: what you get for free;
 # - **a fetched picture**: the training picture that shows most of what the sentence names. It is a real picture, so it is sharp;
 # - **the mean of the words**: a model without cross-attention, whose network gets one vector for the whole sentence. It was trained for 10 minutes on one core, like the *attention, 10 minutes* beside it;
-# - **real pictures** of the people asked for: what the judge misses in these, no model can show. (The judge was trained on other people, among them every second picture with a held-out pair.)
+# - **real pictures** of the people asked for: what the judge misses in these, no model can show. (The judge was trained on other pictures. Half of the pictures with a held-out pair were among them, so that it knows such people at all.)
 #
 # **Predict:** does the fetched picture obey more or less than the shipped model, on seen and on held-out pairs?
 #
@@ -582,7 +582,7 @@ table = {
 assert table["shipped model, w = 2"][1] > 0.99 > 0.9 > by_fetching[1]
 claims.add(
     "A text-to-image model composes what it has never seen together",
-    f"obedience on seven held-out pairs: model {100 * table['shipped model, w = 2'][1]:.1f} %, fetched training pictures {100 * by_fetching[1]:.1f} %, "
+    f"all attributes of sentences with a held-out pair: model {100 * table['shipped model, w = 2'][1]:.1f} %, fetched training pictures {100 * by_fetching[1]:.1f} %, "
     f"the most common person {100 * table['most common person'][1]:.0f} % (n = 500)",
 )
 Table(
@@ -657,12 +657,12 @@ obeyed, varied = (
 )
 claims.add(
     "Guidance buys obedience with variety",
-    f"w = 0, 2, 8: obedience to unseen pairs {obeyed}; variety {varied}",
+    f"w = 0, 2, 8: obedience to sentences with an unseen pair {obeyed}; variety {varied}",
     "holds with a condition",
 )
 
 # %% [markdown]
-# Without guidance this model already obeys well, because its sentences are exact; the captions of web pictures are not, and large models hardly obey without it. What guidance adds, it adds where the model is least sure: on the pairs never seen. Each step costs
+# Without guidance this model already obeys well: its sentences are exact, and it was trained long. (The program of *Train*, with 700 steps, needs guidance more.) The texts beside web pictures are not exact. What guidance adds, it adds where the model is least sure: on the pairs never seen. Each step costs
 # variety. And at w = 8 obedience falls again; probably the codes are led out of the range that the decoder knows.
 
 # %% [markdown]
@@ -727,7 +727,7 @@ Table(
 # ### Why codes and not pixels?
 #
 # Three models were trained by the same sentences for the same 10 minutes on one core. The third denoises pixels, without an autoencoder. Its grid has 16 times as many places, so it got a network of half the width; the minutes of the autoencoder,
-# a fifth, count for the other two. The first two differ in the number of pictures because attention costs time, and because the machine did other work beside.
+# a fifth, count for the other two. The second saw fewer pictures than the first, although it is cheaper, because the machine did other work beside.
 
 # %% [markdown] tags=["slide", "extra"]
 # Codes are cheaper than pixels
@@ -774,7 +774,7 @@ Table(
 # <details><summary>Answer</summary>
 #
 # Both colours are right in 26 of its pictures (13 %) and exchanged in 29 (14.5 %): where it finds both colours, it could as well toss a coin for their places. In the other pictures at least one of the two colours is missing, because a mean of all words says little about each of them.
-# The same network with attention, trained as long, gets 99.5 % right and exchanges none.
+# The same network with attention, trained for as many minutes (in which it saw a quarter more pictures), gets 99.5 % right and exchanges none.
 #
 # </details>
 
@@ -886,8 +886,9 @@ plots.show(
 #
 # ### Virtual try-on
 #
-# **Inpainting** (chapter 06) draws only what lies under a mask and keeps the rest. With a sentence, this becomes **virtual try-on** (가상 의류 착용): mask the clothes, name new ones. Here the truth is known: for 100 people the data set also holds the picture in the other clothes.
-# So the edit can be scored by its PSNR against the truth, inside the mask and outside, beside two floors: to copy the source, and to fill in the mean training picture.
+# **Inpainting** (chapter 06) draws only what lies under a mask and keeps the rest. With a sentence, this becomes **virtual try-on** (가상 의류 착용): mask the clothes, name new ones. Here the truth is known: the data set shows 300 people twice, in two outfits, with a mask of all that an outfit can cover.
+# Cells of the code that the mask touches are drawn; in the end, the pixels outside the mask are pasted back, so they are exact by construction.
+# So the edit of 24 of them can be scored by its PSNR against the truth, inside the mask and outside, beside two floors: to copy the source, and to fill in the mean training picture.
 # %% [markdown] tags=["slide"]
 # Words dress a person in other clothes
 #
@@ -964,7 +965,7 @@ plots.show(
 TryOnExplorer()
 
 # %% [markdown]
-# **Explore.** Put a person who wears overalls into a dress. Look at the edge of the mask: what does it keep of the old clothes? Then change the seed: which details of the outfit does the sentence leave open?
+# **Explore.** Put a person who wears overalls into a dress. Look at the edge of the mask: what happens there? Then change the seed: which details of the outfit does the sentence leave open?
 #
 # <details><summary>Answers</summary>
 #
@@ -977,7 +978,7 @@ TryOnExplorer()
 #
 # Momo is a character with an orange hat, blue hair and a beard. No training picture shows any of these. Can five pictures teach the model the word *momo*?
 #
-# **Textual inversion** (텍스트 반전; Gal et al. 2022, [2208.01618](https://arxiv.org/abs/2208.01618)) freezes the whole network and trains a single vector, that of the new word, by the usual loss. **DreamBooth** (Ruiz et al. 2022, [2208.12242](https://arxiv.org/abs/2208.12242))
+# The vocabulary keeps a free row for *momo*, whose vector no training sentence has used. **Textual inversion** (텍스트 반전; Gal et al. 2022, [2208.01618](https://arxiv.org/abs/2208.01618)) freezes the whole network and trains a single vector, that of the new word, by the usual loss. **DreamBooth** (Ruiz et al. 2022, [2208.12242](https://arxiv.org/abs/2208.12242))
 # trains the whole network.
 #
 # **Predict:** which of the two draws Momo? And which of the two forgets other people?
@@ -985,7 +986,7 @@ TryOnExplorer()
 # <details><summary>Answer</summary>
 #
 # Only the second draws Momo. With a new vector alone, the people have longer hair at most, and the PSNR does not rise: there is nothing in this network that a word could point to. It was made from 10,000 similar pictures, so its world is small; Stable Diffusion has seen so
-# much that one vector suffices more often. Training everything draws Momo, a little blurred, and damages the others: some grow orange hats and beards. (DreamBooth has a second loss against this forgetting, on pictures of other people; we left it out.)
+# much that one vector suffices more often. Training everything draws Momo, a little blurred, and damages the others: some get blue hair, orange clothes or an orange hat, and the shade of a beard. (DreamBooth has a second loss against this forgetting, on pictures of other people; we left it out.)
 #
 # </details>
 # %% [markdown] tags=["slide"]
@@ -1081,11 +1082,11 @@ plots.show(
         {name: drawn[0][:8] for name, drawn in about_others.items()},
         "After training on Momo, others look a little like Momo",
     ),
-    "Two rows of eight people from the same sentences and noise. Before: sharp people. After training everything on Momo: blurred, some with orange hats and dark beards.",
+    "Two rows of eight people from the same sentences and noise. Before: sharp people. After training everything on Momo: some are blurred; one has an orange hat, two have blue hair, two orange clothes.",
 )
 
 # %% [markdown]
-# The autoencoder alone rebuilds these pictures at 19.9 dB, other people at 35: it has never met blue hair either, so 19.9 is the most that any of the three could reach.
+# The autoencoder alone rebuilds these pictures at 19.9 dB, other people at 35: it has never met blue hair either, so not much more than 19.9 can be expected of any of the three.
 
 # %% [markdown]
 # ### Controllable: an outline as a further input
@@ -1152,14 +1153,14 @@ Table(
 # Forty calls (10 steps of Heun's method, each with two estimates, each with and without the sentence) are too slow for a slider. Why can't the sampler just take one step? The velocity that the network learns is a *mean* over all pictures that a noise could lead to. At first it
 # points to their blurred middle; the path from noise to picture bends.
 #
-# **Reflow** (리플로우; Liu, Gong, Liu 2022, [2209.03003](https://arxiv.org/abs/2209.03003)) straightens the way: let the model turn 10,000 noises into codes, by all its calls and with guidance, and keep these **pairs**. Then train a copy of the network by the same loss, on the straight line between the
-# two ends of each *pair*. For each noise there is one end now and less to average, so the path hardly bends. Guidance is already in the pairs, so the student needs no second call for it.
+# **Reflow** (리플로우; Liu, Gong, Liu 2022, [2209.03003](https://arxiv.org/abs/2209.03003)) straightens the way: let the model turn 10,000 noises, each with a sentence, into codes, by all its calls and with guidance, and keep noise, sentence and code. Then train a copy of the network by the same loss, on the straight line from
+# each noise to its code, with its sentence. For each noise there is one end now and less to average, so the path hardly bends. Guidance is already in the codes, so the student needs no second call for it.
 #
 # **Predict:** how many of the named attributes will the student draw in a single call? And how many the model itself?
 #
 # <details><summary>Answer</summary>
 #
-# In a single call the student draws more than 99 % of the named attributes. What the sentence leaves open, such as a background, is often a mixture then, and further calls decide it. (Obedience to unseen pairs even falls a little with more calls, from 99.7 to 99.2 %.) The model itself needs
+# In a single call the student draws more than 99 % of the named attributes. What the sentence leaves open, such as a background, is often a mixture then, and further calls decide it. (Obedience to sentences with an unseen pair even falls a little with more calls, from 99.7 to 99.2 %.) The model itself needs
 # two calls for its first estimate with guidance, and draws 93 % in them; in four 96 %, with mixtures, too; in eight 99.8 %.
 #
 # </details>
@@ -1285,7 +1286,7 @@ Table(
 # %% [markdown]
 # ## What separates this from Stable Diffusion
 #
-# Apart from the transformer that reads the sentence, each part of Stable Diffusion 1 is in this chapter. What separates the two is size, data, and the people who never agreed to be in it.
+# Apart from the transformer that reads the sentence, and from attention between the cells themselves (chapter 09 treats both), each part of Stable Diffusion 1 is in this chapter. What separates the two is size, data, and the people who never agreed to be in it.
 #
 # | | this chapter | Stable Diffusion 1 |
 # |---|---|---|
@@ -1461,7 +1462,7 @@ check_try_on(try_on)
 # | words alone | 21 % | 73 % | 59 % | 42 % | 83 % |
 # | with a vector for each position | 98 % | 100 % | 99 % | 99 % | 0 % |
 #
-# Attention is a sum over the words, and a sum does not know the order of its terms: the unchanged program sees a *set* of colours. Most sets belong to several sentences, so even the best guess obeys only
+# Attention is a sum over the words, and a sum does not know the order of its terms: the unchanged program sees which colours are named, and not where. Most sentences share their colours with another sentence, so even the best guess obeys only
 # two of three sentences in full, however long the training (the check prints the exact share). After 350 steps it is far below that: four of five wrong colours are asked for elsewhere in the sentence.
 # One vector for each position, added to the words' vectors, is enough. In the shipped model, two small convolutions along the sentence do this work.
 #
