@@ -2,14 +2,14 @@
 
 Each package imports only from those above it:
 
-``data``         images, two domains of pictures, toy distributions
+``data``         images, two domains of pictures, toy distributions, texts and tunes
 ``schedules``    noise levels of a diffusion process over time
 ``nets``         networks: feed-forward, U-Net, transformer, patch discriminator
 ``samplers``     steps of the reverse process
 ``models``       one family a file: the loss, and how to sample
 ``training``     the loop, checkpoints, several processes
 ``metrics``      measures of quality
-``experiment``   train, sample, translate, evaluate
+``experiment``   train, sample, write, translate, evaluate
 ``cli``          the same from a terminal
 
 Images are float32 of shape (N, C, H, W) in [-1, 1] at every public interface; data sets hold uint8,

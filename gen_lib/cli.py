@@ -1,7 +1,7 @@
 """The command line: ``python -m gen_lib COMMAND``.
 
 The commands are train, sample, translate, evaluate and list. All but the last call the function of
-that name in ``experiment`` and write its result.
+that name in ``experiment`` and write its result; ``sample`` calls ``write`` for a model of text.
 """
 
 import argparse
@@ -23,15 +23,18 @@ from gen_lib import InputError, experiment
 from gen_lib.data import DOMAIN_SETS, TOYS, to_uint8
 from gen_lib.data.images import IMAGE_SETS
 from gen_lib.data.people.words import check_prompts, unknown_words
+from gen_lib.data.text import TEXT_SETS
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET
 from gen_lib.models import MODELS, Model
 from gen_lib.models.text_to_image import GUIDANCE
+from gen_lib.models.transformer import GPT, LENGTH
 from gen_lib.training import NonFiniteLoss
 from gen_lib.training.checkpoints import load_any, pretrained_names
 from gen_lib.training.distributed import ProcessLost
 
+TEXTS = 10  # that are written unless another number is given
 TRAINED = "a run's folder, a .safetensors file or a shipped name"
 
 
@@ -89,25 +92,60 @@ def train(options: argparse.Namespace) -> None:
 
 
 def sample(options: argparse.Namespace) -> None:
-    """Write new images to an .npz file, or a grid of them to a .png."""
+    """Draw new images to an .npz file or a .png, or texts to the screen or a file."""
+    model = load_any(options.model, Model)
+    if isinstance(model, GPT):
+        return _sample_texts(options, model)
+    for name in ("temperature", "top_p", "length"):
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"{options.model} is a {model.name!r}: --{name.replace('_', '-')} is for text only."
+            )
+    if options.out is None:
+        raise InputError("Name a file for the images by --out: FILE.npz or FILE.png.")
     if options.out.suffix not in {".npz", ".png"}:
         raise InputError(f"--out {options.out} must end in .npz or .png.")
     check_writable(options.out)
     prompts = _prompts(options)
+    check_prompts(prompts)
+    if sentence := unknown_words(prompts):
+        print(f"gen_lib: {sentence}", file=sys.stderr)
     n = options.n or (1 if len(prompts) > 1 else 64)
     given = {"prompts": prompts, "guidance": options.guidance}
-    images = to_uint8(experiment.sample(options.model, n, options.seed, **given))
+    images = to_uint8(experiment.sample(model, n, options.seed, **given))
     if options.out.suffix == ".npz":
         _write_npz(options.out, images=images.numpy(), **({"prompts": prompts} if prompts else {}))
     else:
         _write_grid(options.out, images, n if n > 1 < len(prompts) else round(len(images) ** 0.5))
 
 
+def _sample_texts(options: argparse.Namespace, model: GPT) -> None:
+    """Print texts, one a line, or with an empty line between them; --out writes them to a file."""
+    if options.out:
+        check_writable(options.out)
+    prompts = _prompts(options) or [""]
+    longest = max(len(model.tokeniser.encode(prompt)) for prompt in prompts)
+    if longest > model.context:
+        print(
+            f"gen_lib: the prompt has {longest} tokens; the model sees the last {model.context}.",
+            file=sys.stderr,
+        )
+    given = {"length": options.length, "temperature": options.temperature, "top_p": options.top_p}
+    given = {name: value for name, value in given.items() if value is not None}
+    n = options.n or (1 if len(prompts) > 1 else TEXTS)
+    texts = experiment.write(model, prompts, n, options.seed, **given)
+    text = ("\n" if model.lines else "\n\n").join(texts) + "\n"
+    if options.out:
+        write_whole(options.out, text.encode())
+    else:
+        print(text, end="")
+
+
 def _prompts(options: argparse.Namespace) -> list[str]:
-    """The sentences of --prompt or --prompts; words that no model knows are named on stderr."""
+    """The texts of --prompt or --prompts, none without them."""
     if options.prompt is not None:
-        prompts = [options.prompt]
-    elif options.prompts:
+        return [options.prompt]
+    if options.prompts:
         try:
             prompts = options.prompts.read_text(encoding="utf-8-sig").rstrip().split("\n")
         except (OSError, UnicodeError) as error:
@@ -115,12 +153,8 @@ def _prompts(options: argparse.Namespace) -> list[str]:
         empty = [n for n, line in enumerate(prompts, 1) if not line.strip()]
         if empty:
             raise InputError(f"Line {empty[0]} of {options.prompts} has no sentence.")
-    else:
-        return []
-    check_prompts(prompts)
-    if sentence := unknown_words(prompts):
-        print(f"gen_lib: {sentence}", file=sys.stderr)
-    return prompts
+        return prompts
+    return []
 
 
 def translate(options: argparse.Namespace) -> None:
@@ -166,7 +200,8 @@ def evaluate(options: argparse.Namespace) -> None:
     model = load_any(options.model, Model)  # before its card, so that a wrong name is told first
     data = experiment.data_of(options.model, options.data)
     rows = experiment.evaluate(model, data, options.n)
-    print(f"{options.model} on the test images of {data}")
+    of = "text" if model.labels == "text" else "images"
+    print(f"{options.model} on the test {of} of {data}")
     _print_table(rows)
     if options.json:
         text = json.dumps(experiment.figures(rows), indent=2, allow_nan=False) + "\n"
@@ -177,6 +212,7 @@ def list_command(options: argparse.Namespace) -> None:
     """Name the data sets, toys, models and shipped weights."""
     print("data:      ", ", ".join(IMAGE_SETS), "- or the path of a folder of pictures")
     print("domains:   ", ", ".join(DOMAIN_SETS), "- or a folder with trainA, trainB, testA, testB")
+    print("texts:     ", ", ".join(TEXT_SETS), "- or the path of a text file")
     print("toys:      ", ", ".join(TOYS))
     print("models:    ", ", ".join(MODELS))
     print("pretrained:", ", ".join(pretrained_names()))
@@ -223,7 +259,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", choices=list(MODELS))
-    command.add_argument("--data", default="fashion_mnist", help="a data set's name or a folder")
+    command.add_argument(
+        "--data", help="a name, a folder of pictures or a text file (default: one for the model)"
+    )
     budget = command.add_mutually_exclusive_group(required=True)
     budget.add_argument("--minutes", type=float, help="budget of wall time")
     budget.add_argument("--steps", type=int, help="budget of training steps")
@@ -255,16 +293,27 @@ def _train_options(command: argparse.ArgumentParser) -> None:
 def _sample_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("model", help=TRAINED)
     command.add_argument(
-        "-n", type=_at_least_one, help="number of images (default: 64; with --prompts 1 a line)"
+        "-n",
+        type=_at_least_one,
+        help=f"number of images or texts (default: 64 or {TEXTS}; with --prompts 1 a line)",
     )
     command.add_argument("--seed", type=_seed, default=0)
     words = command.add_mutually_exclusive_group()
-    words.add_argument("--prompt", metavar="TEXT", help="what to draw, for text-to-image")
-    words.add_argument("--prompts", type=Path, metavar="FILE", help="such sentences, one a line")
+    words.add_argument("--prompt", metavar="TEXT", help="what to draw, or how a text begins")
+    words.add_argument("--prompts", type=Path, metavar="FILE", help="such texts, one a line")
     command.add_argument(
         "--guidance", type=float, default=GUIDANCE, help=f"weight of the words (default {GUIDANCE})"
     )
-    command.add_argument("--out", type=Path, required=True, help="FILE.npz or FILE.png")
+    command.add_argument(
+        "--temperature", type=float, metavar="T", help="of texts: below 1 likelier ones (default 1)"
+    )
+    command.add_argument(
+        "--top-p", type=float, metavar="P", help="of texts: draw from the likeliest tokens only"
+    )
+    command.add_argument(
+        "--length", type=_at_least_one, help=f"of texts: most new tokens (default {LENGTH})"
+    )
+    command.add_argument("--out", type=Path, help="FILE.npz or FILE.png; or any FILE for texts")
 
 
 def _translate_options(command: argparse.ArgumentParser) -> None:

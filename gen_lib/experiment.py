@@ -1,4 +1,4 @@
-"""Train, sample, translate and evaluate models: four functions with plain arguments.
+"""Train, sample, write, translate and evaluate: five functions with plain arguments.
 
 The command line (``python -m gen_lib``) calls them. A run is a folder. During training it holds
 ``checkpoints``; at the end it holds the model's weights, its card, and ``history.csv``, which is
@@ -37,12 +37,14 @@ from gen_lib.data.domains import load_classes
 from gen_lib.data.folders import to_translate
 from gen_lib.data.people.sets import people_set
 from gen_lib.data.people.words import check_prompts, encode
+from gen_lib.data.text import TextSet, TokenSplit, load_text
 from gen_lib.files import check_writable, write_whole
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import N_FRECHET, check_shape, judged_rows
 from gen_lib.models import MODELS
-from gen_lib.models.base import Images, Model, Samples, Translates, in_batches
+from gen_lib.models.base import Images, Labelled, Model, Samples, Translates, in_batches
 from gen_lib.models.text_to_image import GUIDANCE, TextToImage
+from gen_lib.models.transformer import BETWEEN, GPT, LENGTH
 from gen_lib.training import History, fit
 from gen_lib.training.checkpoints import RUN_FILE, load_any, read_card, save, weights_file
 from gen_lib.training.distributed import team
@@ -50,11 +52,19 @@ from gen_lib.training.hardware import machine
 from gen_lib.training.resume import RunCheckpoints, spent
 
 CHECKPOINTS, LOCK = "checkpoints", ".lock"
+DEFAULTS: dict[Labelled, str] = {
+    "class": "fashion_mnist",
+    "attributes": "people",
+    "sentences": "people",
+    "text": "names",
+}
+"""The shipped data for a model that learns from labels of a kind, or from a text."""
+Data = ImageSet | DomainSet | TextSet
 
 
 def train(
     model: str,
-    data: str = "fashion_mnist",
+    data: str | None = None,
     *,
     steps: int | None = None,
     minutes: float | None = None,
@@ -71,11 +81,12 @@ def train(
 
     Args:
         model: a name in ``gen_lib.models.MODELS``, such as "vae".
-        data: the name of a data set or of two domains, or the path of a folder of pictures.
+        data: the name of a data set, of two domains or of a text, or the path of a folder of
+            pictures or of a text file; a shipped one that suits the model unless given.
         steps: the budget in training steps ...
         minutes: ... or in minutes of wall time. Exactly one of the two is given.
         seed: of the initial weights, the shuffling and the model's noise.
-        batch_size: images in a step; the model's own default unless given.
+        batch_size: images, or rows of a text, in a step; the model's own default unless given.
         settings: arguments of the model, such as ``{"latent_size": 2}``.
         out: a new folder for weights, card and history; nothing is written unless given.
         resume: continue from the newest checkpoint in ``out``, or start if there is none. Only the
@@ -92,7 +103,7 @@ def train(
     kind, first = _kind(model), team().rank == 0
     folder = None if out is None else Path(out)
     with _alone_in(folder, resume) if folder and first else nullcontext():
-        images = load_data(kind, data)
+        images = load_data(kind, data or DEFAULTS[kind.labels])
         torch.manual_seed(seed)
         trained = build(model, images, settings or {})
         size = kind.batch_size if batch_size is None else batch_size
@@ -138,6 +149,8 @@ def sample(
     """
     found = _loaded(model)
     prompts = [prompts] if isinstance(prompts, str) else prompts
+    if isinstance(found, GPT):
+        raise InputError(f"{_title(model)} is a {found.name!r}, which draws no images: use write.")
     if not isinstance(found, Samples):
         raise InputError(
             f"{_title(model)} is a {found.name!r}, which has no distribution to sample from: "
@@ -155,13 +168,48 @@ def sample(
     return found.sample(len(labels), rng, labels=labels, guidance=guidance)
 
 
-def _check_memory(n: int, image_shape: tuple[int, int, int]) -> None:
+def write(
+    model: str | Path | Model,
+    prompts: str | Sequence[str] = "",
+    n: int = 1,
+    seed: int = 0,
+    *,
+    length: int = LENGTH,
+    temperature: float | int = 1.0,
+    top_p: float | int = 1.0,
+) -> list[str]:
+    """n texts for each prompt, in their order, by a model of text.
+
+    Args:
+        model: as of ``sample``.
+        prompts: how a text begins, or several; an empty one begins a line.
+        n: number of texts for each.
+        seed: of the draws.
+        length: the largest number of new tokens.
+        temperature: below 1 for likelier texts; 0 takes the likeliest token at each place.
+        top_p: draw from the likeliest tokens that sum to this probability.
+
+    Raises:
+        InputError: there is no such model, it writes no text, or an argument is out of its range.
+    """
+    found = _loaded(model)
+    if not isinstance(found, GPT):
+        raise InputError(f"{_title(model)} is a {found.name!r}, which writes no text.")
+    sizes = 2 * found.config["layers"], found.context, found.config["width"]
+    _check_memory(n, sizes, "texts")  # keys and values
+    rng = torch.Generator().manual_seed(seed)
+    settings: dict[str, Any] = {"length": length, "temperature": temperature, "top_p": top_p}
+    prompts = [prompts] if isinstance(prompts, str) else prompts
+    return [text for prompt in prompts for text in found.write(prompt, n, rng, **settings)]
+
+
+def _check_memory(n: int, shape: tuple[int, int, int], of: str = "images") -> None:
     import psutil
 
-    needed = 3 * 4 * n * prod(image_shape)  # bytes: parts of the samples, the samples, their copy
+    needed = 3 * 4 * n * prod(shape)  # bytes: parts of the samples, the samples, their copy
     if needed > (free := psutil.virtual_memory().available):
         raise InputError(
-            f"{n:,} images need about {needed / 2**30:,.0f} GB of memory, and "
+            f"{n:,} {of} need about {needed / 2**30:,.0f} GB of memory, and "
             f"{free / 2**30:.1f} GB are free: take fewer."
         )
 
@@ -206,9 +254,9 @@ def translate(
 
 
 def evaluate(
-    model: str | Path | Model, data: str | ImageSet | DomainSet | None = None, n: int = N_FRECHET
+    model: str | Path | Model, data: str | Data | None = None, n: int = N_FRECHET
 ) -> list[Row]:
-    """The figures that apply to a model, on test images, each beside its floor or baseline.
+    """The figures that apply to a model, each beside its floor or baseline.
 
     Args:
         model: as of ``sample``.
@@ -222,6 +270,11 @@ def evaluate(
     found = _loaded(model)
     if data is None or isinstance(data, str):
         data = load_data(type(found), data_of(model, data), found.config.get("image_shape"))
+    if isinstance(data, TextSet) != (found.labels == "text"):
+        other = "images" if isinstance(data, TextSet) else "a text"
+        raise InputError(f"A {found.name!r} is measured on {other}: give such data.")
+    if isinstance(data, TextSet):
+        return found.rows(data)
     check_shape(found, data)
     if isinstance(data, DomainSet) and not isinstance(found, Translates):
         raise InputError(f"A {found.name!r} translates nothing: evaluate it on a set of images.")
@@ -246,8 +299,10 @@ def figures(rows: Sequence[Row]) -> dict[str, float | str | None]:
 
 def load_data(
     kind: type[Model], name: str, image_shape: tuple[int, int, int] | None = None
-) -> ImageSet | DomainSet:
-    """Two domains for a model that translates, else images with the labels that it learns from."""
+) -> Data:
+    """A text, two domains for a model that translates, or images with the labels that it needs."""
+    if kind.labels == "text":
+        return load_text(name)
     if kind.labels != "class":
         if name != "people":
             raise InputError(
@@ -264,18 +319,22 @@ def load_data(
 
 def data_of(model: str | Path | Model, data: str | None) -> str:
     """The data set that is asked for, else the one that the model's card names."""
-    if data is not None or isinstance(model, Model):
-        return data or "fashion_mnist"
+    if isinstance(model, Model):
+        return data or DEFAULTS[model.labels]
+    if data is not None:
+        return data
     try:
         return read_card(weights_file(str(model))).get("data", "fashion_mnist")
     except InputError as error:
         raise InputError(f"{error} Or name the data of the model by --data.") from error
 
 
-def fingerprint(images: ImageSet | DomainSet) -> str:
-    """A hash of the training pictures and their labels, which notices when they change."""
+def fingerprint(images: Data) -> str:
+    """A hash of the training pictures and labels, or tokens, which notices when they change."""
     train = images.train
-    if isinstance(train, Split):
+    if isinstance(train, TokenSplit):
+        parts = [train.tokens]
+    elif isinstance(train, Split):
         parts = [train.images, train.labels]
     else:
         parts = [train.a.images, train.b.images]
@@ -285,14 +344,14 @@ def fingerprint(images: ImageSet | DomainSet) -> str:
     return digest.hexdigest()[:16]
 
 
-def build(model: str, images: ImageSet | DomainSet, settings: Mapping[str, Any]) -> Model:
-    """A new model for these images, or an InputError if the name or the settings do not fit."""
+def build(model: str, data: Data, settings: Mapping[str, Any]) -> Model:
+    """A new model for these data, or an InputError if the name or the settings do not fit."""
     kind = _kind(model)
     given = {name: _setting(name, value, model) for name, value in settings.items()}
-    if "classes" in inspect.signature(kind).parameters:
-        given["classes"] = len(images.classes)
+    takes = inspect.signature(kind).parameters
+    given |= {name: value for name, value in _facts(data).items() if name in takes}
     try:
-        return kind(image_shape=images.image_shape, **given)
+        return kind(**given)
     except (MemoryError, OverflowError, RuntimeError, TypeError, ZeroDivisionError) as error:
         words = " ".join(f"{name}={value}" for name, value in settings.items())
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -301,6 +360,20 @@ def build(model: str, images: ImageSet | DomainSet, settings: Mapping[str, Any])
         ) from error
 
 
+def _facts(data: Data) -> dict[str, Any]:
+    """The arguments of a model that its data give."""
+    if isinstance(data, TextSet):
+        of = data.tokeniser
+        return {
+            "alphabet": BETWEEN.join(of.tokens),
+            "unit": of.unit,
+            "lines": data.lines,
+            "context": data.context,
+        }
+    return {"image_shape": data.image_shape, "classes": len(data.classes)}
+
+
+GIVEN = ("classes", "alphabet", "unit", "lines", "context")  # by the data
 READERS: dict[type, Callable[[str], Any]] = {bool: {"True": True, "False": False}.__getitem__}
 READERS |= {kind: kind for kind in (int, float, str)}
 """The function that reads a setting from a text, by the type of the setting's default."""
@@ -311,8 +384,11 @@ def _setting(name: str, value: Any, model: str) -> Any:
     parameters = inspect.signature(MODELS[model]).parameters
     if not isinstance(value, str) and name in parameters:
         return value
-    kinds = {n: type(p.default) for n, p in parameters.items() if type(p.default) in READERS}
-    kinds.pop("classes", None)  # given by the data
+    kinds = {
+        n: type(p.default)
+        for n, p in parameters.items()
+        if type(p.default) in READERS and n not in GIVEN
+    }
     if name not in kinds:
         raise InputError(f"The model {model!r} has no {name!r} to set: {', '.join(kinds)}.")
     try:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -54,3 +55,14 @@ def check_writable(path: Path) -> None:
 def sha256(path: Path) -> str:
     """The file's sha256, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Raise an InputError if a shipped data file is missing or has not the SHA-256 given."""
+    for name, expected in files.items():
+        file = folder / name
+        if not file.is_file() or sha256(file) != expected:
+            raise InputError(
+                f"The data file {file} is {'truncated or altered' if file.is_file() else 'missing'}"
+                ": restore it with `git checkout -- data`, or take data/ from a fresh clone."
+            )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from gen_course.ch05_cyclegan.explorers import MIXED
 from gen_lib import cli, experiment
+from gen_lib.data.text import TEXT_SETS
 from gen_lib.files import sha256
 from gen_lib.models.base import Model
 from gen_lib.training.checkpoints import RUN_FILE, load, pretrained_folder, read_card, save
@@ -63,6 +64,12 @@ RECIPES |= {
 RECIPES |= {
     "people-judge": "attribute-judge --data people --steps 4000 --seed 0",
     "text-to-image": "text-to-image --data people --steps 14000 --seed 0",
+    "gpt-names": "gpt --data names --steps 4000 --batch-size 64 --seed 0 --set width=80 "
+    "--set layers=3",
+    "gpt-austen": "gpt --data austen --steps 2000 --batch-size 16 --seed 0 --set width=192 "
+    "--set heads=6 --set noise=0.1",
+    "gpt-korean": "gpt --data korean --steps 1200 --seed 0 --set width=64 --set layers=3",
+    "gpt-tunes": "gpt --data tunes --steps 1200 --batch-size 16 --seed 0 --set width=96",
 }
 
 FROZEN = ("judge", "people-judge")
@@ -89,7 +96,7 @@ def keep(run: Path, name: str) -> None:
     facts = {k: card[k] for k in ("data", "seed", "steps", "minutes", "machine")}
     facts["command"] = f"python -m gen_lib train {RECIPES[name]}"
     judge = "people-judge" if card["data"] == "people" else "judge"
-    if name != judge:
+    if name != judge and card["data"] not in TEXT_SETS:
         facts["judge_sha256"] = sha256(pretrained_folder() / f"{judge}.safetensors")
     save(model, target, **facts, figures=figures)
     print(name, figures)

@@ -1,7 +1,8 @@
-"""Measures of quality. This package exports functions of tensors; three modules hold the rest.
+"""Measures of quality. This package exports functions of tensors; five modules hold the rest.
 
 ``sample_quality`` measures samples in the features of a frozen classifier, ``translation`` compares
-translations with their true partners, ``linear_probe`` tests features by a linear classifier.
+translations with their true partners, ``linear_probe`` tests features by a linear classifier,
+``obedience`` counts what pictures show of their sentences, ``text`` counts the bits of a text.
 """
 
 from gen_lib.metrics.features import (

@@ -17,6 +17,7 @@ from gen_lib.models.latent_diffusion import LatentDiffusion
 from gen_lib.models.masked import MaskedAutoencoder
 from gen_lib.models.supervised_translator import SupervisedTranslator
 from gen_lib.models.text_to_image import TextToImage
+from gen_lib.models.transformer import GPT
 from gen_lib.models.vae import BernoulliVAE, GaussianVAE
 
 KINDS = (
@@ -34,6 +35,7 @@ KINDS = (
     Diffusion,
     LatentDiffusion,
     TextToImage,
+    GPT,
     Judge,
     AttributeJudge,
 )

@@ -16,6 +16,8 @@ from gen_lib.metrics.images import Row
 
 Images = Float[Tensor, "n c h w"]  # values in [-1, 1]
 Codes = Float[Tensor, "n k"]  # k units for each image
+Labelled = Literal["class", "attributes", "sentences", "text"]
+"""What a model learns from: pictures with labels of one kind, or a text."""
 
 
 class Loss(NamedTuple):
@@ -49,8 +51,8 @@ class Model(nn.Module, ABC):
     """A trainable model; ``config`` holds the keyword arguments that build the same model again."""
 
     name: ClassVar[str]
-    labels: ClassVar[Literal["class", "attributes", "sentences"]] = "class"  # what it learns from
-    batch_size: ClassVar[int] = 128  # the default number of images in a training step
+    labels: ClassVar[Labelled] = "class"
+    batch_size: ClassVar[int] = 128  # the default number of images (or rows) in a training step
     lr: float = 1e-3  # this, betas and weight_decay are the settings of the default player
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0

@@ -30,6 +30,7 @@ from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data import Batch, PairBatch
+from gen_lib.data.text import TokenBatch
 from gen_lib.models.base import Model, Turn
 from gen_lib.training import distributed
 from gen_lib.training.hardware import best_device, flush_denormal, has_bfloat16
@@ -45,7 +46,7 @@ BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 class TrainingData(Protocol):
     """Anything with minibatches numbered 0, 1, 2, ..., such as ``load("fashion_mnist").train``."""
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch | TokenBatch:
         """The minibatch of a training step."""
 
 

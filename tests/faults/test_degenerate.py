@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from labels import labels_for
+from labels import CONTEXT, labels_for, small, token_split
 
 from gen_lib import InputError
 from gen_lib.data import Split, TwoDomains
 from gen_lib.data.domains import Caption, Domain
-from gen_lib.models import MODELS
+from gen_lib.data.text import TokenSplit
+from gen_lib.models import GPT, MODELS
 from gen_lib.models.base import Model, Reconstructs, Samples, Translates
 from gen_lib.training import NonFiniteLoss, fit
 
@@ -37,8 +38,12 @@ CASES = {
 }
 
 
-def data(case: str, name: str) -> Split | TwoDomains:
+def data(case: str, name: str) -> Split | TwoDomains | TokenSplit:
+    """Pictures; or a text with as many places where a row may start."""
     images = CASES[case]()
+    if MODELS[name].labels == "text":
+        varied = case not in {"constant images", "one class only"}
+        return token_split(torch.randint(4 if varied else 1, (len(images) + CONTEXT,)))
     if issubclass(MODELS[name], Translates):
         captions = tuple(Caption(str(n), str(n)) for n in range(len(images)))
         return TwoDomains(Domain(images, captions), Domain(images.flip(0), captions), False)
@@ -47,7 +52,9 @@ def data(case: str, name: str) -> Split | TwoDomains:
 
 
 def outputs(model: Model) -> list[torch.Tensor]:
-    """The outputs of the model for noise."""
+    """The outputs of the model for noise, or its probabilities."""
+    if isinstance(model, GPT):
+        return [model.next("abc"), model.log2(torch.arange(4))]
     x = torch.rand(2, 3, 8, 8) * 2 - 1
     made = [model.reconstruct(x)] if isinstance(model, Reconstructs) else []
     made += [model.sample(2)] if isinstance(model, Samples) else []
@@ -58,7 +65,7 @@ def outputs(model: Model) -> list[torch.Tensor]:
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", MODELS)
 def test_degenerate_training_ends_in_a_sentence_or_a_sane_model(name, case, monkeypatch, ended):
-    model = MODELS[name](image_shape=(3, 8, 8), **SMALL.get(name, {}))
+    model = small(MODELS[name], **SMALL.get(name, {}))
     if case == "a learning rate of 1000":
         fast = {who: player._replace(lr=1e3) for who, player in model.players().items()}
         monkeypatch.setattr(model, "players", lambda: fast)

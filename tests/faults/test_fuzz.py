@@ -19,7 +19,7 @@ from gen_lib import InputError, experiment
 from gen_lib.cli import main
 from gen_lib.data import data_folder
 from gen_lib.data.folders import FORMATS, read_picture
-from gen_lib.models import GAN, MODELS, LinearAutoencoder
+from gen_lib.models import GAN, GPT, MODELS, LinearAutoencoder
 from gen_lib.models.base import Model
 from gen_lib.training import History, Record, TrainState
 from gen_lib.training.checkpoints import load, load_pretrained, save
@@ -179,7 +179,7 @@ def test_a_format_that_starts_a_program_is_refused(tmp_path, ended):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder to run commands in, with pictures and two runs; training takes no time."""
+    """A folder to run commands in, with pictures and three runs; training takes no time."""
     rng = np.random.default_rng(0)
     for i in range(3):
         file = tmp_path / "pictures" / f"{i}.png"
@@ -187,6 +187,8 @@ def place(tmp_path, monkeypatch):
         Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).save(file)
     save(LinearAutoencoder((3, 8, 8), latent_size=2), tmp_path / "ae" / "model.safetensors")
     save(GAN((3, 8, 8), latent_size=2, width=4), tmp_path / "gan" / "model.safetensors")
+    gpt = GPT(context=8, width=4, layers=1, heads=1)
+    save(gpt, tmp_path / "gpt" / "model.safetensors", data="names")
 
     def at_once(model, data, *, steps, minutes, batch_size, **options) -> History:
         _check_budget(steps, minutes, batch_size)
@@ -199,7 +201,9 @@ def place(tmp_path, monkeypatch):
 
 NUMBER = st.sampled_from(["0", "1", "2", "3", "-1", "0.5", "1e3", "nan", "inf", "10000000000", "x"])
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), max_size=8)
-NAME = st.sampled_from([*MODELS, "gan", "ae", "pictures", "new", "x.npz", "x.png", "new/x.npz"])
+NAME = st.sampled_from(
+    [*MODELS, "gan", "ae", "pictures", "new", "x.npz", "x.png", "new/x.npz"]
+)
 SETTING = st.tuples(st.sampled_from(["latent_size", "width", "beta", "loss"]), NUMBER | TEXT)
 OPTION = st.one_of(
     st.tuples(st.sampled_from(["-n", "--steps", "--minutes", "--seed", "--batch-size"]), NUMBER),
@@ -208,6 +212,8 @@ OPTION = st.one_of(
     st.tuples(st.just("--guidance"), NUMBER),
     st.tuples(st.just("--prompt"), st.sampled_from(["a red hat", ""]) | TEXT),
     st.tuples(st.just("--prompts"), NAME | TEXT),
+    st.tuples(st.sampled_from(["--temperature", "--top-p"]), NUMBER),
+    st.tuples(st.just("--length"), st.sampled_from(["-1", "0", "3", "x"])),
     st.tuples(st.just("--to"), st.sampled_from(["A", "B", "C"])),
     st.tuples(st.just("--set"), SETTING.map("=".join)),
     st.tuples(st.just("--resume")),

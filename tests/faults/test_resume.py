@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from labels import labels_for
+from labels import labels_for, small, token_noise
 from safetensors.torch import load_file
 
 from gen_lib import InputError
 from gen_lib.cli import main
 from gen_lib.data import Batch, PairBatch
+from gen_lib.data.text import TokenBatch
 from gen_lib.files import sha256
 from gen_lib.models import MODELS
 from gen_lib.models.base import Translates
@@ -39,14 +40,16 @@ SMALL = {
 
 
 class Noise:
-    """Batches of noise that depend only on their number, of two domains or two classes."""
+    """Batches of noise that depend only on their number, as a model takes it."""
 
     def __init__(self, name: str):
         self.kind = MODELS[name]
         self.two_domains = issubclass(self.kind, Translates)
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch | TokenBatch:
         rng = torch.Generator().manual_seed(step)
+        if self.kind.labels == "text":
+            return token_noise(size, rng)
         images = torch.rand(size, 3, 8, 8, generator=rng) * 2 - 1
         if self.two_domains:
             return PairBatch(*images.chunk(2))
@@ -55,7 +58,7 @@ class Noise:
 
 def made(name: str):
     torch.manual_seed(0)
-    return MODELS[name](image_shape=(3, 8, 8), **SMALL.get(name, {}))
+    return small(MODELS[name], **SMALL.get(name, {}))
 
 
 def same(first, second) -> bool:

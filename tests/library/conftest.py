@@ -1,4 +1,4 @@
-"""Folders of small pictures that several tests train on."""
+"""Small pictures and texts that several tests train on."""
 
 from pathlib import Path
 
@@ -19,6 +19,14 @@ def domains(tmp_path) -> str:
     numbers = {"trainA": 8, "trainB": 6, "testA": 3, "testB": 3}
     names = [f"{place}/{i}.png" for place, n in numbers.items() for i in range(n)]
     return _noise(tmp_path / "domains", names)
+
+
+@pytest.fixture
+def own_text(tmp_path) -> str:
+    """A text of a reader's own, with quotes, Hangul, emoji and an accent."""
+    lines = [f'"{n} 개" said the café \\ 🙂' for n in range(60)]
+    (tmp_path / "own.txt").write_text("\n".join(lines), encoding="utf-8")
+    return str(tmp_path / "own.txt")
 
 
 def _noise(folder: Path, names: list[str]) -> str:

@@ -17,7 +17,7 @@ from gen_lib.cli import main
 from gen_lib.data import load as load_data
 from gen_lib.data import load_domains, to_uint8
 from gen_lib.files import sha256
-from gen_lib.models import MODELS, CycleGAN, DeepAutoencoder, Judge
+from gen_lib.models import GPT, MODELS, CycleGAN, DeepAutoencoder, Judge
 from gen_lib.models.base import Model, Samples, Translates
 from gen_lib.training.checkpoints import load, save
 
@@ -305,7 +305,7 @@ def test_list_names_everything(capsys, tmp_path, monkeypatch):
     run("list")
     printed = capsys.readouterr().out
     data = ("fashion_mnist", "cifar10", "people", "eight_gaussians", "checkerboard")
-    for name in (*data, *MODELS, "small"):
+    for name in (*data, "names", "austen", "korean", "tunes", *MODELS, "small"):
         assert name in printed
 
 
@@ -367,6 +367,111 @@ def test_a_sample_of_another_kind_of_file_is_refused(tmp_path, stub, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_images_need_a_file_and_take_no_settings_of_texts(tmp_path, stub, capsys):
+    assert main(["sample", "stub"]) == 2
+    assert "Name a file for the images by --out: FILE.npz or FILE.png" in capsys.readouterr().err
+    out = str(tmp_path / "images.npz")
+    for option in ("--temperature", "--top-p", "--length"):
+        assert main(["sample", "stub", "--out", out, option, "1"]) == 2
+        assert f"stub is a 'stub': {option} is for text only" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+# sample, of texts
+
+
+@pytest.fixture
+def writer(tmp_path):
+    """A run with a small GPT of random weights that knows printable ASCII."""
+    model = GPT(context=8, width=8, layers=1, heads=2, lines=True)
+    torch.nn.init.normal_(model.net.head.weight)
+    save(model, tmp_path / "run" / "model.safetensors", data="names")
+    return tmp_path / "run"
+
+
+def printed(capsys, *words) -> list[str]:
+    run("sample", *words)
+    found = capsys.readouterr()
+    assert found.err == ""
+    assert found.out.endswith("\n")
+    return found.out[:-1].split("\n")
+
+
+def test_texts_are_printed_and_the_seed_repeats_them(writer, capsys):
+    texts = printed(capsys, writer, "--prompt", "Ka")
+    assert len(texts) == len({*texts}) == 10
+    assert all(text.startswith("Ka") for text in texts)
+    assert printed(capsys, writer, "--prompt", "Ka", "--seed", 0) == texts
+    assert printed(capsys, writer, "--prompt", "Ka", "--seed", 1) != texts
+    assert texts == experiment.write(writer, "Ka", 10, 0)
+    assert len(printed(capsys, writer, "-n", 3)) == 3
+
+
+def test_texts_go_to_a_file_instead(writer, tmp_path, capsys):
+    texts = printed(capsys, writer, "--prompt", "Ka")
+    out = tmp_path / "new" / "texts.txt"
+    run("sample", writer, "--prompt", "Ka", "--out", out)
+    assert capsys.readouterr().out == ""
+    assert out.read_text(encoding="utf-8") == "\n".join(texts) + "\n"
+
+
+def test_one_text_is_written_for_each_line_of_a_file(writer, tmp_path, capsys):
+    (tmp_path / "prompts.txt").write_text("Ka\nLo\nMi\n")
+    texts = printed(capsys, writer, "--prompts", tmp_path / "prompts.txt")
+    assert [text[:2] for text in texts] == ["Ka", "Lo", "Mi"]
+    texts = printed(capsys, writer, "--prompts", tmp_path / "prompts.txt", "-n", 2)
+    assert [text[:2] for text in texts] == ["Ka", "Ka", "Lo", "Lo", "Mi", "Mi"]
+
+
+def test_the_settings_of_texts_arrive(writer, capsys):
+    texts = printed(capsys, writer, "--temperature", 0, "--length", 5)
+    assert texts == experiment.write(writer, "", 10, temperature=0, length=5)
+    assert len({*texts}) == 1
+    assert printed(capsys, writer, "--top-p", 1e-6, "--length", 5) == texts
+    texts = printed(capsys, writer, "--temperature", 2, "--top-p", 0.7, "--length", 3)
+    assert texts == experiment.write(writer, "", 10, temperature=2.0, top_p=0.7, length=3)
+    assert max(map(len, texts)) <= 3
+
+
+def test_a_prompt_longer_than_the_context_is_told(writer, capsys):
+    run("sample", writer, "--prompt", "Kannengiesser", "-n", 1)
+    found = capsys.readouterr()
+    assert "the prompt has 13 tokens; the model sees the last 8" in found.err
+    assert found.out.startswith("Kannengiesser")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--prompt", "한"], "The model knows no '한': leave it out"),
+        (["--temperature", "-1"], "temperature is -1.0"),
+        (["--top-p", "0"], "top_p is 0.0"),
+        (["--top-p", "nan"], "top_p is nan"),
+        (["--prompts", "gone.txt"], "gone.txt cannot be read as UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_written_is_named(writer, capsys, words, said):
+    assert main(["sample", str(writer), *words]) == 2
+    found = capsys.readouterr()
+    assert found.out == ""
+    assert said in found.err
+    assert len(found.err.splitlines()) == 1
+
+
+def test_a_model_of_the_readers_own_text_writes_and_is_measured(tmp_path, own_text, capsys):
+    out, small = tmp_path / "run", ["--set", "width=8", "--set", "layers=1", "--set", "heads=2"]
+    run("train", "gpt", "--data", own_text, "--steps", 2, *small, "--out", out)
+    assert [row["step"] for row in history(out)] == ["1", "2"]
+    assert all(float(row["cross_entropy"]) > 0 for row in history(out))
+    capsys.readouterr()
+    texts = printed(capsys, out, "--prompt", '"7 개', "-n", 2, "--length", 9)
+    assert all(text.startswith('"7 개') for text in texts)
+    run("evaluate", out, "--json", tmp_path / "x.json")
+    assert f"{out} on the test text of {own_text}" in capsys.readouterr().out
+    found = json.loads((tmp_path / "x.json").read_text())
+    assert found["bits_per_character"] > found["bits_per_character_2-gram"]
+
+
 # As a program
 
 
@@ -386,7 +491,12 @@ def test_the_module_refuses_in_one_sentence_without_a_traceback(tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
-OPTIONS = {"train": "--batch-size", "sample": "-n", "translate": "--split", "evaluate": "--json"}
+OPTIONS = {
+    "train": "--batch-size",
+    "sample": "--top-p",
+    "translate": "--split",
+    "evaluate": "--json",
+}
 
 
 @pytest.mark.parametrize("command", OPTIONS)

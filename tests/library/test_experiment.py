@@ -1,4 +1,4 @@
-"""Train, sample, translate and evaluate from Python, and that the command line does the same."""
+"""Train, sample, write, translate and evaluate from Python; the command line does the same."""
 
 import csv
 import json
@@ -13,12 +13,14 @@ from filelock import FileLock
 from gen_lib import InputError, experiment
 from gen_lib.cli import main
 from gen_lib.data import ImageSet, load, load_domains, to_uint8
-from gen_lib.experiment import evaluate, figures, sample, train, translate
+from gen_lib.data.text import load_text
+from gen_lib.experiment import evaluate, figures, sample, train, translate, write
 from gen_lib.files import sha256
 from gen_lib.metrics import Row
 from gen_lib.metrics.sample_quality import Quality
 from gen_lib.models import (
     GAN,
+    GPT,
     BernoulliVAE,
     CycleGAN,
     DeepAutoencoder,
@@ -32,6 +34,7 @@ from gen_lib.training.checkpoints import read_card
 
 QUIET = {"steps": 3, "batch_size": 4, "show_bar": False}
 SMALL_GAN = {"width": 4, "latent_size": 8}
+SMALL_GPT = {"width": 8, "layers": 1, "heads": 2}
 SMALL_TRANSLATOR = {"width": 4, "blocks": 1, "width_d": 4, "pool": 4}
 
 
@@ -117,8 +120,8 @@ def test_a_run_that_is_done_is_loaded_and_not_trained_again(tmp_path, classes, m
         train("ae", classes, out=out, **QUIET)
 
 
-def stop_before_the_end(out: Path, monkeypatch, **run) -> None:
-    """Train an autoencoder, and interrupt it after its last step, before it is saved."""
+def stop_before_the_end(out: Path, monkeypatch, model: str = "ae", **run) -> None:
+    """Train a model, and interrupt it after its last step, before it is saved."""
 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
@@ -126,7 +129,7 @@ def stop_before_the_end(out: Path, monkeypatch, **run) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(experiment, "_finish", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train("ae", out=out, **run)
+            train(model, out=out, **run)
     assert [file.name for file in out.iterdir()] == ["checkpoints"]
 
 
@@ -213,6 +216,11 @@ def test_a_model_without_its_card_asks_for_its_data(tmp_path, classes):
     assert experiment.evaluate(weights, classes)[0].name == "mse"
 
 
+def test_more_texts_than_fit_in_memory_are_refused_at_once():
+    with pytest.raises(InputError, match=r"10,000,000,000 texts need about [\d,]+ GB of memory"):
+        write(GPT(**SMALL_GPT), n=10**10)
+
+
 def test_more_samples_than_fit_in_memory_are_refused_at_once():
     with pytest.raises(InputError, match=r"2,000,000,000 images need about .* GB of memory"):
         experiment.sample(BernoulliVAE(), n=2_000_000_000)
@@ -292,6 +300,97 @@ def test_what_cannot_be_sampled_from_is_named():
         InputError, match="The model is a 'ae', which has no distribution to sample"
     ):
         sample(LinearAutoencoder())
+
+
+# texts
+
+
+def test_a_text_of_the_readers_own_is_learnt_written_and_measured(tmp_path, own_text):
+    out = tmp_path / "run"
+    model = train("gpt", own_text, settings=SMALL_GPT, out=out, **QUIET)
+    data = load_text(own_text)
+    assert isinstance(model, GPT)
+    assert model.tokeniser == data.tokeniser
+    assert {*'\n"개é\\🙂'} <= {*model.tokeniser.tokens}
+    assert (model.lines, model.context) == (True, 32)
+    texts = write(model, '"7 개', 3, seed=7, length=9)
+    for same in (out, str(out), out / "model.safetensors"):
+        assert write(same, '"7 개', 3, seed=7, length=9) == texts
+    assert write(model, '"7 개', 3, seed=8, length=9) != texts
+    assert evaluate(out) == evaluate(model, data) == evaluate(model, own_text)
+    assert read_card(out / "model.safetensors")["data"] == own_text
+
+
+def test_a_text_is_known_by_its_absolute_path(tmp_path, own_text, monkeypatch):
+    monkeypatch.chdir(Path(own_text).parent)
+    train("gpt", Path(own_text).name, settings=SMALL_GPT, out=tmp_path / "run", **QUIET)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert evaluate(tmp_path / "run")[0].name == "bits_per_character"
+
+
+def test_a_training_on_a_text_goes_on_to_the_same_bits_with_the_same_text(
+    tmp_path, own_text, monkeypatch
+):
+    run = {"data": own_text, "settings": SMALL_GPT, "keep_every": 0.0, **QUIET}
+    stop_before_the_end(tmp_path / "run", monkeypatch, "gpt", **run)
+    text = Path(own_text).read_text(encoding="utf-8")
+    Path(own_text).write_text(text.replace("17", "71"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"have changed since"):
+        train("gpt", out=tmp_path / "run", resume=True, **run)
+    Path(own_text).write_text(text, encoding="utf-8")
+    model = train("gpt", out=tmp_path / "run", resume=True, **run)
+    assert equal(model, train("gpt", **run))
+
+
+def test_texts_are_written_for_each_prompt_in_order():
+    model = GPT(context=8, **SMALL_GPT)
+    texts = write(model, ["ab", "cd"], 2, length=3)
+    assert [text[:2] for text in texts] == ["ab", "ab", "cd", "cd"]
+    assert write(model, "ab", 2, length=3) == texts[:2]
+    assert write(model, ["ab"], 2, length=3) == texts[:2]
+    assert [len(text) for text in write(model, length=3)] == [3]
+
+
+def test_what_writes_no_text_is_named():
+    with pytest.raises(InputError, match="The model is a 'ae', which writes no text"):
+        write(LinearAutoencoder())
+    with pytest.raises(InputError, match="The model is a 'gpt', which draws no images: use write"):
+        sample(GPT(**SMALL_GPT))
+    with pytest.raises(InputError, match="'gpt'"):
+        translate(GPT(**SMALL_GPT), "A")
+
+
+def test_a_model_of_text_is_measured_on_texts_alone(garments, own_text):
+    with pytest.raises(InputError, match="A 'gpt' is measured on a text: give such data"):
+        evaluate(GPT(**SMALL_GPT), garments)
+    with pytest.raises(InputError, match="A 'ae' is measured on images: give such data"):
+        evaluate(LinearAutoencoder((3, 32, 32)), load_text(own_text))
+    with pytest.raises(InputError, match="The model knows no "):
+        evaluate(GPT(**SMALL_GPT), own_text)
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "words"),
+    [
+        ("gone.txt", {}, r"gone\.txt cannot be read"),
+        (".", {}, "is a folder: give a text file"),
+        ("names", {"settings": {"width": 6}}, "width is 6: it must be a multiple of 8"),
+        ("names", {"settings": {"alphabet": "ab"}}, "'gpt' has no 'alphabet' to set: width"),
+        ("names", {"settings": {"context": "9"}}, "'gpt' has no 'context' to set: width"),
+        ("names", {"settings": {"width": 10**12}}, "'gpt' cannot be built with width="),
+    ],
+)
+def test_what_no_text_can_be_learnt_from_is_named(tmp_path, data, options, words):
+    with pytest.raises(InputError, match=words):
+        train("gpt", data, **{**QUIET, **options}, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_data_a_model_takes_the_shipped_ones_that_suit_it():
+    found = {kind.labels: experiment.data_of(kind, None) for kind in (GPT(**SMALL_GPT), Judge())}
+    assert found == {"text": "names", "class": "fashion_mnist"}
+    assert train("gpt", settings=SMALL_GPT, **QUIET).tokeniser == load_text("names").tokeniser
 
 
 # translate

@@ -20,7 +20,8 @@ from torch import Tensor
 from gen_lib.data import load, load_domains
 from gen_lib.data.people.sets import people_set
 from gen_lib.data.people.words import encode
-from gen_lib.models import MODELS, AttributeJudge, Judge, Model, TextToImage
+from gen_lib.data.text import load_text
+from gen_lib.models import GPT, MODELS, AttributeJudge, Judge, Model, TextToImage
 from gen_lib.models.base import Reconstructs, Samples, Translates
 from gen_lib.models.text_to_image import GUIDANCE
 from gen_lib.training import fit
@@ -60,6 +61,8 @@ def training_data(name: str):
     if name in ("cyclegan", "paired"):
         return domains(paired=name == "paired").train
     kind = MODELS[name]
+    if kind.labels == "text":
+        return load_text("names").train
     return garments().train if kind.labels == "class" else people_set(kind.labels).train
 
 
@@ -107,7 +110,9 @@ def test_three_training_steps(name):
 
 
 def outputs(name: str, model: Model) -> Tensor:
-    """Eight samples, translations, reconstructions, logits or answers."""
+    """Eight samples, translations, reconstructions, rows of logits or answers."""
+    if isinstance(model, GPT):
+        return model.net(torch.arange(8)[None])
     x, test = garments().test[:8].images, domains(paired=False).test
     rng = torch.Generator().manual_seed(0)
     if isinstance(model, TextToImage):

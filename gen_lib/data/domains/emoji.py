@@ -11,7 +11,7 @@ from torch import Tensor
 from gen_lib import InputError
 from gen_lib.data.domains import Caption, Domain, DomainSet, TwoDomains
 from gen_lib.data.images import data_folder
-from gen_lib.files import sha256
+from gen_lib.files import check_files
 
 Table = list[dict[str, str]]  # the rows of emoji.csv
 SIDE = 32
@@ -32,7 +32,7 @@ def load_emoji(size: int = SIDE, paired: bool = False) -> DomainSet:
     if size != SIDE:
         raise InputError(f"size is {size}: the emoji have {SIDE} pixels a side; leave it out.")
     folder = data_folder() / "emoji"
-    _check_files(folder)
+    check_files(folder, FILES)
     with (folder / "emoji.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     noto, twemoji = (_cut_sheet(folder / f"{name}.png") for name in ("noto", "twemoji"))
@@ -40,16 +40,6 @@ def load_emoji(size: int = SIDE, paired: bool = False) -> DomainSet:
     train = TwoDomains(_select(table, noto, in_a), _select(table, twemoji, in_b), paired)
     test = TwoDomains(_select(table, noto, {"test"}), _select(table, twemoji, {"test"}), True)
     return DomainSet("emoji", train, test, ("noto", "twemoji"))
-
-
-def _check_files(folder: Path) -> None:
-    for name, expected in FILES.items():
-        file = folder / name
-        if not file.is_file() or sha256(file) != expected:
-            raise InputError(
-                f"The data file {file} is {'truncated or altered' if file.is_file() else 'missing'}"
-                ": restore it with `git checkout -- data`, or take data/ from a fresh clone."
-            )
 
 
 def _cut_sheet(file: Path) -> UInt8[Tensor, "n 3 side side"]:

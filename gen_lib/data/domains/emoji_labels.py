@@ -12,9 +12,9 @@ from jaxtyping import Bool, UInt8
 from torch import Tensor
 
 from gen_lib import InputError
-from gen_lib.data.domains.emoji import _check_files, _cut_sheet
+from gen_lib.data.domains.emoji import FILES, _cut_sheet
 from gen_lib.data.images import data_folder
-from gen_lib.files import sha256
+from gen_lib.files import check_files
 
 STYLES = ("noto", "twemoji")
 LABELS_SHA256 = "16ecf16943d552ca2936a83f796ba686f6a832033fc4906d5246680d9d8c3251"
@@ -40,16 +40,10 @@ def load_labelled_emoji(style: str = "noto", tones: bool = False) -> LabelledEmo
     if style not in STYLES:
         raise InputError(f"There is no style {style!r}: choose one of {', '.join(STYLES)}.")
     folder = data_folder() / "emoji"
-    _check_files(folder)
-    file = folder / "labels.csv"
-    if not file.is_file() or sha256(file) != LABELS_SHA256:
-        raise InputError(
-            f"The data file {file} is {'truncated or altered' if file.is_file() else 'missing'}"
-            ": restore it with `git checkout -- data`, or take data/ from a fresh clone."
-        )
+    check_files(folder, FILES | {"labels.csv": LABELS_SHA256})
     with (folder / "emoji.csv").open(newline="", encoding="utf-8") as table:
         emoji = list(csv.DictReader(table))
-    with file.open(newline="", encoding="utf-8") as table:
+    with (folder / "labels.csv").open(newline="", encoding="utf-8") as table:
         labels = list(csv.DictReader(table))
     kept = [n for n, row in enumerate(emoji) if tones or not row["tone"]]
     return LabelledEmoji(

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gen_lib import InputError
 from gen_lib.data.images import data_folder, minibatch, to_float
-from gen_lib.files import sha256
+from gen_lib.files import check_files
 
 SIDE = 48
 FILES = {
@@ -180,13 +180,7 @@ def load_people() -> People:
 
 @lru_cache(maxsize=1)
 def _load(folder: Path) -> People:
-    for name, expected in FILES.items():
-        file = folder / name
-        if not file.is_file() or sha256(file) != expected:
-            raise InputError(
-                f"The data file {file} is {'truncated or altered' if file.is_file() else 'missing'}"
-                ": restore it with `git checkout -- data`, or take data/ from a fresh clone."
-            )
+    check_files(folder, FILES)
     with (folder / "people.csv").open(newline="", encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
     rows = torch.tensor([list(_indices(row)) for row in table])

@@ -4,11 +4,12 @@ import math
 
 import pytest
 import torch
-from labels import labels_for
+from labels import labels_for, small, token_noise
 from torch import nn
 
 from gen_lib import InputError, check_not_negative, positive
 from gen_lib.data import Batch, PairBatch, Split
+from gen_lib.data.text import TokenBatch
 from gen_lib.models import MODELS, ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoencoder
 from gen_lib.models.base import (
     Game,
@@ -25,8 +26,10 @@ def images(n: int, shape=(1, 28, 28), seed: int = 0) -> torch.Tensor:
     return torch.rand(n, *shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
 
 
-def batch_for(kind: type[Model], n: int = 16) -> Batch | PairBatch:
-    """Noise of 8 pixels a side, as this model takes it."""
+def batch_for(kind: type[Model], n: int = 16) -> Batch | PairBatch | TokenBatch:
+    """Noise of 8 pixels a side, or a text of noise, as this model takes it."""
+    if kind.labels == "text":
+        return token_noise(n)
     x = images(2 * n, (1, 8, 8))
     if issubclass(kind, Translates):
         return PairBatch(x[:n], x[n:])
@@ -111,7 +114,7 @@ def test_a_model_has_no_figures_of_its_own_unless_it_says_which():
 @pytest.mark.parametrize("name", [name for name, kind in MODELS.items() if issubclass(kind, Game)])
 def test_a_game_has_one_loss_for_each_player_and_says_so(name):
     kind = MODELS[name]
-    model = kind(image_shape=(1, 8, 8))
+    model = small(kind, (1, 8, 8))
     batch, rng = batch_for(kind), torch.Generator()
     with pytest.raises(TypeError, match=f"A '{name}' has one loss for each player: use turns"):
         model.loss(batch, rng, 0.0)
@@ -124,7 +127,7 @@ def test_all_models_are_games_or_take_one_turn_a_step():
     games = {name for name, kind in MODELS.items() if issubclass(kind, Game)}
     assert games == {"gan", "cyclegan"}
     for name, kind in MODELS.items():
-        model = kind(image_shape=(1, 8, 8))
+        model = small(kind, (1, 8, 8))
         turns = [t.player for t in model.turns(batch_for(kind), torch.Generator(), 0.5)]
         assert len(turns) == (2 if name in games else 1)
         assert set(turns) <= set(model.players())
@@ -136,7 +139,7 @@ def test_all_models_are_games_or_take_one_turn_a_step():
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
 def test_a_turn_is_random_through_its_rng_only(kind):
     torch.manual_seed(0)
-    model, batch = kind(image_shape=(1, 8, 8)).eval(), batch_for(kind)
+    model, batch = small(kind, (1, 8, 8)).eval(), batch_for(kind)
     before = torch.get_rng_state()
     losses = []
     for _ in range(2):
@@ -148,7 +151,7 @@ def test_a_turn_is_random_through_its_rng_only(kind):
 
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
 def test_players_move_every_weight_once(kind):
-    model = kind(image_shape=(1, 8, 8))
+    model = small(kind, (1, 8, 8))
     moved = [p for player in model.players().values() for p in player.parameters]
     assert len(moved) == len({id(p) for p in moved})
     assert {id(p) for p in moved} == {id(p) for p in model.parameters()}
@@ -178,7 +181,7 @@ def test_config_builds_the_same_model_again(model):
 
 @pytest.mark.parametrize("kind", MODELS.values(), ids=MODELS)
 def test_the_terms_of_a_turn_are_scalars_with_names_of_their_own(kind):
-    turns = list(kind(image_shape=(1, 8, 8)).turns(batch_for(kind), torch.Generator(), 0.0))
+    turns = list(small(kind, (1, 8, 8)).turns(batch_for(kind), torch.Generator(), 0.0))
     terms = [name for turn in turns for name in turn.terms]
     assert len(terms) == len(set(terms)) > 0
     assert all(value.shape == () for turn in turns for value in turn.terms.values())

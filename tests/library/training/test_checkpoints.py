@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from gen_lib import InputError
 from gen_lib.files import sha256
-from gen_lib.models import ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoencoder
+from gen_lib.models import GPT, ConvAutoencoder, DeepAutoencoder, Judge, LinearAutoencoder
 from gen_lib.models.autoencoder import Autoencoder
 from gen_lib.models.base import Model
 from gen_lib.training.checkpoints import (
@@ -32,6 +32,7 @@ MODELS = [
     lambda: DeepAutoencoder((3, 4, 4), latent_size=2, hidden=(6, 5)),
     lambda: ConvAutoencoder((1, 8, 8), latent_size=3, width=4),
     lambda: Judge((1, 8, 8), classes=3),
+    lambda: GPT('\n\t한\t"\t🙂', "jamo", lines=True, context=5, width=4, layers=1, heads=1),
 ]
 
 

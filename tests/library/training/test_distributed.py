@@ -12,13 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from labels import labels_for
+from labels import labels_for, small, token_noise
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from gen_lib import experiment
 from gen_lib.cli import main
 from gen_lib.data import Batch, PairBatch
+from gen_lib.data.text import TokenBatch
 from gen_lib.models import MODELS
 from gen_lib.models.base import Model, Translates
 from gen_lib.training import TrainState, checkpoints, distributed, fit, loop, resume
@@ -40,7 +41,7 @@ MOST_SECONDS = 60.0  # all processes must have ended so soon after one was kille
 def made(name: str) -> Model:
     """A small model; its batch normalisation, if any, always uses the running averages."""
     torch.manual_seed(0)
-    model = MODELS[name](image_shape=(3, 8, 8), **SMALL.get(name, {}))
+    model = small(MODELS[name], **SMALL.get(name, {}))
     for part in model.modules():
         if isinstance(part, nn.BatchNorm2d):
             part.eval().train = lambda mode=True, part=part: part
@@ -48,15 +49,17 @@ def made(name: str) -> Model:
 
 
 class Noise:
-    """Batches of noise by number, of two domains or two classes; it records these numbers."""
+    """Batches of noise by number, as a model takes it; it records these numbers."""
 
     def __init__(self, name: str):
         self.kind, self.numbers = MODELS[name], []
         self.two_domains = issubclass(self.kind, Translates)
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch | TokenBatch:
         self.numbers.append(step)
         rng = torch.Generator().manual_seed(step)
+        if self.kind.labels == "text":
+            return token_noise(size, rng)
         images = torch.empty(size, 3, 8, 8).uniform_(-1, 1, generator=rng)
         if self.two_domains:
             return PairBatch(*images.chunk(2))
@@ -66,7 +69,7 @@ class Noise:
 class Joined(Noise):
     """The batches of both processes as one."""
 
-    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch:
+    def batch(self, step: int, size: int, seed: int = 0) -> Batch | PairBatch | TokenBatch:
         parts = [super(Joined, self).batch(PROCESSES * step + r, SIZE, seed) for r in range(2)]
         return type(parts[0])(*(torch.cat(both) for both in zip(*parts, strict=True)))
 
