@@ -349,7 +349,10 @@ def build(model: str, data: Data, settings: Mapping[str, Any]) -> Model:
     kind = _kind(model)
     given = {name: _setting(name, value, model) for name, value in settings.items()}
     takes = inspect.signature(kind).parameters
-    given |= {name: value for name, value in _facts(data).items() if name in takes}
+    facts = {name: value for name, value in _facts(data).items() if name in takes}
+    if twice := given.keys() & facts.keys():
+        raise InputError(f"The data give {', '.join(sorted(twice))}: leave it out of the settings.")
+    given |= facts
     try:
         return kind(**given)
     except (MemoryError, OverflowError, RuntimeError, TypeError, ZeroDivisionError) as error:

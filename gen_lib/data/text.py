@@ -17,7 +17,7 @@ learns how a text begins, and in a list of names it ends each of them.
 import lzma
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +25,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -34,6 +33,7 @@ from gen_lib import InputError
 from gen_lib.data.images import data_folder
 from gen_lib.files import check_files
 
+Pair = tuple[int, int]
 Unit = Literal["characters", "jamo", "pieces", "words", "notes"]
 END = "\n"
 ASCII = (END, *map(chr, range(32, 127)))
@@ -148,27 +148,36 @@ def learn_pieces(text: str, size: int = PIECES, characters: Sequence[str] = ()) 
     words = Counter(WORD.findall(text))
     tokens = [END, *sorted({*text, *characters} - {END})]
     numbers = {token: number for number, token in enumerate(tokens)}
-    apart = -1  # between two words, which are counted once and weighted by how often they occur
-    row = np.array([n for word in words for n in (*map(numbers.__getitem__, word), apart)])
-    weight = np.array([c for word, c in words.items() for _ in range(len(word) + 1)])
-    while len(tokens) < size:
-        pairs = np.where((row[:-1] != apart) & (row[1:] != apart), row[:-1] * size + row[1:], apart)
-        kinds, places = np.unique(pairs, return_inverse=True)
-        counts = np.bincount(places, weights=np.where(pairs == apart, 0, weight[:-1]))
-        if not counts.max(initial=0):
-            break  # every word is one piece
-        best = kinds[counts.argmax()]
-        joined = _apart(np.flatnonzero(pairs == best))
-        row[joined] = len(tokens)
-        row, weight = np.delete(row, joined + 1), np.delete(weight, joined + 1)
-        tokens.append(tokens[best // size] + tokens[best % size])
+    rows = [[numbers[letter] for letter in word] for word in words]
+    times = list(words.values())
+    counts: Counter[Pair] = Counter()  # how often two tokens are neighbours
+    holders: defaultdict[Pair, set[int]] = defaultdict(set)  # the words in which they once were
+    for n, row in enumerate(rows):
+        for pair in pairwise(row):
+            counts[pair] += times[n]
+            holders[pair].add(n)
+    while len(tokens) < size and (most := max(counts.values(), default=0)):
+        best = min(pair for pair, count in counts.items() if count == most)
+        for n in holders[best]:
+            before, rows[n] = rows[n], _joined(rows[n], best, len(tokens))
+            for pair in pairwise(before):
+                counts[pair] -= times[n]
+            for pair in pairwise(rows[n]):
+                counts[pair] += times[n]
+                holders[pair].add(n)
+        tokens.append(tokens[best[0]] + tokens[best[1]])
     return tuple(tokens)
 
 
-def _apart(places: np.ndarray) -> np.ndarray:
-    """Places in rising order without those that follow right after a kept one, as in ``aaa``."""
-    runs = np.split(places, np.flatnonzero(np.diff(places) > 1) + 1)
-    return np.concatenate([run[::2] for run in runs])
+def _joined(row: list[int], pair: Pair, piece: int) -> list[int]:
+    """Tokens in which each pair is replaced by a piece, from left to right."""
+    out: list[int] = []
+    for token in row:
+        if out and (out[-1], token) == pair:
+            out[-1] = piece
+        else:
+            out.append(token)
+    return out
 
 
 class TokenBatch(NamedTuple):

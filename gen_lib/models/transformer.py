@@ -265,7 +265,8 @@ def probabilities(
         raise InputError(f"top_p is {top_p}: it must be above 0, at most 1.")
     if temperature == 0:
         return F.one_hot(logits.argmax(dim=1), logits.shape[1]).to(logits.dtype)
-    p = (logits / temperature).softmax(dim=1)
+    below = logits - logits.amax(dim=1, keepdim=True)  # 0 for the likeliest, so nothing overflows
+    p = (below / temperature).softmax(dim=1)
     if not top_k and top_p == 1:
         return p
     ordered, order = p.sort(dim=1, descending=True, stable=True)

@@ -200,6 +200,26 @@ def test_a_picture_just_past_the_limit_is_refused_without_a_warning(tmp_path, re
     assert "40 x 40 pixels are too many" in refused(*train(tmp_path / "out", "--data", folder))
 
 
+# Texts
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read as UTF-8 text"),
+        (b"", "is too short: a part has"),
+        (b"\xff\xfe" * 500, "cannot be read as UTF-8 text"),
+    ],
+)
+def test_a_file_that_is_no_text_to_learn_from_is_named(tmp_path, refused, content, words):
+    file = tmp_path / "own.txt"
+    if content is not None:
+        file.write_bytes(content)
+    message = refused("train", "gpt", "--data", file, "--steps", 1, "--out", tmp_path / "out")
+    assert str(file) in message
+    assert words in message
+
+
 # Arguments
 
 

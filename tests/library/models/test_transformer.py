@@ -300,6 +300,7 @@ def test_what_the_model_has_no_letter_for_is_named():
         ({"alphabet": "a\tb"}, "must be the line end"),
         ({"width": 6}, "width is 6: it must be a multiple of 4"),
         ({"muon_lr": -1.0}, "muon_lr is -1.0"),
+        ({"noise": 1.0}, "noise is 1.0: it must be at least 0 and below 1"),
     ],
 )
 def test_arguments_that_do_not_fit_are_named(given, words):
@@ -308,6 +309,25 @@ def test_arguments_that_do_not_fit_are_named(given, words):
 
 
 # Learning, and what is kept
+
+
+def test_noise_exchanges_a_share_of_what_is_read_and_nothing_of_what_is_guessed():
+    rows, read, losses = torch.arange(64 * 9).view(64, 9), [], []
+    for noise in (0.3, 0.3, 0.0):
+        model = GPT(LETTERS, context=8, noise=noise, **TINY)
+        model.net = Table(torch.eye(64 * 9).roll(1, dims=1))  # likeliest is the next number
+        model.net.register_forward_pre_hook(lambda module, given: read.append(given[0]))
+        rng = torch.Generator().manual_seed(0)
+        losses.append(model.loss(TokenBatch(rows), rng, 0.0).value)
+    first, same, plain = read
+    assert torch.equal(first, same)
+    assert torch.equal(plain, rows[:, :-1])
+    assert torch.equal(rng.get_state(), torch.Generator().manual_seed(0).get_state())
+    exchanged = first != plain
+    assert exchanged.float().mean().item() == pytest.approx(0.3, abs=0.08)
+    assert torch.isin(first, plain).all()
+    expected = losses[2] + exchanged.float().mean()  # a wrong guess costs 1 nat more here
+    assert losses[0].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("muon_lr", [0.02, 0])
