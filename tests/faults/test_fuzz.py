@@ -201,9 +201,7 @@ def place(tmp_path, monkeypatch):
 
 NUMBER = st.sampled_from(["0", "1", "2", "3", "-1", "0.5", "1e3", "nan", "inf", "10000000000", "x"])
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), max_size=8)
-NAME = st.sampled_from(
-    [*MODELS, "gan", "ae", "pictures", "new", "x.npz", "x.png", "new/x.npz"]
-)
+NAME = st.sampled_from([*MODELS, "gan", "ae", "pictures", "new", "x.npz", "x.png", "new/x.npz"])
 SETTING = st.tuples(st.sampled_from(["latent_size", "width", "beta", "loss"]), NUMBER | TEXT)
 OPTION = st.one_of(
     st.tuples(st.sampled_from(["-n", "--steps", "--minutes", "--seed", "--batch-size"]), NUMBER),
