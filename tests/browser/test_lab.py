@@ -79,6 +79,7 @@ def test_every_control_changes_the_picture_and_reset_restores_it(quiet_page, lab
     explorer = opened(quiet_page, lab, name)
     first, words = settle(explorer), explorer.get_by_role("status").inner_text()
     move_everything(explorer)
+    settle(explorer)  # the kernel may still draw the last move
     shoot(quiet_page, f"{name}_moved")
     reset = explorer.get_by_role("button", name="Reset")
     press(reset, "Enter")
