@@ -101,8 +101,9 @@ def test_an_interrupt_says_what_can_be_done(tmp_path, monkeypatch, capsys, comma
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiment, command, interrupted)
-    more = {"train": ["--steps", "1"], "sample": ["--out", str(tmp_path / "x.npz")]}[command]
-    assert main([command, "ae", *more]) == 130
+    out = str(tmp_path / "x.npz")
+    more = {"train": ["ae", "--steps", "1"], "sample": ["vae-2d", "--out", out]}[command]
+    assert main([command, *more]) == 130
     assert words in capsys.readouterr().err
 
 
