@@ -15,11 +15,11 @@ from gen_course.build import masters, places
 from gen_course.build.lecture_map import HEADING, link
 
 GLOSSARY = places.NOTEBOOKS / "glossary.md"
-MARKED = re.compile(r"\*\*(?:\d\. )?(?:[Aa]n? )?([^*\n]+)\*\*\s\(([가-힣][^;)]*)")
+MARKED = re.compile(r"\*\*(?:\d\. )?(?:[Aa]n? )?([^*\n]+)\*\*\s\(((?:[A-Za-z]+[- ])?[가-힣][^;)]*)")
 HEAD = """# Glossary
 
-The terms of the lecture *Generative Models* with its Korean words, and those of chapter 08 with the
-usual ones: what they mean in this course, and the section that uses each first.
+The terms of the lecture *Generative Models* with its Korean words, and those of chapters 08 and 09
+with the usual ones: what they mean in this course, and the section that uses each first.
 
 Written by `make notebooks` from the chapters and `gen_course/teaching/glossary.toml`.
 
@@ -51,7 +51,7 @@ def marked(text: str, chapter: str) -> Iterator[Term]:
     headings = list(HEADING.finditer(text))
     for term in MARKED.finditer(text):
         above = [heading[2] for heading in headings if heading.start() < term.start()]
-        english = term[1][0].lower() + term[1][1:]
+        english = term[1] if term[1][1:2].isupper() else term[1][0].lower() + term[1][1:]
         yield Term(english, " ".join(term[2].split()), chapter, above[-1])
 
 
@@ -69,7 +69,7 @@ def terms() -> list[Term]:
     counts = Counter(term.key for term in found)
     if twice := [key for key, count in counts.items() if count > 1]:
         raise GlossaryError(f"Marked more than once: {', '.join(twice)}.")
-    return sorted(found)
+    return sorted(found, key=lambda term: term.english.lower())
 
 
 def render() -> str:

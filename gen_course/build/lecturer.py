@@ -23,7 +23,7 @@ LEVELS = ("core", "hour")  # of slides
 HEAD = """# For the lecturer
 
 The sections of the lecture *Generative Models*, the sections of the course that show them, and
-minutes: for one hour, for two, and for five weeks of two hours.
+minutes: for one hour, for two, and for six weeks of two hours.
 
 `make slides` writes a deck of every chapter and one of each plan below to `build/slides/`, as
 HTML that needs no network and, where there is a Chromium, as a PDF to hand out. In a deck, S opens
@@ -67,7 +67,7 @@ class Session(NamedTuple):
     def deck(self) -> str:
         """The name of its deck's file.
 
-        >>> Session("Five weeks, week 2: the variational autoencoder", 120, 10, []).deck
+        >>> Session("Six weeks, week 2: the variational autoencoder", 120, 10, []).deck
         'week_2'
         """
         short = self.title.partition(":")[0].rpartition(", ")[2]

@@ -135,13 +135,14 @@ plots.show(
 # | [06 Diffusion](06_diffusion.ipynb) | Can one generate by removing noise, a little at a time? |
 # | [07 Comparison](07_comparison.ipynb) | Which family suits which purpose? |
 # | [08 Words to pictures](08_words_to_pictures.ipynb) | How does a sentence become a picture? |
+# | [09 One token after another](09_one_token_after_another.ipynb) | How does a machine write? |
 
 # %% [markdown] tags=["slide", "extra"]
 # The course builds four families of models
 #
 # | Chapters | Family |
 # |---|---|
-# | 00 | autoregressive model |
+# | 00, 09 | autoregressive models |
 # | 01 to 03 | autoencoders |
 # | 04, 05 | GANs |
 # | 06 | diffusion models |
@@ -178,21 +179,21 @@ Table(
 # example of the table optimises one scene instead.
 #
 # Four families of models stand behind them. Three are chapters of this course: autoencoders (01-03), GANs (04, 05)
-# and diffusion (06, 08). The fourth, autoregressive models, you build in this chapter.
+# and diffusion (06, 08). The fourth, autoregressive models, you build in this chapter, and larger ones in chapter 09.
 #
 # <details><summary>The eleven applications, one by one (a table to come back to: later chapters explain its terms)</summary>
 #
-# The last column names the part of chapters 00-08 that comes closest; these chapters generate points and small images only.
+# The last column names the part of chapters 00-09 that comes closest; these chapters generate points, small images, letters and notes only.
 #
-# | Application (lecture's term) | What is generated | A family that serves it | One example | Closest in chapters 00-08 |
+# | Application (lecture's term) | What is generated | A family that serves it | One example | Closest in chapters 00-09 |
 # |---|---|---|---|---|
-# | AI search (AI 검색) | an answer, given a question and passages found for it | retriever + autoregressive transformer | RAG: Lewis et al. 2020, [2005.11401](https://arxiv.org/abs/2005.11401) | an [autoregressive model](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines), below; finding passages is not in 00-08 |
-# | Summarisation (문서 요약) | a short text, given a long one | autoregressive transformer | PEGASUS: Zhang et al. 2019, [1912.08777](https://arxiv.org/abs/1912.08777); with instruction-tuned language models: [2301.13848](https://arxiv.org/abs/2301.13848) | an [autoregressive model](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines), below |
+# | AI search (AI 검색) | an answer, given a question and passages found for it | retriever + autoregressive transformer | RAG: Lewis et al. 2020, [2005.11401](https://arxiv.org/abs/2005.11401) | [Ask the course](09_one_token_after_another.ipynb#Ask-the-course): finds the section, writes no answer |
+# | Summarisation (문서 요약) | a short text, given a long one | autoregressive transformer | PEGASUS: Zhang et al. 2019, [1912.08777](https://arxiv.org/abs/1912.08777); with instruction-tuned language models: [2301.13848](https://arxiv.org/abs/2301.13848) | [A summary without a writer](09_one_token_after_another.ipynb#A-summary-without-a-writer): chooses sentences, writes none |
 # | Inpainting (이미지 인페인팅) | the missing pixels, given the others | diffusion | RePaint: Lugmayr et al. 2022, [2201.09865](https://arxiv.org/abs/2201.09865) | [Filling holes](06_diffusion.ipynb#Filling-holes) |
-# | Text (텍스트 생성) | the next words, given those before | autoregressive transformer | GPT-3: Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165) | an [autoregressive model](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines), below |
+# | Text (텍스트 생성) | the next words, given those before | autoregressive transformer | GPT-3: Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165) | [One token after another](09_one_token_after_another.ipynb#Train): names, Austen and Korean by small transformers |
 # | Text to image (텍스트-이미지 생성) | an image, given a sentence | diffusion in an autoencoder's latent space | Stable Diffusion: Rombach et al. 2021, [2112.10752](https://arxiv.org/abs/2112.10752) | [Words to pictures](08_words_to_pictures.ipynb#Measure): people of 48 pixels, given a sentence |
 # | Text to video (텍스트-비디오 생성) | a sequence of frames, given a sentence | diffusion in a video autoencoder's latent space | CogVideoX: Yang et al. 2024, [2408.06072](https://arxiv.org/abs/2408.06072) | [Diffusion](06_diffusion.ipynb): single images only |
-# | Music (음악 생성) | codes of sound, given a text or a melody | autoencoder for sound + autoregressive transformer | MusicGen: Copet et al. 2023, [2306.05284](https://arxiv.org/abs/2306.05284) | [codes](01_autoencoders.ipynb), and the [model below](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines) |
+# | Music (음악 생성) | codes of sound, given a text or a melody | autoencoder for sound + autoregressive transformer | MusicGen: Copet et al. 2023, [2306.05284](https://arxiv.org/abs/2306.05284) | [Music](09_one_token_after_another.ipynb#Music): the notes of tunes, by a transformer |
 # | Speech (음성 생성) | codes of sound, given a text and three seconds of a voice | autoencoder for sound + autoregressive model | VALL-E: Wang et al. 2023, [2301.02111](https://arxiv.org/abs/2301.02111) | [codes](01_autoencoders.ipynb), and the [model below](00_start_here.ipynb#Build%3A-an-autoregressive-model-in-twenty-lines) |
 # | Image style (이미지 스타일 변환) | the same scene in another style | GAN (CycleGAN), today also diffusion | CycleGAN: Zhu et al. 2017, [1703.10593](https://arxiv.org/abs/1703.10593); InstructPix2Pix: Brooks et al. 2022, [2211.09800](https://arxiv.org/abs/2211.09800) | [CycleGAN](05_cyclegan.ipynb): the same method |
 # | Virtual try-on (가상 의류 착용) | a photograph of a person in a given garment | diffusion in a latent space | IDM-VTON: Choi et al. 2024, [2403.05139](https://arxiv.org/abs/2403.05139) | [Edit](08_words_to_pictures.ipynb#Edit): other clothes on a person of 48 pixels, given a sentence |

@@ -1547,6 +1547,8 @@ claims
 # %% [markdown]
 # **Why this matters today.** The systems that the lecture names, DALL-E, Midjourney and Stable Diffusion, draw from words; *What separates this from Stable Diffusion* says how far away they are.
 #
+# **Next:** [chapter 09](09_one_token_after_another.ipynb) lets a text look at itself, and writes one token after another: a GPT in miniature.
+#
 # **Further reading.** R. Rombach et al., *High-Resolution Image Synthesis with Latent Diffusion Models*, 2022, [2112.10752](https://arxiv.org/abs/2112.10752). A. Vaswani et al., *Attention Is All You Need*, 2017,
 # [1706.03762](https://arxiv.org/abs/1706.03762). P. Esser et al., *Scaling Rectified Flow Transformers*, 2024, [2403.03206](https://arxiv.org/abs/2403.03206).
 

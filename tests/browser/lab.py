@@ -53,6 +53,12 @@ SHOWN = {  # a chapter's explorers that need no argument, by a short name
         "few_steps": "FewStepsExplorer",
         "between": "BetweenExplorer",
     },
+    "09_one_token_after_another": {
+        "next_token": "NextTokenExplorer",
+        "temperature": "TemperatureExplorer",
+        "piano": "PianoRoll",
+        "ask": "AskTheCourse",
+    },
 }
 EXPLORERS = {
     name: f"from gen_course.ch{chapter}.explorers import {kind}\n{kind}()"

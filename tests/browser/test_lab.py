@@ -170,6 +170,61 @@ def test_a_sentence_is_written_and_one_is_chosen(quiet_page, lab):
     expect(box).to_have_value("노란색 비니, 검은 코트")
 
 
+def test_a_token_is_clicked_and_a_text_that_cannot_be_read_is_answered(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "next_token")
+    caption, box = explorer.get_by_role("status"), explorer.get_by_role("textbox").first
+    begun, before = box.input_value(), settle(explorer)
+    explorer.get_by_role("gridcell").first.click()
+    before = wait_for_change(explorer, before, "token clicked")
+    assert box.input_value().startswith(begun)
+    assert box.input_value() != begun
+    explorer.get_by_role("button", name="Draw ten").click()
+    before = wait_for_change(explorer, before, "ten drawn")
+    shoot(quiet_page, "next_token_drawn")
+    for _ in range(2):
+        explorer.get_by_role("button", name="Undo").click()
+        before = wait_for_change(explorer, before, "undone")
+    expect(box).to_have_value(begun)
+    quiet_page.wait_for_timeout(1_000)  # the kernel's last messages would undo what is typed
+    box.fill("日本")
+    box.press("Enter")
+    expect(caption).to_contain_text("knows no '日', '本'")
+    shoot(quiet_page, "next_token_refused")
+
+
+def test_notes_are_clicked_and_heard(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "piano")
+    caption, before = explorer.get_by_role("status"), settle(explorer)
+    explorer.get_by_role("gridcell", name="row 1, column 16: no note").click()
+    before = wait_for_change(explorer, before, "note clicked")
+    expect(caption).to_contain_text("After 13 given notes")
+    explorer.get_by_role("button", name="Continue").click()
+    wait_for_change(explorer, before, "continued")
+    length = explorer.locator("audio").evaluate(
+        "el => new Promise(go => el.duration ? go(el.duration) : "
+        "el.addEventListener('loadedmetadata', () => go(el.duration)))"
+    )
+    assert length > 3
+    shoot(quiet_page, "piano_continued")
+    for cell in explorer.get_by_role("gridcell", name=re.compile(": a note")).all()[::-1]:
+        cell.click()
+    expect(caption).to_contain_text("There is no note")
+
+
+def test_the_course_is_asked(quiet_page, lab):
+    explorer = opened(quiet_page, lab, "ask")
+    caption, box = explorer.get_by_role("status"), explorer.get_by_role("textbox").first
+    box.fill("steganography")
+    box.press("Enter")
+    link = explorer.get_by_role("link", name=re.compile("Does the cycle hide"))
+    expect(link).to_have_attribute("href", re.compile("05_cyclegan.ipynb#Does-the-cycle-hide"))
+    shoot(quiet_page, "ask_answered")
+    box.fill("")
+    box.press("Enter")
+    expect(caption).to_contain_text("The question is empty")
+    expect(explorer.get_by_role("link")).to_have_count(0)
+
+
 def test_the_laboratory_is_stopped_and_started_ten_times(quiet_page, lab):
     explorer = opened(quiet_page, lab, "collapse")
     start, stop = (explorer.get_by_role("button", name=name) for name in ("Start", "Stop"))

@@ -32,12 +32,15 @@ def test_no_row_stands_for_nothing():
 def test_a_term_is_found_with_its_article_number_and_place():
     text = (
         "# Title\n\nA **loss** without Korean (a note).\n\n## One\n\n**4. A latent\tspace** (잠재\n"
-        "공간; a source). See **an example** (예).\n\n### Two\n\n**Depth** (깊이)"
+        "공간; a source). See **an example** (예).\n\n### Two\n\n**Depth** (깊이), a\n**KV cache** "
+        "(KV 캐시), a **GAN** (GAN), an **n-gram** (n-그램)"
     ).replace("\t", " ")
     assert list(marked(text, "09_x")) == [
         Term("latent space", "잠재 공간", "09_x", "One"),
         Term("example", "예", "09_x", "One"),
         Term("depth", "깊이", "09_x", "Two"),
+        Term("KV cache", "KV 캐시", "09_x", "Two"),
+        Term("n-gram", "n-그램", "09_x", "Two"),
     ]
 
 

@@ -14,9 +14,9 @@ def test_the_plan_is_what_the_chapters_say_today():
     assert PLAN.read_text(encoding="utf-8") == lecturer.render(), "run `make notebooks`"
 
 
-def test_an_hour_two_hours_and_five_weeks_cover_the_lecture_in_its_order():
+def test_an_hour_two_hours_and_six_weeks_cover_the_lecture_in_its_order():
     hour, two_hours, *weeks = SESSIONS
-    assert [hour.minutes, two_hours.minutes, len(weeks)] == [60, 120, 5]
+    assert [hour.minutes, two_hours.minutes, len(weeks)] == [60, 120, 6]
     assert {week.minutes for week in weeks} == {120}
     for rows in (hour.rows, two_hours.rows, [row for week in weeks for row in week.rows]):
         order = [row.part for row in rows]

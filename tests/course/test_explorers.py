@@ -51,6 +51,16 @@ from gen_course.ch08_words_to_pictures.explorers import (
     TryOnExplorer,
     sentence,
 )
+from gen_course.ch09_one_token_after_another.explorers import (
+    OWN,
+    AskTheCourse,
+    NextTokenExplorer,
+    PianoRoll,
+    TemperatureExplorer,
+    from_grid,
+    label,
+)
+from gen_course.ch09_one_token_after_another.music import notes_of
 from gen_course.common.canvas import TEXT, Canvas, png
 from gen_course.common.explorer import HEIGHT, WIDTH
 from gen_course.common.live_caption import LiveCaption
@@ -61,10 +71,13 @@ from gen_lib.data import ImageSet, Split, load_pairs, load_toy
 from gen_lib.data.people import KINDS as PEOPLE_KINDS
 from gen_lib.data.people import load_people
 from gen_lib.data.people.words import encode, parse
+from gen_lib.data.text import Tokeniser, learn_pieces, load_text
 from gen_lib.data.toys import modes
+from gen_lib.data.tunes import load_tunes
 from gen_lib.metrics import psnr
 from gen_lib.models import (
     GAN,
+    GPT,
     AttributeJudge,
     BernoulliVAE,
     DeepAutoencoder,
@@ -254,9 +267,45 @@ def between(images):
     return BetweenExplorer(reader(), seer())
 
 
+PROSE = "It is a truth universally acknowledged, that a single man is in want of a wife.\n"
+
+
+@cache
+def writers():
+    """Four small models of text that were never trained, and whose output depends on the text."""
+    of = {name: load_text(name).tokeniser for name in ("names", "korean", "tunes")}
+    of = {"austen": Tokeniser("pieces", learn_pieces(PROSE * 3, 60))} | of
+    torch.manual_seed(0)
+    found = {}
+    for name, tokeniser in of.items():
+        lines, alphabet = name != "austen", "\t".join(tokeniser.tokens)
+        sizes = {"context": 48, "width": 32, "layers": 3, "heads": 4}
+        found[name] = GPT(alphabet, tokeniser.unit, lines, **sizes).eval()
+        for parameter in found[name].parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    return found
+
+
+def next_token(images):
+    return NextTokenExplorer(writers())
+
+
+def bold(images):
+    return TemperatureExplorer(writers())
+
+
+def piano(images):
+    return PianoRoll(writers()["tunes"])
+
+
+def asking(images):
+    return AskTheCourse()
+
+
 KINDS = (latent, price, noise, mask, kernels, prior, units, way, beta, film, walk, collapse)
 KINDS += (bound, schedule, reverse, field, guidance, translating, mixer, choosing)
 KINDS += (prompting, try_on, few_steps, between)
+KINDS += (next_token, bold, piano, asking)
 MOVES = [
     *((latent, name, value) for name, value in dict(first=5, second=5, position=0.5).items()),
     (latent, "z1", 0.03),
@@ -324,9 +373,18 @@ MOVES = [
     (few_steps, "beside", "the model, 40 calls"),
     *((between, name, value) for name, value in dict(at_0=ENDS[2], s=0.8, seed=1).items()),
     (between, "at_1", ENDS[3]),
+    *((next_token, name, value) for name, value in dict(model="korean", block=2, head=3).items()),
+    (next_token, "text", "It is"),
+    *((bold, name, value) for name, value in dict(model="tunes", text="O", top_k=2).items()),
+    *((bold, name, value) for name, value in dict(temperature=0.5, top_p=0.5, seed=1).items()),
+    *((piano, name, value) for name, value in dict(notes=[0, 1, 33], more=96, seed=1).items()),
+    (piano, "tune", load_tunes().test[0].name),
+    (piano, "temperature", 1.6),
+    *((asking, name, value) for name, value in dict(question="steganography", number=1).items()),
 ]
 # controls that choose what is shown
 ANOTHER = ("m", "image", "first", "number", "draw", "frame", "start", "seed", "z1", "quality")
+ANOTHER += ("head",)
 every_explorer = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -1045,6 +1103,122 @@ def test_the_ends_of_a_mixture_are_drawn_from_one_sentence_each(images):
         torch.testing.assert_close(pictures[place], right, atol=1e-4, rtol=0)
     explorer.controls["at_1"].value = ENDS[0]
     assert "no picture changes" in explorer.caption.text
+
+
+# One token after another
+
+
+def test_a_click_appends_a_token_and_undo_takes_it_back(images):
+    explorer = next_token(images)
+    begun = explorer.state.text
+    _, p, _ = explorer.seen("austen", begun)
+    third = explorer.models("austen").tokeniser.tokens[p.argsort(descending=True)[2]]
+    explorer.bars.set_state({"value": [2]})  # as the page does
+    assert explorer.state.text == f"{begun}{third}".replace("\n", "¶")
+    assert explorer.bars.value == []
+    explorer.draw(10)
+    explorer.undo()
+    explorer.undo()
+    assert explorer.state.text == begun
+    explorer.undo()  # nothing is left
+    assert explorer.state.text == begun
+
+
+def test_draws_are_the_same_after_a_reset(images):
+    explorer = next_token(images)
+    texts = []
+    for _ in range(2):
+        explorer.draw(10)
+        texts.append(explorer.state.text)
+        explorer.reset()
+    assert texts[0] == texts[1] != explorer.default.text
+
+
+@pytest.mark.parametrize("name", ["names", "korean", "tunes"])
+def test_ten_drawn_tokens_can_be_read_again(images, name):
+    explorer = next_token(images)
+    explorer.controls["model"].value = name
+    for _ in range(8):  # beyond the context
+        explorer.draw(10)
+        assert not explorer.caption.warning
+
+
+def test_texts_that_no_model_can_read_are_answered_in_words(images):
+    for kind in (next_token, bold):
+        explorer = kind(images)
+        explorer.controls["model"].value = "names"
+        for text, told in (("日本", "knows no '日', '本'"), ("a" * 1001, "1001 letters")):
+            explorer.controls["text"].value = text
+            assert told in explorer.caption.text
+            assert explorer.caption.warning
+        if kind is next_token:
+            explorer.draw(1)  # nothing happens, and nothing is raised
+            explorer.bars.set_state({"value": [0]})
+            assert len(explorer.state.text) == 1001
+        explorer.controls["text"].value = ""  # begins a line
+        assert not explorer.caption.warning
+        explorer.reset()
+        assert explorer.state == explorer.default
+
+
+def test_attention_is_that_of_the_model_for_the_last_place(images):
+    explorer = next_token(images)
+    model = writers()["names"]
+    _, p, looks = explorer.seen("names", "Smith")
+    row = model.tokeniser.encode("\nSmith")[None]
+    torch.testing.assert_close(looks, model.net.attention(row)[:, 0, :, -1])
+    torch.testing.assert_close(p, model.next("Smith"))
+    torch.testing.assert_close(looks.sum(dim=2), torch.ones(3, 4))
+
+
+def test_tokens_have_readable_labels():
+    tokens = {token for model in writers().values() for token in model.tokeniser.tokens}
+    for model in writers().values():
+        names = [label(token) for token in model.tokeniser.tokens]
+        assert len(set(names)) == len(names)
+    assert all(label(token).strip() and "·" not in label(token) for token in tokens - {"·"})
+
+
+def test_what_is_drawn_costs_what_the_model_says(images):
+    explorer, model = bold(images), writers()["names"]
+    drawn = explorer.drawn(explorer.default._replace(temperature=0.0, text="Mac"))
+    assert len(set(drawn.texts)) == 1
+    assert drawn.texts[0] == model.write("Mac", 1, length=24, temperature=0.0)[0]
+    line = drawn.texts[0]
+    row = model.tokeniser.encode(f"\n{line}\n")
+    bits = -model.log2(row)[3:][:24].mean().item()
+    assert drawn.bits == pytest.approx(bits, abs=1e-3)
+
+
+def test_the_grid_is_a_tune_and_a_click_takes_it_over(images):
+    explorer = piano(images)
+    explorer.controls["tune"].value = explorer.controls["tune"].options[1]
+    explorer.controls["notes"].set_state({"value": [0, 17, 35]})  # as the page does
+    assert explorer.state.tune == OWN
+    begun = explorer.beginning(explorer.state)
+    assert [note.pitch for note in notes_of(begun)] == [84, 83, None, 81][: len(notes_of(begun))]
+    assert explorer.played(explorer.state).startswith(begun)
+    assert "data:audio/wav;base64," in explorer.audio.value
+    seed = explorer.state.seed
+    explorer.go_on.click()
+    assert explorer.state.seed == seed + 1
+    explorer.controls["notes"].value = []
+    assert "no note" in explorer.caption.text
+    assert explorer.audio.value == ""
+    with pytest.raises(InputError, match="no note"):
+        from_grid(())
+
+
+def test_a_question_is_answered_with_links_or_in_words(images):
+    explorer = asking(images)
+    explorer.controls["question"].value = "steganography"
+    assert "05_cyclegan.ipynb#Does-the-cycle-hide-anything" in explorer.links.value
+    for text, told in (("", "empty"), ("qwxz", "No section"), ("a" * 501, "501 letters")):
+        explorer.controls["question"].value = text
+        assert told in explorer.caption.text
+        assert explorer.links.value == ""
+    explorer.controls["question"].value = "<b>판별자</b>가 왜 이겨요?"
+    assert "04_gan.ipynb" in explorer.links.value
 
 
 # The reader's own pictures

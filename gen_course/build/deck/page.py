@@ -26,7 +26,7 @@ BADGES = ("extra", "predict")  # tags that a slide shows
 LIGHT, DARK = "default", "github-dark"  # colours of code
 SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\)))\s+(?=[A-Z*(])")
 UNSPLIT = re.compile(r"^\s*(?:[|>#-]|\d+\.|```)|\$\$", re.MULTILINE)  # lists, tables, formulas
-CHAPTER = re.compile(r"\b(the c|c|C)hapter 0([0-8])\b")
+CHAPTER = re.compile(r"\b(the c|c|C)hapter 0([0-9])\b")
 ARTICLE = {"the c": "the c", "c": "the c", "C": "The c"}
 TOPICS = (  # of the chapters, for who does not see their numbers
     "learning a distribution",
@@ -38,6 +38,7 @@ TOPICS = (  # of the chapters, for who does not see their numbers
     "diffusion",
     "comparing families",
     "words to pictures",
+    "one token after another",
 )
 POINTING = re.compile(
     r"\bcells?\b|\bopen (?:the )?(?:figure|table)|\bfold(?:ed|-out)", re.IGNORECASE

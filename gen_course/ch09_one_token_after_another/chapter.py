@@ -1,0 +1,1542 @@
+# %% [markdown]
+# # 09 · One token after another: how does a machine write?
+#
+# **Question.** A model that can do one thing only, guess the next letter, is asked for a whole text. Can it write names, novels and Korean syllables, compose a tune, and even draw a picture?
+#
+# **Afterwards you can** build masked self-attention by hand and prove that it does not look ahead, train a small GPT of your own, say what its loss is worth beside counting,
+# choose a temperature and know what it costs, read a scaling law, and tell learning from copying.
+#
+# **Minutes.** About 120 to read, about 120 for the exercises; the set-up cell says how long our machine took to run everything.
+# A good place to stop is the end of *Measure*.
+# **In a hurry?** Read *Idea*, the program in *Train*, *Explore* and *Measure*.
+#
+# **Know first:** the autoregressive histogram of chapter [00](00_start_here.ipynb); the attention of chapter [08](08_words_to_pictures.ipynb), which is built again here in a shorter form. Cross-entropy is explained below.
+
+# %% [markdown]
+# | Symbol | Meaning | Shape |
+# |---|---|---|
+# | $x_1, x_2, \dots, x_n$ | a text: the numbers of its tokens | (n,) |
+# | $x_{<i}$ | all tokens before the one at place i | (i − 1,) |
+# | $p(b \mid a)$ | probability that token b follows token a | number in [0, 1] |
+# | $h$ | what the network holds at each place, $d$ numbers | (places, d) |
+# | $Q$, $K$, $V$ | queries, keys and values of the places | (places, d) each |
+# | $A$ | attention: how much each place (row) takes from each place (column) | (places, places) |
+# | $T$ | temperature | number ≥ 0 |
+# | $N$, $D$, $C$ | weights, tokens trained on, computing steps (about 6 N D) | numbers |
+
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: imports, texts, shipped models and stored studies.
+import math
+import time
+from collections import Counter
+from itertools import combinations, islice, pairwise
+from unittest.mock import patch
+
+import torch
+from IPython.display import Audio, display
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.functional import scaled_dot_product_attention
+from tqdm.auto import trange
+
+from gen_course.ch09_one_token_after_another import figures, search, studies_folder
+from gen_course.ch09_one_token_after_another.explorers import (
+    AskTheCourse,
+    NextTokenExplorer,
+    PianoRoll,
+    TemperatureExplorer,
+)
+from gen_course.ch09_one_token_after_another.music import RATE, sound
+from gen_course.ch09_one_token_after_another.pictures import draw
+from gen_course.common import plots, timing
+from gen_course.common.quiz import Quiz
+from gen_course.common.studies import read_study
+from gen_course.common.tables import Claims, Table
+from gen_lib import experiment
+from gen_lib.data.text import load_text
+from gen_lib.metrics.text import NGram, best_ngram
+from gen_lib.models import GPT
+from gen_lib.models.transformer import probabilities
+from gen_lib.training.checkpoints import load, load_pretrained, pretrained_folder, read_card
+
+plots.use_style()
+claims = Claims()
+seeded = torch.Generator().manual_seed
+names, novels = load_text("names"), load_text("austen", "characters")
+austen, writer = (load_pretrained(f"gpt-{of}", GPT) for of in ("austen", "names"))
+cards = {
+    of: read_card(pretrained_folder() / f"gpt-{of}.safetensors")["figures"]
+    for of in ("names", "austen", "korean", "tunes")
+}
+
+print(timing.stated("09_one_token_after_another"))
+
+# %% [markdown]
+# The folded set-up cell loads `names`, 88,799 surnames as rows of letters, and `novels`, six novels of Jane Austen; two shipped models, `writer` of names and `austen` of novels; and what all four shipped models of this chapter were measured at (`cards`).
+
+# %% [markdown]
+# ## Idea
+#
+# ### A text, split into guesses
+#
+# How probable is a name? There are too many names for a table. Chapter 00 met the way out with two numbers, the chain rule: first the one, then the other given the first. For a text of n tokens it reads
+#
+# $$p(x_1, \dots, x_n) = p(x_1)\; p(x_2 \mid x_1)\; p(x_3 \mid x_1, x_2) \cdots = \prod_{i=1}^{n} p(x_i \mid x_{<i})$$
+#
+# This holds for every distribution; nothing is approximated. A model of this form is **autoregressive** (자기회귀): it needs only one ability, to give the probabilities of the next token. To *score* a text, multiply them. To *write* one, draw the next token, append it, and ask again.
+#
+# A **token** (토큰) is whatever the text is cut into: here a letter. The sign ¶ in the figures is the line end, token 0; it stands before the first letter and after the last one, so the model also learns how names begin and when to stop.
+
+# %% [markdown] tags=["slide"]
+# A text is a row of guesses
+#
+# {figure}
+#
+# ? Which of these guesses is easy?
+
+# %% jupyter={"source_hidden": true}
+# Plot: the chain rule on the name Emma.
+plots.show(
+    figures.chain(),
+    "A diagram: the line end and the letters E, m, m, a in five boxes. An arrow leads from all earlier boxes to each next one, and under each stands its "
+    "conditional probability, such as p of m given the line end, E and m.",
+)
+
+# %% [markdown]
+# ### The first model is counted
+#
+# The simplest guess looks at one letter only, the last. That is a **bigram** (바이그램) model: one table, a row for each letter, which says how often each letter follows it. To train it, count.
+
+# %%
+text = names.train.tokens  # numbers of letters; 0 is the line end
+size = len(names.tokeniser.tokens)
+counts = torch.zeros(size, size)
+counts.index_put_((text[:-1], text[1:]), torch.ones(len(text) - 1), accumulate=True)
+p = (counts + 0.01) / (counts + 0.01).sum(dim=1, keepdim=True)  # p[a, b] = p(b | a)
+
+# %% [markdown] tags=["slide"]
+# A bigram model is a table of counts
+#
+# {figure}
+#
+# ? Which letter follows q?
+
+# %% jupyter={"source_hidden": true}
+# Plot: the bigram table.
+plots.show(
+    figures.bigrams(p, names.tokeniser.tokens),
+    "A square heat map of 53 by 53 cells: each row is a letter, each column the letter after it. Capital letters are followed by vowels; q by u; few cells are bright.",
+)
+
+
+# %%
+def draw_name(p, rng):  # follow the table from line end to line end
+    letter, name = 0, ""
+    while True:
+        letter = torch.multinomial(p[letter], 1, generator=rng).item()
+        if letter == 0:
+            return name
+        name += names.tokeniser.tokens[letter]
+
+
+rng = seeded(0)
+[draw_name(p, rng) for _ in range(8)]
+
+# %% [markdown]
+# Pronounceable, in part, and no names: a table that sees one letter cannot know how long a name already is. (The 0.01 gives pairs that were never seen a small probability. It is called a **pseudo-count** (의사 카운트); without it, one new pair would make a name impossible.)
+#
+# ### Why counting is the best that such a table can do
+#
+# A model is the better, the more probability it gives to the texts that exist: **maximum likelihood** (최대우도). A product of thousands of small numbers is 0 in any computer, so take the logarithm, change the sign, and divide by the number of tokens:
+#
+# $$L = -\frac1n \sum_{i=1}^n \log p(x_i \mid x_{<i})$$
+#
+# This is the **cross-entropy** (교차 엔트로피), the loss of every model in this chapter. With $\log_2$ it is counted in **bits** (비트): a token that the model gives probability ½ costs one bit, ¼ costs two. A model that knows nothing pays $\log_2 53 \approx 5.7$ bits for each letter.
+#
+# For a table, group the sum by the letter before. With $n_{ab}$ = how often b follows a, and $n_a = \sum_b n_{ab}$,
+#
+# $$L = \sum_a \frac{n_a}{n} \underbrace{\Bigl(-\sum_b \frac{n_{ab}}{n_a} \log p(b \mid a)\Bigr)}_{\text{cross-entropy of the row of } a}$$
+#
+# Each row stands alone. Write $q_b = n_{ab}/n_a$. The bracket is $-\sum_b q_b \log q_b + \sum_b q_b \log \frac{q_b}{p(b \mid a)}$ (add and subtract $\sum q_b \log q_b$). The first term does not depend on the model: it is the entropy of the data. The second is the Kullback-Leibler divergence of chapter 03,
+# never negative, and 0 only for $p(b \mid a) = q_b$. **So the best table is the counted one**, and the entropy of the row is what it must pay.
+
+# %% [markdown] tags=["slide", "steps"]
+# Counting is maximum likelihood
+#
+# $$L = -\frac{1}{n} \sum_i \log p(x_i \mid x_{<i})$$
+#
+# bits for each token, if the logarithm has base 2
+#
+# $$p(b \mid a) = \frac{n_{ab}}{n_a}$$
+#
+# is its minimum for a table
+
+# %% jupyter={"source_hidden": true}
+# Check: gradient descent on a table of logits ends at the counted table, and no other table costs less.
+shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+logits = torch.zeros(size, size, requires_grad=True)
+optimiser = torch.optim.LBFGS([logits], max_iter=200, line_search_fn="strong_wolfe")
+
+
+def descend():
+    optimiser.zero_grad()
+    loss = -(counts * logits.log_softmax(dim=1)).sum() / counts.sum()
+    loss.backward()
+    return loss
+
+
+optimiser.step(descend)
+learnt = -(counts * logits.detach().log_softmax(dim=1)).sum() / counts.sum()
+counted = -torch.special.xlogy(counts, shares).sum() / counts.sum()
+assert counted <= learnt < counted + 1e-3
+
+# %% [markdown]
+# ### Longer memories, and why they fail
+#
+# Look at two letters before, three, seven: an **n-gram** (n-그램) model of order n counts what follows each string of n − 1 letters. The longer the string, the better the guess, and the fewer such strings have ever been seen.
+# Models of this kind mix what long strings and short strings say; the best known way is Kneser and Ney's (`NGram` of the library, with the sources).
+#
+# **Predict:** which order is best on names that were not trained on? And is the optimum longer or shorter for novels, of which there are six times as many letters?
+#
+# <details><summary>Answer</summary>
+#
+# For names, order 5, four letters of memory: longer strings have mostly not been seen. For Austen the curve still falls at order 8, but it has nearly stopped falling.
+#
+# </details>
+
+# %% [markdown] tags=["slide", "predict"]
+# How many letters should a counting model look back?
+#
+# ? And what changes with six times as much text?
+
+# %%
+orders = {
+    data.name: best_ngram(data.train.tokens, data.test.tokens, len(data.tokeniser.tokens))
+    for data in (names, novels)
+}
+
+
+# %% [markdown] tags=["slide"]
+# Long memories meet strings that they have never seen
+#
+# {figure}
+
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: bits per letter over the order, and how many contexts of the test text were never seen.
+def never_seen(data, length):  # share of places whose last ``length`` letters are new
+    base = len(data.tokeniser.tokens) ** torch.arange(length)
+    known, asked = (
+        (of.tokens.unfold(0, length, 1) * base).sum(1) for of in (data.train, data.test)
+    )
+    return 1 - torch.isin(asked[:20_000], known).float().mean().item()
+
+
+unseen = {data.name: [never_seen(data, k) for k in range(1, 8)] for data in (names, novels)}
+plots.show(
+    figures.orders(orders, unseen),
+    "Two panels. Left: bits per letter over the order 1 to 8; names have their lowest value at order 5, Austen falls to the right with less and less gain. Right: the share of "
+    "contexts never seen in training rises with their length, faster for names.",
+)
+
+# %% [markdown]
+# A table has no idea that two contexts are alike. What it has learnt about *Macdonal* does not help it with *Mcdonal*. A network that turns letters into vectors can share: similar contexts get similar vectors, and what is learnt for the one helps the other. The rest of this chapter is such a network,
+# the **transformer** (트랜스포머).
+
+# %% [markdown]
+# ## Build
+#
+# ### Self-attention: a text that looks at itself
+#
+# In chapter 08 the places of a *picture* looked at the words of a *sentence*. Here a text looks at itself: **self-attention** (셀프 어텐션). Every place has a query ("which letter decides what I need to guess?"), a key ("what am I?") and a value ("what I tell"). One thing is new: place i must guess $x_{i+1}$, so it may see the places 1 … i
+# only. Looking ahead would be reading the answer. Hence a **mask** (마스크): the scores of later places become −∞ before the softmax, their weights 0.
+#
+# $$A = \mathrm{softmax}\!\left(\mathrm{mask}\!\left(\frac{Q K^\top}{\sqrt d}\right)\right), \qquad \text{out} = A\,V$$
+
+# %% [markdown] tags=["slide", "steps"]
+# Masked attention takes four lines
+#
+# ```python
+# scores = q @ k.mT / q.shape[-1] ** 0.5
+#
+# after = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+#
+# weights = scores.masked_fill(after, -torch.inf).softmax(dim=-1)
+#
+# return weights @ v, weights
+# ```
+#
+# ? What does place 1 look at?
+
+
+# %%
+def attention(q, k, v):  # (n, places, d) each
+    scores = q @ k.mT / q.shape[-1] ** 0.5  # row i: how well each place answers place i
+    after = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)  # column later than row
+    weights = scores.masked_fill(after, -torch.inf).softmax(dim=-1)
+    return weights @ v, weights
+
+
+# %% [markdown] tags=["slide"]
+# No place looks ahead
+#
+# {figure}
+
+# %%
+q, k, v = (torch.randn(1, 8, 16, generator=seeded(n), requires_grad=True) for n in range(3))
+out, weights = attention(q, k, v)
+
+# %% jupyter={"source_hidden": true}
+# Plot: the attention of random queries and keys; what lies after a place is masked.
+plots.show(
+    figures.mask(weights[0].detach()),
+    "A square of 8 by 8 cells. Below and on the diagonal stand weights that sum to 1 in each row; above it, where a place would look ahead, all cells are grey.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: PyTorch's attention gives the same, and no output depends on a later place (by gradients).
+torch.testing.assert_close(out, scaled_dot_product_attention(q, k, v, is_causal=True))
+for i in range(8):
+    of = torch.autograd.grad(out[0, i].sum(), (k, v), retain_graph=True)
+    assert all(not g[0, i + 1 :].any() for g in of)
+    assert all(g[0, : i + 1].any() for g in of[1:])
+
+# %% [markdown]
+# The second half of that folded check is a proof: the derivative of the output at place i by every key and value after i is exactly 0. A model for which that holds is called **causal** (인과적).
+#
+# ### Where am I?
+#
+# Attention compares contents; it has no idea of order. Swap two earlier letters and their keys and values, and the output is the same. So the place must be told. Two ways:
+#
+# - **Learnt positions**: add to the vector of each token a vector of its place (Radford et al. 2018). One line; the program below does it.
+# - **Rotary positions** (회전 위치 임베딩; Su et al. 2021, [2104.09864](https://arxiv.org/abs/2104.09864)): turn query and key, pair of numbers by pair, by an angle that is proportional to the place. The inner product of two vectors turned by angles $m\theta$ and $n\theta$ depends on the difference $(m - n)\theta$ only. So a head can learn *two places back*
+#   once, for all places. The library does this, and so do today's large models.
+
+
+# %%
+def rotated(x):  # (places, d): the point (x_j, x_(j + d/2)) of place m turns by m * speed_j
+    places, d = x.shape
+    speed = 10_000 ** (-torch.arange(0, d, 2) / d)
+    angle = torch.arange(places)[:, None] * speed
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * angle.cos() - b * angle.sin(), a * angle.sin() + b * angle.cos()], dim=-1)
+
+
+# %% jupyter={"source_hidden": true}
+# Check: the product of a turned query and a turned key depends on their distance alone.
+one_q, one_k = torch.randn(2, 1, 16, generator=seeded(1))
+products = rotated(one_q.expand(9, 16)) @ rotated(one_k.expand(9, 16)).T
+for distance in range(-5, 6):
+    along = products.diagonal(distance)
+    torch.testing.assert_close(along, along[:1].expand_as(along))
+assert products.diagonal(0)[0] != products.diagonal(3)[0]
+
+# %% [markdown]
+# ### The whole network
+#
+# A **block** is attention, then a small network that works at each place by itself. Both *add* to what was there, and both see a normalised input (zero mean, variance 1 at each place), which keeps deep stacks trainable. Blocks are stacked; a last linear layer, the **head**, turns what each place holds into one number
+# for each token, and a softmax turns these into probabilities. (*Head* also names one of several attentions side by side, each on its own share of the numbers. Both uses are common.)
+
+# %% [markdown] tags=["slide"]
+# GPT is a stack of two kinds of layer
+#
+# {figure}
+#
+# ? Where do places exchange anything?
+
+# %% jupyter={"source_hidden": true}
+# Plot: the transformer and one of its blocks.
+plots.show(
+    figures.block(),
+    "A diagram. Tokens become vectors, positions are added, several blocks follow, then a linear layer and a softmax. One block is drawn large: norm, masked attention, "
+    "plus; norm, small network, plus.",
+)
+
+# %% [markdown]
+# ## Train
+#
+# ### One complete program
+#
+# The whole GPT: data, network, loss and loop. It runs in an empty notebook. Each row of a batch holds 33 letters, and the network guesses 32 of them at once: letter 2 from letter 1, letter 3 from the first two, and so on. That is what the mask is for: **one pass gives a guess at every place**, so a text of n tokens is n examples.
+#
+# | In the program | What it is |
+# |---|---|
+# | `is_causal=True` | your masked attention, PyTorch's version |
+# | `x[:, :-1]`, `x[:, 1:]` | what is read, and what is to be guessed: the same row, shifted by one |
+# | `cross_entropy` | $-\log p(x_{i+1} \mid x_{\le i})$, the mean over all rows and places |
+# | `token`, `place` | vectors of letters and of places, added |
+#
+# **Predict:** the counted models cost 3.6 bits a letter with one letter of memory, and 3.1 with four. What will the network need after about a minute?
+#
+# <details><summary>Answer</summary>
+#
+# About 3.1: in a minute it is as good as the best counted model. The shipped model, trained for longer, is below 3.
+#
+# </details>
+
+# %% [markdown] tags=["slide"]
+# Forty lines learn to write names
+
+# %% tags=["program"]
+import torch
+from torch import nn
+from torch.nn import functional as F
+from tqdm.auto import trange
+
+from gen_lib.data.text import load_text
+
+context, d, heads = 32, 96, 4  # letters that are read, numbers at each place, attentions
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+        self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+
+    def forward(self, h):  # (n, places, d)
+        parts = self.qkv(self.norm1(h)).unflatten(2, (3, heads, d // heads))
+        q, k, v = parts.permute(2, 0, 3, 1, 4)  # (n, heads, places, d / heads) each
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        h = h + self.out(mixed.transpose(1, 2).flatten(2))
+        return h + self.mlp(self.norm2(h))
+
+
+def gpt(vocabulary):
+    layers = [Block() for _ in range(3)]
+    return nn.ModuleDict(
+        {"token": nn.Embedding(vocabulary, d), "place": nn.Embedding(context, d)}
+        | {"blocks": nn.Sequential(*layers, nn.LayerNorm(d), nn.Linear(d, vocabulary))}
+    )
+
+
+def logits(net, x):  # (n, places) -> (n, places, vocabulary)
+    return net["blocks"](net["token"](x) + net["place"].weight[: x.shape[1]])
+
+
+def train(data, steps):
+    torch.manual_seed(0)
+    net = gpt(len(data.tokeniser.tokens))
+    optimiser = torch.optim.AdamW(net.parameters())
+    for step in trange(steps):
+        optimiser.param_groups[0]["lr"] = 3e-3 * (1 - step / steps)
+        x = data.train.batch(step, 64).tokens  # (64, 33)
+        loss = F.cross_entropy(logits(net, x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return net
+
+
+names = load_text("names")
+net = train(names, 800)
+
+
+# %% [markdown] tags=["slide"]
+# A name is drawn letter by letter
+#
+# {film writes}
+#
+# ? Who decides when it stops?
+
+
+# %%
+@torch.no_grad()
+def write(net, data, n, temperature=1.0, seed=0):  # n lines, letter by letter
+    x, rng = torch.zeros(n, 1, dtype=torch.int64), torch.Generator().manual_seed(seed)
+    while x.shape[1] < context and not (x[:, 1:] == 0).any(dim=1).all():
+        p = (logits(net, x)[:, -1] / temperature).softmax(dim=-1)
+        x = torch.cat([x, torch.multinomial(p, 1, generator=rng)], dim=1)
+    return [data.tokeniser.decode(row[1:]).split("\n")[0] for row in x]
+
+
+written = write(net, names, 1000)
+written[:12]
+
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: bits per letter on 8,879 names that were not trained on, and how many names are new.
+@torch.no_grad()
+def bits(net, data, rows=2000):  # bits per token of test names, line by line
+    x = data.test.batch(0, rows, seed=1).tokens
+    loss = F.cross_entropy(logits(net, x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+    return loss.item() / math.log(2)
+
+
+known = set(names.train.text.split("\n"))
+table = NGram(names.train.tokens, len(names.tokeniser.tokens), 5)
+cost = {order: -table.log2(names.test.tokens, order).mean().item() for order in (2, 3, 5)}
+shares = {
+    "bigram": [f"{cost[2]:.2f}", None],
+    "best n-gram": [f"{cost[5]:.2f}", None],
+    "your GPT": [f"{bits(net, names):.2f}", written],
+}
+new = {k: sum(n not in known for n in of) / len(of) for k, (_, of) in shares.items() if of}
+assert bits(net, names) < cost[3]
+Table(
+    {
+        name: [cost, f"{100 * new[name]:.0f} %" if of else "–", ", ".join((of or [])[:5])]
+        for name, (cost, of) in shares.items()
+    },
+    ["bits per letter", "new names", "examples"],
+    "model",
+)
+
+# %% [markdown]
+# ### The same program, in Korean
+#
+# A Hangul syllable is a block of two or three letters: 한 is ㅎ + ㅏ + ㄴ. Unicode has both: one sign for the block, and one for each of its parts, the **jamo** (자모). There are 11,172 possible blocks. Our 6,103 words and phrases show 1,034 of them, so a model whose tokens are blocks could never write the others, and would know nothing of what 한 and 할 have in common.
+# With jamo as tokens there are 66 tokens, and a block that was never seen is only a new row of them. But now the model can also write nonsense, such as a vowel with nothing before it. Does it?
+
+# %%
+korean = load_text("korean")
+net_ko = train(korean, 600)
+written_ko = write(net_ko, korean, 1000)
+", ".join(written_ko[:20])
+
+# %% [markdown] tags=["slide"]
+# It composes syllables that it was never shown
+#
+# - 한 = ㅎ + ㅏ + ㄴ
+# - 66 jamo write all 11,172 syllables.
+# - The text shows 1,034 of them.
+#
+# ? How would you count the wrong ones?
+
+
+# %%
+def blocks(texts):  # whole syllables, and jamo that no syllable could use
+    signs = [c for c in "".join(texts) if c != " "]
+    return [c for c in signs if "가" <= c <= "힣"], [c for c in signs if not "가" <= c <= "힣"]
+
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: the share of valid syllables, and how many of them were never shown.
+whole, broken = blocks(written_ko)
+shown = set(korean.train.text)
+never = [c for c in whole if c not in shown]
+valid = len(whole) / (len(whole) + len(broken))
+assert valid > 0.95
+assert never
+Table(
+    {
+        "valid syllables": [f"{100 * valid:.1f} % of {len(whole) + len(broken):,}"],
+        "of them never shown": [f"{len(never)}: {' '.join(sorted(set(never))[:24])}"],
+    },
+    ["1,000 lines of your GPT"],
+    "counted",
+)
+
+# %% [markdown]
+# ### Tokens: letters, or pieces of words?
+#
+# A **tokeniser** (토크나이저) cuts a text into tokens. Letters make long rows, and every row costs computing time. Whole words make short rows, and an endless vocabulary. Today's models stand between: **byte-pair encoding** (바이트 페어 인코딩; Sennrich et al. 2015, [1508.07909](https://arxiv.org/abs/1508.07909)) begins with letters and joins the most frequent pair of neighbours into a new token,
+# again and again. Frequent words end as one token, rare ones as several pieces.
+
+
+# %%
+def learn_pieces(text, n):
+    words = Counter(tuple(word) for word in text.replace(" ", " _").split(" "))  # _ is the space
+    pieces = []
+    for _ in range(n):
+        pairs = Counter()
+        for word, count in words.items():
+            for pair in pairwise(word):
+                pairs[pair] += count
+        best = max(pairs, key=pairs.get)
+        pieces.append("".join(best))
+        words = Counter({join(word, best): count for word, count in words.items()})
+    return pieces
+
+
+def join(word, pair):
+    out = []
+    for letter in word:
+        out.append(letter)
+        if tuple(out[-2:]) == pair:
+            out[-2:] = ["".join(pair)]
+    return tuple(out)
+
+
+# %%
+sample = novels.train.text[:200_000].replace("\n", " ")
+" ".join(learn_pieces(sample, 40))
+
+# %% jupyter={"source_hidden": true}
+# Table: one sentence in letters and in the pieces of the shipped model.
+sentence = "Her particular friend Charlotte was exceedingly agreeable."
+pieces = austen.tokeniser.split(sentence)
+assert "".join(pieces) == sentence
+whole_text = len(novels.test.text) / len(austen.tokeniser.encode(novels.test.text))
+Table(
+    {
+        "letters": [len(sentence), " ".join(sentence[:24]) + " …"],
+        "pieces": [len(pieces), " · ".join(pieces)],
+    },
+    ["tokens", "split"],
+    f"one sentence ({whole_text:.1f} letters a piece in all)",
+)
+
+# %% [markdown]
+# The shipped Austen model reads 2,048 such pieces. In the same number of places it sees more than three times as much text, and for the same text it computes a third. Bits are still counted *per letter*, so that models with different tokens can be compared: the bits of all pieces, divided by the number of letters.
+
+# %% [markdown]
+# ## Look
+#
+# ### What do the heads look at?
+#
+# The shipped Austen model has four blocks with six heads each. Here are the weights of some heads for one sentence. Nobody told a head what to do.
+#
+# **Predict:** what could be the most useful thing for a head to look at?
+#
+# <details><summary>Answer</summary>
+#
+# The token before (which shows as a line of bright cells beside the diagonal), and the first token, on which a head leaves its weight when it needs nothing, as in chapter 08. Others look for a name that stood earlier.
+#
+# </details>
+
+# %%
+sentence = "Mr. Darcy looked at Elizabeth. Elizabeth looked at Mr."
+tokens = austen.tokeniser.encode("\n" + sentence)
+with torch.no_grad():
+    looks = austen.net.attention(tokens[None])[:, 0]  # (blocks, heads, places, places)
+
+# %% [markdown] tags=["slide"]
+# Heads find jobs that nobody gave them
+#
+# {figure}
+#
+# ? What would be useful to look at?
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Plot: the heads that look most at the token before, at the first token, and at an earlier copy.
+labels = [austen.tokeniser.tokens[t].replace("\n", "¶").replace(" ", "_") for t in tokens.tolist()]
+before = looks.diagonal(-1, 2, 3).mean(dim=2)
+first = looks[:, :, 1:, 0].mean(dim=2)
+same = torch.tensor(tokens[:, None] == tokens[None]).tril(-1).float()
+after_copy = F.pad(same, (1, 0))[:, :-1].tril(-1)  # the token after an earlier copy of this one
+copies = (looks * after_copy).sum(dim=(2, 3)) / after_copy.any(dim=1).sum()
+chosen = {}
+for title, score in (("token before", before), ("first token", first), ("after a copy", copies)):
+    block, head = divmod(int(score.argmax()), looks.shape[1])
+    chosen[f"{title}: block {block + 1}, head {head + 1}"] = looks[block, head]
+plots.show(
+    figures.heads(labels, chosen),
+    "Three maps of attention weights on one sentence: in the first the cells beside the diagonal are bright, in the second the first column, in the third single cells that point to what followed an earlier copy of the same word.",
+)
+
+# %% [markdown]
+# ### Does it read, or does it only know?
+#
+# A model may guess *Darcy* because it knows the novel by heart, or because the name stood in the text a moment ago. To tell the two apart, show it rows that no novel contains: 40 random pieces, and then the same 40 again. What it knows of English helps in neither half. Only what it has *just read* can help in the second.
+
+# %%
+rng = seeded(0)
+half = torch.randint(1, 2048, (64, 40), generator=rng)
+rows = torch.cat([torch.zeros(64, 1, dtype=torch.int64), half, half], dim=1)
+with torch.no_grad():
+    log_p = austen.net(rows[:, :-1]).log_softmax(dim=2).gather(2, rows[:, 1:, None])[:, :, 0]
+cost = -log_p.mean(dim=0) / math.log(2)  # (80,) bits of each place
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: bits per piece in the first and in the second half.
+in_context = [cost[5:40].mean().item(), cost[45:].mean().item()]
+Table(
+    {"random pieces": [f"{in_context[0]:.1f}"], "the same again": [f"{in_context[1]:.1f}"]},
+    ["bits per piece"],
+    "64 rows",
+)
+
+# %% [markdown]
+# ## Explore
+#
+# ### One token at a time
+#
+# Type a beginning, look at the ten likeliest continuations, and click one. Below, a head of your choice: the darker a token, the more the last place takes from it.
+#
+# 1. Type *Mr. Darc* and *Mr. Darcy*, then *Lady Cath*. How sure is the model?
+# 2. Write a name that no novel has, three times. Does the model learn it from the context?
+# 3. Choose Korean and type one jamo after another. When is a final consonant likely?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Very sure within a name: what remains of a word is cheap. The uncertainty sits at the beginnings of words.
+# 2. A little: its probability rises with each repetition.
+# 3. After a vowel. After a final consonant an initial one or the line end must follow, and the model knows it.
+#
+# </details>
+
+# %% [markdown] tags=["slide"]
+# You choose the next token
+#
+# {figure}
+#
+# ? Where is the model sure, and where not?
+
+# %% tags=["widget"]
+NextTokenExplorer()
+
+# %% [markdown]
+# ### Temperature: how bold is the draw?
+#
+# The model gives probabilities; *how* to draw from them is a choice. A **temperature** (온도) T divides the logits before the softmax, $p_T(b) \propto p(b)^{1/T}$: below 1 the likely tokens gain, at 0 the likeliest has everything (**greedy**), above 1 the rare ones gain. **Top-k** (탑-k 샘플링) cuts all but the k likeliest tokens. **Top-p** (탑-p 샘플링; nucleus sampling, Holtzman et al. 2019, [1904.09751](https://arxiv.org/abs/1904.09751))
+# keeps the fewest tokens whose probabilities sum to p: many where the model is unsure, one or two where it is sure.
+
+
+# %%
+def sharpened(logits, T=1.0, top_p=1.0):  # (vocabulary,) -> probabilities
+    p = (logits / T).softmax(dim=-1)
+    ordered, order = p.sort(descending=True)
+    before = ordered.cumsum(dim=-1) - ordered  # what stands before each token
+    p = torch.zeros_like(p).scatter(0, order, ordered * (before < top_p))
+    return p / p.sum()
+
+
+# %% tags=["widget"]
+TemperatureExplorer()
+
+# %% jupyter={"source_hidden": true}
+# Check: the library's probabilities are the same, and the limits are right.
+one = torch.randn(50, generator=seeded(3))
+for T, top_p in ((1.0, 1.0), (0.5, 0.9), (2.0, 0.3)):
+    torch.testing.assert_close(sharpened(one, T, top_p), probabilities(one[None], T, 0, top_p)[0])
+assert sharpened(one, 1e-3).argmax() == one.argmax()
+assert sharpened(one, 1e3).max() < 0.021
+assert (sharpened(one, 1.0, 0.5) > 0).sum() < 25
+
+# %% [markdown]
+# ## Measure
+#
+# ### What is a letter worth?
+#
+# Four shipped models, each on text that it was not trained on, beside what counting costs. (gzip and lzma had seen the training text first. gzip remembers only its last 32 thousand bytes.)
+#
+# **Predict:** where is the network furthest ahead of counting: on 88,799 names, on six novels, on 6,781 Korean phrases or on 2,881 tunes?
+#
+# <details><summary>Answer</summary>
+#
+# On what has long-range order and enough text: the novels and the tunes. A surname is too short for a long memory to matter. On the Korean list counting is *ahead*: few phrases, and many of them repeat long strings, which a table keeps and a small network has to learn.
+#
+# </details>
+
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: bits on held-out text, from the cards of the shipped models.
+def of_card(card):  # its unit, and the bits of the model and of what stands beside it
+    name = next(iter(card))
+    beside = {k.removeprefix(f"{name}_"): v for k, v in card.items() if k != name}
+    best = min(v for k, v in beside.items() if k.endswith("-gram"))
+    columns = [card[name], beside["1-gram"], beside["2-gram"], best, beside["lzma"]]
+    return name.removeprefix("bits_per_"), columns
+
+
+rows = {of: of_card(card) for of, card in cards.items()}
+assert {of for of, (_, values) in rows.items() if values[0] < values[3]} == {*rows} - {"korean"}
+claims.add(
+    "A transformer guesses the next token better than counting does",
+    "; ".join(
+        f"{of} {values[0]:.2f} bits a {unit}, best n-gram {values[3]:.2f}"
+        for of, (unit, values) in rows.items()
+    ),
+    "holds with a condition",
+)
+Table(
+    {f"{of}, per {unit}": [f"{v:.2f}" for v in values] for of, (unit, values) in rows.items()},
+    ["model", "1-gram", "2-gram", "best n-gram", "lzma"],
+    "bits",
+)
+
+# %% [markdown]
+# ### What a bold draw costs
+#
+# For each temperature, 300 names by the shipped writer of names. Two numbers: the bits per letter that the *best counted model* of held-out names charges for them (how name-like are they, judged by somebody else), and how many of the 300 differ.
+
+# %%
+judge = NGram(names.train.tokens, len(names.tokeniser.tokens), 5)  # order 5, Kneser-Ney
+bold = {}
+for T in (0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5):
+    lines = writer.write("", 300, seeded(0), temperature=T)
+    drawn = names.tokeniser.encode("\n" + "\n".join(lines) + "\n")
+    bold[T] = [-judge.log2(drawn)[1:].mean().item(), len(set(lines)) / len(lines), lines[:4]]
+
+# %% [markdown] tags=["slide"]
+# Low temperature buys likelihood with variety
+#
+# {figure}
+#
+# ? Which temperature would you choose for names?
+
+# %% jupyter={"source_hidden": true}
+# Plot: bits per letter and variety over the temperature.
+plots.show(
+    figures.temperature(bold, cards["names"]["bits_per_character_5-gram"]),
+    "Two panels over the temperature from 0.2 to 1.5. Left: bits per letter charged by the counted judge, rising with temperature; a line marks real names. Right: the share of different names among 300 rises steeply to nearly 1.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Table and check: four names of each temperature.
+assert bold[0.2][0] < bold[1.0][0] < bold[1.5][0]
+assert bold[0.2][1] < 0.7 < 0.95 < bold[1.0][1]
+claims.add(
+    "A temperature trades likelihood against variety",
+    f"300 names at T = 0.2, 1, 1.5: {bold[0.2][0]:.1f}, {bold[1.0][0]:.1f}, {bold[1.5][0]:.1f} bits a letter; {100 * bold[0.2][1]:.0f}, {100 * bold[1.0][1]:.0f}, {100 * bold[1.5][1]:.0f} % of them different",
+)
+Table({f"T = {T:g}": [", ".join(of[2])] for T, of in bold.items()}, ["names"], "temperature")
+
+# %% [markdown]
+# At temperature 1 the model draws from what it has learnt: real names cost about as much as its own. Below, it repeats the most common endings; the *likeliest* name is not a *typical* name. For long texts that becomes a fault of its own:
+#
+# **Predict:** Austen's model continues *It was* for 300 pieces, always with the likeliest piece (T = 0). What happens?
+#
+# <details><summary>Answer</summary>
+#
+# It falls into a loop. A phrase that has just been written makes itself likelier, and nothing ever draws anything else. Holtzman et al. found the same in large models, and proposed top-p for it.
+#
+# </details>
+
+# %%
+texts = {
+    "T = 0": austen.write("It was", 1, seeded(0), length=300, temperature=0)[0],
+    "T = 1, top-p 0.9": austen.write("It was", 1, seeded(0), length=300, top_p=0.9)[0],
+    "T = 1": austen.write("It was", 1, seeded(0), length=300)[0],
+}
+
+
+def repeated(text, n=4):  # share of strings of n words that occurred before
+    words = text.split()
+    strings = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+    return 1 - len(set(strings)) / len(strings)
+
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: the beginnings, and the share of strings of four words that are repetitions.
+shares = {name: repeated(text) for name, text in texts.items()}
+assert shares["T = 0"] > 2 * max(shares["T = 1"], shares["T = 1, top-p 0.9"])
+Table(
+    {name: [f"{100 * shares[name]:.0f} %", text[:420]] for name, text in texts.items()},
+    ["repeated", "text"],
+    "drawn with",
+)
+
+# %% [markdown]
+# ### The cache: why the next token is cheap
+#
+# To guess token 1,000, the network must know the keys and values of the 999 before it. They do not change: place 5 never sees place 1,000 (that is the mask again). So they are computed once and kept, in the **KV cache** (KV 캐시). Without it, each new token would read the whole text again.
+
+# %%
+begun = torch.zeros(1, 1, dtype=torch.int64)
+seconds, rows = {}, {}
+for cached in (True, False):
+    start = time.perf_counter()
+    drawn = islice(austen.tokens(begun, seeded(0), cached=cached), 120)
+    rows[cached] = [int(token) for token in drawn]
+    seconds[cached] = time.perf_counter() - start
+
+# %% jupyter={"source_hidden": true}
+# Table and check: the same tokens, and how much faster.
+assert rows[True] == rows[False]
+Table(
+    {
+        name: [f"{120 / seconds[kept]:.0f}"]
+        for name, kept in (("with cache", True), ("without", False))
+    },
+    ["tokens a second"],
+    "120 tokens",
+)
+
+# %% [markdown]
+# ### More weights, more text, more computing
+#
+# Why do language models grow? A study trained twelve models on letters of Austen: four sizes, each for three numbers of steps. Nothing else differs.
+
+# %% [markdown] tags=["slide"]
+# The loss falls predictably with size and computing
+#
+# {figure}
+#
+# ? Where would four times the weights end?
+
+# %%
+study = [{k: v for k, v in row.items()} for row in read_study("scale")]
+grid = [row for row in study if float(row["characters"]) > 3e6][:12]
+N, C, L = (torch.tensor([float(r[k]) for r in grid]) for k in ("weights", "flops", "test_bits"))
+known = torch.ones(12, dtype=torch.bool)
+known[-1] = False  # the largest model with the most steps: to be predicted
+D = C / (6 * N)
+
+# %% [markdown]
+# The curves look like powers; such a rule is a **scaling law** (스케일링 법칙). Hoffmann et al. 2022 ([2203.15556](https://arxiv.org/abs/2203.15556), eq. 2) write
+#
+# $$L(N, D) = E + \frac{a}{N^{\alpha}} + \frac{b}{D^{\beta}}$$
+#
+# - $E$ is what no model of this kind can save: the entropy of the text itself;
+# - the second term is the price of too few weights, the third of too little training.
+#
+# We fit the five numbers to eleven of the twelve runs, and **predict the twelfth**: the largest model, trained longest.
+
+
+# %%
+def law(theta, N, D):  # all five numbers are positive
+    E, a, alpha, b, beta = theta.exp()
+    return E + a / N**alpha + b / D**beta
+
+
+theta = torch.tensor([1.0, 5.0, 0.4, 50.0, 0.4]).log().requires_grad_()
+fit = torch.optim.LBFGS([theta], max_iter=500, line_search_fn="strong_wolfe")
+
+
+def step():
+    fit.zero_grad()
+    loss = (law(theta, N[known], D[known]) / L[known]).log().square().sum()
+    loss.backward()
+    return loss
+
+
+fit.step(step)
+predicted = law(theta.detach(), N[-1], D[-1]).item()
+
+# %% jupyter={"source_hidden": true}
+# Plot: the twelve runs, the fitted law, and the predicted point.
+plots.show(
+    figures.scaling(grid, lambda n, d: law(theta.detach(), n, d), predicted),
+    "Two panels on logarithmic axes. Left: bits per letter over the number of weights, a falling curve for each number of steps. Right: over computing steps, a falling curve for each size; the predicted point lies near the measured one.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Check: the prediction is close to the measured point.
+assert abs(predicted - L[-1]) < 0.15
+claims.add(
+    "The loss follows a law, so larger models can be planned",
+    f"fitted to 11 runs, predicted for the largest {predicted:.2f} bits a letter, measured {L[-1]:.2f}; one seed",
+    "holds with a condition",
+)
+
+# %% [markdown]
+# ### Learnt, or learnt by heart?
+#
+# The same study trained one size on the first part of the text only: a thousandth of it, a hundredth, a tenth, all. A text can be learnt by heart; then the loss on it falls and the loss on other text rises (**overfitting** (과적합)). And it shows in what is written: how long is the longest string, in 2,000 drawn letters, that stands in the training text word for word?
+#
+# **Predict:** how long is it for the model that read 38,000 letters?
+#
+# <details><summary>Answer</summary>
+#
+# Whole sentences: the table below. The model that read everything copies no more than a real chapter does by chance, where phrases such as *I am very much obliged to you* return.
+#
+# </details>
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: bits on known and on new text, and the longest copied string.
+parts = [row for row in study if row["steps"] == "2000"]
+table = {
+    f"{int(row['characters']):,}": [
+        f"{float(row['train_bits']):.2f}",
+        f"{float(row['test_bits']):.2f}",
+        row["copied"],
+        row["test_copied"],
+    ]
+    for row in parts
+}
+assert int(parts[0]["copied"]) > 3 * int(parts[-1]["copied"])
+Table(
+    table,
+    ["bits, known text", "bits, new text", "longest copied string", "in a real chapter"],
+    "letters of text",
+)
+
+# %% [markdown]
+# ## Break it
+#
+# ### A model that reads the answer
+#
+# Take the mask away, and train again. Place i now sees the letter that it has to guess.
+#
+# **Predict:** what happens to the loss? And to the names?
+#
+# <details><summary>Answer</summary>
+#
+# The loss falls below anything that letters allow: the answer is copied from one place to the right. The names are rubbish, for when writing there is no place to the right. *A loss that is too good is a bug.* Compare it with what counting costs, and with the entropy that nobody can beat.
+#
+# </details>
+
+
+# %% [markdown] tags=["slide", "predict"]
+# A place may see the letter that it must guess: what happens?
+#
+# ? To the loss? To the names?
+
+
+# %%
+def without_mask(q, k, v, is_causal):
+    return scaled_dot_product_attention(q, k, v)
+
+
+with patch.object(F, "scaled_dot_product_attention", without_mask):
+    cheat = experiment.train("gpt", "names", steps=200, settings={"width": 64, "layers": 2})
+    its_own = -cheat.log2(names.test.tokens[:20_000]).mean().item()
+rubbish, honest = (of.write("", 300, seeded(0)) for of in (cheat, writer))
+
+# %% [markdown] tags=["slide"]
+# A loss that is too good is a bug
+#
+# - The answer stands one place to the right.
+# - The loss falls below anything that letters allow.
+# - The names are rubbish.
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: bits per letter without the mask, and what the model writes.
+counted = NGram(names.train.tokens, len(names.tokeniser.tokens), 5)
+charged = {
+    key: -counted.log2(names.tokeniser.encode("\n" + "\n".join(of) + "\n"))[1:].mean().item()
+    for key, of in (("with mask", honest), ("without", rubbish))
+}
+own = {"with mask": cards["names"]["bits_per_character"], "without": its_own}
+assert its_own < 1
+assert charged["without"] > charged["with mask"] + 1
+Table(
+    {
+        key: [f"{own[key]:.2f}", f"{charged[key]:.1f}", ", ".join(of[:4])]
+        for key, of in (("with mask", honest), ("without", rubbish))
+    },
+    ["its own loss", "charged by counting", "names"],
+    "bits per letter",
+)
+
+# %% [markdown]
+# ## Music
+#
+# ### A tune is a text
+#
+# Nothing in the network knows about letters. The course ships 2,881 dance tunes of three old collections (O'Neill's Irish ones, Aird's, Ryan's) as rows of notes: `67:6` is the pitch 67 (a G; one semitone is 1) for 6/48 of a whole note, an eighth; `|` is a bar line. All tunes are moved to the white keys, so that a scale is always the same seven pitches. A **piano roll** (피아노 롤) draws a tune: time to the right, pitch upwards.
+
+# %%
+tunes = load_text("tunes")
+player = load_pretrained("gpt-tunes", GPT)
+first = tunes.test.text.split("\n")[0]
+begin = " ".join(first.split()[:12])
+tune = player.write(begin, 1, seeded(1), length=160, temperature=0.9)[0]
+tune[:120]
+
+# %% [markdown] tags=["slide"]
+# The same network writes tunes
+#
+# {figure}
+#
+# ? Where does the model begin?
+
+# %% jupyter={"source_hidden": true}
+# Plot: the true tune and the model's continuation of its beginning, as piano rolls.
+plots.show(
+    figures.piano_roll({"a tune of the collections": first, "its first notes, continued": tune}),
+    "Two piano rolls with bar lines. Both begin with the same notes; then the second goes its own way, in similar steps and rhythms.",
+)
+
+# %% jupyter={"source_hidden": true}
+# Sound: first the true tune, then the continuation.
+for text in (first, tune):
+    display(Audio(sound(text)[: 12 * RATE], rate=RATE))
+
+# %% tags=["widget"]
+PianoRoll()
+
+# %% [markdown]
+# ### Is it music?
+#
+# Taste cannot be measured, craft can. Three things that nearly all tunes of the collections do, on 100 tunes each: the share of notes on the white keys (the **scale**), whether the last note is the tonic of a mode (here: C, D, G or A, the four that occur), and the range in semitones. Beside the model: held-out tunes, and tunes drawn from a bigram table of notes.
+
+
+# %%
+def craft(texts):  # share of notes in the scale, share of usual last notes, median range
+    scale, last, ranges = [], [], []
+    for text in texts:
+        pitches = [
+            int(note.split(":")[0]) for note in text.split() if note[0].isdigit() and ":" in note
+        ]
+        scale += [pitch % 12 in {0, 2, 4, 5, 7, 9, 11} for pitch in pitches]
+        last.append(pitches[-1] % 12 in {0, 2, 7, 9})
+        ranges.append(max(pitches) - min(pitches))
+    return sum(scale) / len(scale), sum(last) / len(last), sorted(ranges)[len(ranges) // 2]
+
+
+by_counts = NGram(tunes.train.tokens, len(tunes.tokeniser.tokens), 2)
+
+
+def counted_tune(rng):  # note after note from the bigram table, until the line ends
+    row = [0]
+    while len(row) < 2 or (row[-1] != 0 and len(row) < 300):
+        p = by_counts.next(torch.tensor(row[-1:]))
+        row.append(int(torch.multinomial(p, 1, generator=rng)))
+    return tunes.tokeniser.decode(torch.tensor(row[1:])).strip()
+
+
+# %%
+rng = seeded(0)
+played = {
+    "held-out tunes": tunes.test.text.strip().split("\n")[:100],
+    "model": [text for text in player.write("", 100, rng, length=250) if ":" in text],
+    "bigram": [text for text in (counted_tune(rng) for _ in range(100)) if ":" in text],
+}
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: scale, last note and range of 100 tunes each.
+measured = {name: craft(texts) for name, texts in played.items()}
+assert measured["model"][0] > measured["held-out tunes"][0] - 0.05
+claims.add(
+    "One network writes text and music",
+    f"bits a note: model {cards['tunes']['bits_per_note']:.2f}, best n-gram {cards['tunes']['bits_per_note_8-gram']:.2f}; notes in the scale: model {100 * measured['model'][0]:.1f} %, "
+    f"held-out tunes {100 * measured['held-out tunes'][0]:.1f} %; notes of one voice, not recorded sound",
+    "holds with a condition",
+)
+Table(
+    {
+        name: [f"{100 * scale:.1f} %", f"{100 * last:.0f} %", f"{span} semitones"]
+        for name, (scale, last, span) in measured.items()
+    },
+    ["in the scale", "usual last note", "median range"],
+    "100 tunes",
+)
+
+# %% [markdown]
+# ## A picture as a text
+#
+# ### DALL-E's first way
+#
+# If notes are tokens, so are pixels. The first DALL-E (Ramesh et al. 2021, [2102.12092](https://arxiv.org/abs/2102.12092)) wrote a sentence and a picture as one row of tokens and trained one transformer on such rows. Here a row is a sentence about a person of chapter 08, the sign `=`, and the 256 pixels of the person at 16 × 16, each one of 64 colours. (DALL-E's picture tokens
+# were not pixels but 32 × 32 codes of an autoencoder, of 8,192 kinds.)
+#
+# **Predict:** it draws 256 pixels, one after the other, each by one pass of the network. Chapter 08's diffusion needs 40 passes for a picture of nine times as many pixels. Which obeys its sentence better?
+#
+# <details><summary>Answer</summary>
+#
+# Diffusion. Token by token, one early mistake stays: a pixel of the wrong colour cannot be taken back, and all later ones must live with it. See the table.
+#
+# </details>
+
+# %%
+painter = load(studies_folder() / "pictures.safetensors", GPT)  # trained by a study
+asked = [
+    "a person with long red hair in a blue dress",
+    "someone in a green hoodie with sunglasses on a pink background",
+    "a person with a mohawk and green hair",
+]
+people = draw(painter, asked * 2, seeded(0))
+
+# %% [markdown] tags=["slide"]
+# One network reads the words and writes the pixels
+#
+# {figure}
+#
+# ? What can it not take back?
+
+# %% jupyter={"source_hidden": true}
+# Plot: six people drawn pixel by pixel, two for each sentence.
+plots.show(
+    plots.image_rows({"first": people[:3], "second": people[3:]}, "Drawn pixel by pixel, 16 × 16"),
+    "Two rows of three small blocky people; hair, clothes and backgrounds mostly have the colours that the sentences name.",
+)
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: obedience of 500 + 500 pictures (stored studies) beside chapter 08's.
+pixelwise = {row["sentences"]: row for row in read_study("pictures")}
+diffused = read_card(pretrained_folder() / "text-to-image.safetensors")["figures"]
+share = {kind: float(row["obedience"]) for kind, row in pixelwise.items()}
+claims.add(
+    "A picture can be written token by token, after its words",
+    f"attributes obeyed, seen / unseen pairs: pixels as tokens {100 * share['seen']:.0f} / {100 * share['unseen']:.0f} %, diffusion {100 * diffused['obedience']:.0f} / {100 * diffused['obedience_unseen']:.0f} %; they differ in size, resolution and training. The first DALL-E wrote codes so, the second is a diffusion model",
+    "holds with a condition",
+)
+Table(
+    {
+        "pixels as tokens, 16 × 16": [f"{100 * share[k]:.1f} %" for k in ("seen", "unseen")],
+        "true pictures at 16 × 16": [
+            f"{100 * float(pixelwise[k]['real']):.1f} %" for k in ("seen", "unseen")
+        ],
+        "diffusion of chapter 08": [
+            f"{100 * diffused[k]:.1f} %" for k in ("obedience", "obedience_unseen")
+        ],
+    },
+    ["seen", "never seen together"],
+    "obedience",
+)
+
+# %% [markdown]
+# ## Search and summary, honestly
+#
+# ### Ask the course
+#
+# The lecture names *AI search* and *summaries* among the applications of such models. Large systems do both in two halves: first **retrieve** passages that fit, then let a language model **write** an answer from them: **retrieval-augmented generation** (검색 증강 생성; Lewis et al. 2020, [2005.11401](https://arxiv.org/abs/2005.11401)). The first half needs no neural network. Count words: a section fits a question if it has its words, and a rare word says more than a common one. The formula below is **BM25**
+# (Robertson and Zaragoza 2009), for decades the standard of search engines. For each word w of the question,
+#
+# $$\text{score} = \sum_w \text{idf}(w)\, \frac{n_w\,(k+1)}{n_w + k\,(1 - b + b\, \ell)}$$
+#
+# - $\text{idf}(w)$ is large for words that few sections have;
+# - $n_w$ is how often the section has the word: the second time counts less than the first ($k = 1.2$);
+# - $\ell$ is the length of the section relative to the mean: a long section has many words by chance ($b = 0.5$).
+#
+# Korean questions are looked up by the glossary's pairs of terms, because the sections are written in English.
+
+# %% [markdown] tags=["slide"]
+# Search finds the section, it does not answer
+#
+# {figure}
+
+# %% tags=["widget"]
+AskTheCourse()
+
+# %% jupyter={"source_hidden": true}
+# Table and check: 40 questions that were written before the index, and whether the right section is found.
+found = search.score(search.questions())
+assert found["first three"] > 24
+claims.add(
+    "Search finds the passage that answers",
+    f"of 40 questions written before the index, the right section is first for {found['first']}, among the first three for {found['first three']}, among the first ten for {found['first ten']}; it finds, and writes no answer",
+    "holds with a condition",
+)
+Table({k: [f"{v} of 40"] for k, v in found.items()}, ["right section"], "among")
+
+# %% [markdown]
+# ### A summary without a writer
+#
+# An **extractive summary** (추출 요약) chooses sentences instead of writing them. TextRank (Mihalcea and Tarau 2004) lets sentences vote: each sentence passes its weight on to the sentences that share words with it, again and again, until nothing changes; the sentences with the most weight are kept. Here it chooses three of the fifteen sentences of a short retelling of this course in Korean.
+
+
+# %%
+def text_rank(sentences, steps=50, damping=0.85):
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3)).fit_transform(sentences)
+    alike = torch.tensor((vectors @ vectors.T).toarray()).fill_diagonal_(0)
+    votes = alike / alike.sum(dim=1, keepdim=True)  # row i: how sentence i gives its weight away
+    weight = torch.full((len(sentences),), 1 / len(sentences), dtype=votes.dtype)
+    for _ in range(steps):
+        weight = (1 - damping) / len(sentences) + damping * weight @ votes
+    return weight
+
+
+# %%
+story = (studies_folder().parent / "story_ko.txt").read_text("utf-8").strip().split("\n")
+weight = text_rank(story)
+chosen = sorted(weight.topk(3).indices.tolist())
+[story[n] for n in chosen]
+
+# %% jupyter={"source_hidden": true}
+# Check: the weights are a distribution that further votes do not change.
+assert abs(weight.sum() - 1) < 1e-6
+torch.testing.assert_close(text_rank(story, 51), weight, atol=1e-5, rtol=0)
+
+# %% [markdown]
+# Are these three better than any three? Compare the strings of two and three letters of the choice with those of the whole text (cosine), for all ways to choose three sentences.
+
+# %% jupyter={"source_hidden": true, "outputs_hidden": true}
+# Table and check: how like the whole text three sentences are, for all ways to choose them.
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+strings = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3)).fit_transform(story).toarray()
+strings = torch.tensor(strings)
+alike = {
+    three: F.cosine_similarity(strings[[*three]].sum(dim=0), strings.sum(dim=0), dim=0).item()
+    for three in combinations(range(len(story)), 3)
+}
+by_votes, lead = alike[tuple(chosen)], alike[0, 1, 2]
+mean = sum(alike.values()) / len(alike)
+beaten = sum(value < by_votes for value in alike.values()) / len(alike)
+assert by_votes > lead
+assert beaten > 0.95
+claims.add(
+    "Sentences that are chosen, not written, sum up a text",
+    f"three of {len(story)} sentences, cosine to the whole: TextRank {by_votes:.2f}, the first three {lead:.2f}, mean of all {len(alike)} choices {mean:.2f}; "
+    "by shared strings of letters, by which it also chooses; no reader has judged",
+    "holds with a condition",
+)
+Table(
+    {
+        "TextRank": [f"{by_votes:.2f}", f"{100 * beaten:.1f} %"],
+        "the first three": [f"{lead:.2f}", "–"],
+        "mean of all choices": [f"{mean:.2f}", "–"],
+    },
+    ["cosine to the whole text", "choices that it beats"],
+    "three sentences",
+)
+
+# %% [markdown]
+# ### Why our model cannot write the answer
+#
+# Could the Austen model be the second half? Give it a question as a beginning.
+
+# %%
+question = "The meaning of mode collapse is"
+answer = austen.write(question, 1, seeded(0), length=60, top_p=0.9)[0]
+answer
+
+# %% [markdown]
+# It continues, in Austen's English, and knows nothing of the subject: it has read six novels, and its only aim was the next token of *them*. That a language model answers questions takes three more things: a text that contains what is asked (for GPT-3, 300 billion tokens), a model large enough to keep it, and a second training on examples of questions and good answers (Ouyang et al. 2022, [2203.02155](https://arxiv.org/abs/2203.02155)). And even then it may *sound* right and be wrong,
+# for the loss rewards what is likely, not what is true.
+
+# %% [markdown]
+# ## What separates this from GPT
+#
+# | | this chapter's Austen model | GPT-3 (Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165)) | Llama 3 405B (Meta 2024, [2407.21783](https://arxiv.org/abs/2407.21783)) |
+# |---|---|---|---|
+# | loss | next token | next token | next token, then preferences |
+# | weights | 2.6 million | 175 billion | 405 billion |
+# | blocks × width | 4 × 192 | 96 × 12,288 | 126 × 16,384 |
+# | context | 256 tokens | 2,048 | 128,000 |
+# | tokens trained on | 11 million, of 1.1 million different places | 300 billion | 15.6 trillion |
+#
+# The architecture is the same but for details. What is different is a factor of 100,000 in size and of a million in text, and what people taught it afterwards.
+
+# %% [markdown] tags=["slide"]
+# The same loss, far more text and weights
+#
+# | | here | GPT-3 |
+# |---|---|---|
+# | weights | 2.6 million | 175 billion |
+# | context | 256 | 2,048 |
+# | tokens read | 11 million | 300 billion |
+
+# %% [markdown]
+# ## Quiz
+
+# %% tags=["widget"]
+Quiz("09_one_token_after_another")
+
+# %% [markdown]
+# ## Exercises
+#
+# In each cell, replace the line that raises `NotImplementedError`, then run the cell and the check
+# below it. A check says what it verified, or what is wrong and why. All seven are
+# [solved](solutions/09_one_token_after_another.ipynb).
+
+# %% tags=["setup"] jupyter={"source_hidden": true}
+# Set-up: the checks of the exercises.
+from gen_course.ch09_one_token_after_another.checks import (
+    check_bigram,
+    check_cached_step,
+    check_causal_attention,
+    check_draw_token,
+    check_limited,
+    check_next_token_loss,
+    check_rotated_at,
+)
+
+# %% [markdown]
+# **1. What follows what** (10 minutes). `tokens` (n,) are the numbers of a text. Return the table of $p(b \mid a)$, of shape (vocabulary, vocabulary): row a says what follows token a. Add `pseudo`, a number above 0, to the count of every pair, so that no probability is 0.
+
+
+# %% tags=["exercise"]
+def bigram(tokens, vocabulary, pseudo):
+    """The table of p(b | a): row a holds the probabilities of what comes after a."""
+    # Hint: a loop over all pairs is slow. index_put_ with accumulate=True, or torch.bincount?
+    ### BEGIN SOLUTION
+    pairs = vocabulary * tokens[:-1] + tokens[1:]  # one number for each pair
+    table = torch.bincount(pairs, minlength=vocabulary**2).reshape(vocabulary, -1) + pseudo
+    return table / table.sum(dim=1, keepdim=True)
+    ### END SOLUTION
+
+
+# %%
+check_bigram(bigram)
+
+# %% [markdown]
+# **2. No place looks ahead** (10 minutes). From `q`, `k` and `v` (n, places, d) return what each place takes, (n, places, d): $\mathrm{softmax}(\mathrm{mask}(Q K^\top / \sqrt d))\, V$. Place i sees the places up to i, itself included. Write it without `scaled_dot_product_attention`, and with another way to mask than the one above if you can.
+
+
+# %% tags=["exercise"]
+def causal_attention(q, k, v):
+    """What each place takes from itself and from the places before it, (n, places, d)."""
+    # Hint: adding -inf is one way to mask. The diagonal stays.
+    ### BEGIN SOLUTION
+    places, d = q.shape[1:]
+    scores = torch.einsum("nid, njd -> nij", q, k) / d**0.5
+    later = torch.full((places, places), -torch.inf).triu(diagonal=1)  # 0 up to the diagonal
+    return torch.softmax(scores + later, dim=2) @ v
+    ### END SOLUTION
+
+
+# %%
+check_causal_attention(causal_attention)
+
+# %% [markdown]
+# **3. The loss** (10 minutes). `logits` (n, places, vocabulary) is what a network makes of `tokens` (n, places): the logits at a place guess the *next* token. Return the mean cross-entropy over all guesses of the batch, in **bits** per token. What follows the last place is not known, so leave it out.
+
+
+# %% tags=["exercise"]
+def next_token_loss(logits, tokens):
+    """Mean of -log2 p(next token), one number."""
+    # Hint: F.cross_entropy takes logits (m, vocabulary) and targets (m,), and gives nats.
+    ### BEGIN SOLUTION
+    guesses, targets = logits[:, :-1], tokens[:, 1:]
+    nats = F.cross_entropy(guesses.reshape(-1, logits.shape[2]), targets.reshape(-1))
+    return nats / math.log(2)
+    ### END SOLUTION
+
+
+# %%
+check_next_token_loss(next_token_loss)
+
+# %% [markdown]
+# **4. Positions after a cache** (15 minutes). `rotated` above turns the places 0, 1, 2, … A model with a cache reads only *new* places, and these stand after those of the cache. Return `x` (places, d) with its rows turned as the places start, start + 1, …: the point $(x_j, x_{j + d/2})$ of place m turns by the angle $m \cdot 10000^{-2j/d}$.
+
+
+# %% tags=["exercise"]
+def rotated_at(x, start):
+    """Rotary positions for the places start, start + 1, ..., of the shape of x."""
+    # Hint: only the angles change. Which numbers does torch.arange(start, ...) give?
+    ### BEGIN SOLUTION
+    places, d = x.shape
+    speeds = torch.exp(-math.log(10_000) * torch.arange(0, d, 2) / d)
+    turn = torch.outer(torch.arange(start, start + places), speeds)
+    a, b = x[:, : d // 2], x[:, d // 2 :]
+    return torch.cat([turn.cos() * a - turn.sin() * b, turn.sin() * a + turn.cos() * b], dim=1)
+    ### END SOLUTION
+
+
+# %%
+check_rotated_at(rotated_at)
+
+# %% [markdown]
+# **5. Draw a token** (20 minutes). For each row of `logits` (n, vocabulary) draw one token with `rng`; return their numbers (n,). The temperature `T` divides the logits; at T = 0 take the likeliest token. Then keep the fewest tokens whose probabilities sum to at least `top_p`, and draw from these. The token that crosses `top_p` stays.
+
+
+# %% tags=["exercise"]
+def draw_token(logits, T, top_p, rng):
+    """One token for each row, drawn at temperature T from the likeliest tokens."""
+    # Hint: sort; a token is kept if those before it sum to less than top_p. Then undo the sorting.
+    ### BEGIN SOLUTION
+    if T == 0:
+        return logits.argmax(dim=1)
+    chances, order = torch.softmax(logits / T, dim=1).sort(dim=1, descending=True)
+    summed = chances.cumsum(dim=1)
+    chances = torch.where(summed - chances < top_p, chances, 0.0)
+    rank = torch.multinomial(chances, 1, generator=rng)  # shares out again by itself
+    return order.gather(1, rank)[:, 0]
+    ### END SOLUTION
+
+
+# %%
+check_draw_token(draw_token)
+
+# %% [markdown]
+# **6. One place more** (20 minutes). A cache holds the `keys` and `values` (n, places, d) of the places so far. `x` (n, d) is the new place, and `query`, `key` and `value` are three linear maps to call. Return three things: what the new place takes (n, d), the longer keys, and the longer values, (n, places + 1, d) each. The new place sees all places of the cache and itself. Why is no mask needed?
+#
+# The check also begins with an empty cache, takes all places one by one, and compares with masked attention.
+
+
+# %% tags=["exercise"]
+def cached_step(x, keys, values, query, key, value):
+    """What the new place takes, then keys and values with one place more."""
+    # Hint: first append, then look. x[:, None] has a dimension for places.
+    ### BEGIN SOLUTION
+    keys = torch.cat([keys, key(x)[:, None]], dim=1)
+    values = torch.cat([values, value(x)[:, None]], dim=1)
+    fits = torch.einsum("nd, npd -> np", query(x), keys) / x.shape[1] ** 0.5
+    return torch.einsum("np, npd -> nd", fits.softmax(dim=1), values), keys, values
+    ### END SOLUTION
+
+
+# %%
+check_cached_step(cached_step)
+
+# %% [markdown]
+# **7. An experiment: how many letters of memory?** (60 minutes, of which some of training) The n-grams of *Idea* look back a fixed number of letters, the program of *Train* up to 32. Now let the network see no more than a table does: train it so that place i sees the letters i − reach + 1 to i, **and nothing else**. Return the trained network, a function from rows (n, places) of any number of places up to 32 to logits
+# (n, places, vocabulary).
+#
+# The check trains yours with reach 1 and reach 4, and looks whether it keeps to that. **With one letter it must come within 0.1 bits of the bigram table, and with four it must need at least 0.25 bits less than with one.** Copy the program and change its mask. Before you run it, predict:
+#
+# - Can a network with one letter of memory be better than the bigram table? See *Why counting is the best that such a table can do*.
+# - The program has three blocks. If the mask of each lets a place see four letters, how many letters does the last block see?
+# - `place` tells the network where in the row it is. Is that more than it may know?
+#
+# <details><summary>What we measured</summary>
+#
+# One run each of a network with two blocks of 64 numbers, 300 steps, seed 0; bits per letter on held-out names. Beside it, n-gram models that see as many letters.
+#
+# | letters seen | network, 300 steps | n-gram |
+# |---|---|---|
+# | 1 | 3.64 | 3.61 |
+# | 2 | 3.41 | 3.31 |
+# | 4 | 3.34 | 3.09 |
+#
+# With one letter, a table is all that a network can be: it comes close to the counted one, and not below. With more letters it gains, but after so few steps counting is ahead at every length. A table is finished after one pass over the text; a network has to learn each of these regularities by gradient steps, and repays it only where memory is long and tables stay empty.
+#
+# Each block lets information travel reach − 1 places further: three blocks with a reach of four see ten letters. So only one block may look back. And a network that knows its place in the row knows how long the name is already, which no bigram table does. A bias for each *distance* in place of a vector for each *place* tells the letters apart and nothing more.
+#
+# </details>
+
+
+# %% tags=["exercise"]
+def limited(data, reach):
+    """A network, trained on data.train, whose place i sees the letters i - reach + 1 ... i."""
+    # Hint: one block looks back, the others only at their own place. A bias for each distance?
+    ### BEGIN SOLUTION
+    torch.manual_seed(0)
+    d, heads, steps, vocabulary = 64, 4, 300, len(data.tokeniser.tokens)
+
+    class Near(nn.Module):  # the program's block, with a bias for each distance
+        def __init__(self, reach):
+            super().__init__()
+            self.far = nn.Parameter(torch.randn(heads, reach))
+            self.norm1, self.norm2 = nn.LayerNorm(d), nn.LayerNorm(d)
+            self.qkv, self.out = nn.Linear(d, 3 * d), nn.Linear(d, d)
+            self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU(), nn.Linear(4 * d, d))
+
+        def forward(self, h):
+            parts = self.qkv(self.norm1(h)).unflatten(2, (3, heads, d // heads))
+            q, k, v = parts.permute(2, 0, 3, 1, 4)
+            at, reach = torch.arange(h.shape[1]), self.far.shape[1]
+            back = at[:, None] - at  # how far each column lies behind each row
+            bias = self.far[:, back.clamp(0, reach - 1)]
+            bias = bias.masked_fill((back < 0) | (back >= reach), -torch.inf)
+            mixed = scaled_dot_product_attention(q, k, v, bias)
+            h = h + self.out(mixed.transpose(1, 2).flatten(2))
+            return h + self.mlp(self.norm2(h))
+
+    net = nn.Sequential(
+        nn.Embedding(vocabulary, d),
+        Near(reach),
+        Near(1),  # sees its own place only
+        nn.LayerNorm(d),
+        nn.Linear(d, vocabulary),
+    )
+    optimiser = torch.optim.AdamW(net.parameters())
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 3e-3 * (1 - step / steps)
+        x = data.train.batch(step, 64).tokens
+        loss = F.cross_entropy(net(x[:, :-1]).flatten(0, 1), x[:, 1:].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return net
+    ### END SOLUTION
+
+
+# %%
+check_limited(limited)
+
+# %% [markdown]
+# ## Summary
+#
+# A text is a row of tokens, and the chain rule makes its probability a product of guesses. A transformer gives all guesses in one pass, because masked attention lets each place see only what stands before it; its loss is the cross-entropy, so it is maximum likelihood, as counting is. Unlike counts, its vectors let similar contexts help each other. To write is to draw
+# from these guesses, again and again, and the temperature decides how boldly.
+#
+# **Strengths, as measured here:** one network and one loss for letters, syllables, notes and pixels; an exact likelihood; a loss that falls predictably with size. **Weaknesses:** one token at a time, and nothing can be taken back; on little text it copies; it knows what it has read and nothing else, and sounds equally sure in both cases.
+
+# %% [markdown] tags=["slide"]
+# Guess the next token, exactly and again and again
+#
+# - The chain rule approximates nothing.
+# - The mask makes one pass teach every place.
+# - The loss rewards what is likely, not what is true.
+
+# %% jupyter={"source_hidden": true}
+# Table: the claims of this chapter, with what was measured.
+claims
+
+# %% [markdown]
+# **Why this matters today.** GPT and all language models that answer, summarise, translate or write programs are this loss and this network, scaled up and then taught what people prefer.
+#
+# **Further reading.** A. Vaswani et al., *Attention Is All You Need*, 2017, [1706.03762](https://arxiv.org/abs/1706.03762). T. Brown et al., *Language Models are Few-Shot Learners*, 2020, [2005.14165](https://arxiv.org/abs/2005.14165).
+# J. Hoffmann et al., *Training Compute-Optimal Large Language Models*, 2022, [2203.15556](https://arxiv.org/abs/2203.15556).
+
+# %%
+print(timing.report())
