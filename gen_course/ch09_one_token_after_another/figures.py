@@ -60,20 +60,19 @@ def chain(name: str = "Emma") -> Figure:
 
 
 def bigrams(p: Float[Tensor, "tokens tokens"], tokens: Sequence[str]) -> Figure:
-    """How often each letter (column) follows each letter (row), as a map.
+    """How often each letter (column) follows each small letter (row), as a map.
 
     Args:
         p: probabilities; each row sums to 1.
-        tokens: the letters, the line end among them.
+        tokens: the letters, the line end among them; only it and the small letters are drawn.
     """
-    labels, places = [shown(token) for token in tokens], range(len(tokens))
-    side = 1.5 + 0.11 * len(tokens)
-    figure, ax = plt.subplots(figsize=(side + 0.6, side))
-    picture = ax.imshow(p.sqrt().numpy(), "Blues", vmin=0, vmax=1, aspect="equal")
-    size = 5.5 if len(tokens) > 40 else 9
-    ax.set_xticks(places, labels, fontsize=size)
-    ax.set_yticks(places, labels, fontsize=size)
-    ax.tick_params(length=0, pad=1)
+    small = [n for n, token in enumerate(tokens) if token.islower()]
+    columns = [*small, tokens.index("\n")]
+    figure, ax = plt.subplots(figsize=(7, 6))
+    picture = ax.imshow(p[small][:, columns].sqrt().numpy(), "Blues", vmin=0, vmax=1)
+    ax.set_xticks(range(len(columns)), [shown(tokens[n]) for n in columns])
+    ax.set_yticks(range(len(small)), [tokens[n] for n in small])
+    ax.tick_params(length=0, pad=2)
     ax.set(xlabel="next letter (¶ is the line end)", ylabel="this letter")
     ax.grid(visible=False)
     ticks = (0, 0.05, 0.2, 0.5, 1)
@@ -153,7 +152,7 @@ def heads(words: Sequence[str], weights: Mapping[str, Weights]) -> Figure:
     """
     n = len(weights)
     figure, axes = plt.subplots(1, n, figsize=(9.4, 9.4 / n + 0.7), squeeze=False)
-    size, labels = max(4.5, min(9, 190 / n / len(words))), [shown(word) for word in words]
+    size, labels = max(4.5, min(8, 320 / n / len(words))), [shown(word) for word in words]
     for number, (ax, (title, of)) in enumerate(zip(axes[0], weights.items(), strict=True)):
         _attention(ax, of)
         ax.set_xticks(range(len(words)), labels, rotation=90, fontsize=size)
@@ -179,28 +178,21 @@ def _attention(ax: Axes, weights: Weights) -> AxesImage:
 def orders(
     bits: Mapping[str, Mapping[int, float]],
     unseen: Mapping[str, Sequence[float | int]],
-    network: Mapping[str, float] | None = None,
 ) -> Figure:
     """Bits per letter over the order of n-grams, and the share of contexts never seen.
 
     Args:
         bits: by text, then by order.
         unseen: by text: the shares, in [0, 1], for contexts of 1, 2, ... letters.
-        network: by text: bits per letter of a network, drawn as a line of dots.
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
     for (name, by_order), color in zip(bits.items(), COLORS, strict=False):
         best = min(by_order, key=lambda order: by_order[order])
         left.plot(list(by_order), list(by_order.values()), "o-", color=color)
         left.plot(best, by_order[best], "o", ms=10, mfc="none", color=color)
-        second = sorted(by_order)[1]
-        place, offset = (second, by_order[second]), (8, 2)
-        left.annotate(name, place, offset, textcoords="offset points", color=color)
-        if network and name in network:
-            left.axhline(network[name], color=color, ls=":")
-            words = f"network, {name}"
-            last = (max(by_order), network[name])
-            left.annotate(words, last, ha="right", va="bottom", color=color, fontsize=9)
+        last = (max(by_order), by_order[max(by_order)])
+        style = {"textcoords": "offset points", "ha": "right", "color": color}
+        left.annotate(name, last, (0, 8), **style)
     for (name, shares), color in zip(unseen.items(), COLORS, strict=False):
         lengths = list(range(1, len(shares) + 1))
         right.plot(lengths, shares, "o-", color=color)

@@ -55,7 +55,7 @@ WORDS = [
 CURVE = {1: 4.3, 2: 3.6, 3: 3.3, 4: 3.15, 5: 3.1, 6: 3.12}
 MADE = {
     "chain": (lambda: figures.chain(), 9),
-    "bigrams": (lambda: figures.bigrams(causal(53), ["\n", *map(chr, range(65, 117))]), 8),
+    "bigrams": (lambda: figures.bigrams(causal(53), ["\n", *map(chr, range(71, 123))]), 7),
     "block": (lambda: figures.block(), 9),
     "mask": (lambda: figures.mask(causal(8)), 5.2),
     "heads": (lambda: figures.heads(WORDS, {f"head {k}": causal(15, k) for k in range(3)}), 9.4),
@@ -63,7 +63,6 @@ MADE = {
         lambda: figures.orders(
             {"names": CURVE, "austen": {n: bits - 0.3 * n for n, bits in CURVE.items()}},
             {"names": [0, 0.1, 0.5], "austen": [0, 0.02, 0.2]},
-            {"names": 2.9},
         ),
         9,
     ),
