@@ -1380,15 +1380,30 @@ answer
 # %% [markdown]
 # ## What separates this from GPT
 #
-# | | this chapter's Austen model | GPT-3 (Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165)) | Llama 3 405B (Meta 2024, [2407.21783](https://arxiv.org/abs/2407.21783)) |
-# |---|---|---|---|
-# | loss | next token | next token | next token, then preferences |
-# | weights | 2.6 million | 175 billion | 405 billion |
-# | blocks × width | 4 × 192 | 96 × 12,288 | 126 × 16,384 |
-# | context | 256 tokens | 2,048 | 128,000 |
-# | tokens trained on | 11 million, of 1.1 million different places | 300 billion | 15.6 trillion |
-#
-# The architecture is the same but for details. What is different is a factor of 100,000 in size and of a million in text, and what people taught it afterwards.
+# The Austen model beside two published ones: GPT-3 (Brown et al. 2020, [2005.14165](https://arxiv.org/abs/2005.14165), tables 2.1 and 2.2) and the largest Llama 3 (Meta 2024, [2407.21783](https://arxiv.org/abs/2407.21783), table 3).
+
+# %% jupyter={"source_hidden": true}
+# Table and check: what this chapter's Austen model and two large ones are made of.
+weights = sum(of.numel() for of in austen.parameters())
+steps = read_card(pretrained_folder() / "gpt-austen.safetensors")["steps"]
+seen, size = steps * 16 * austen.context, austen.config["width"]  # 16 rows a step
+assert abs(weights / 2.6e6 - 1) < 0.05
+assert austen.context == 128
+assert 8e6 < seen < 8.4e6
+Table(
+    {
+        "loss": ["next token", "next token", "next token, then preferences"],
+        "weights": [f"{weights / 1e6:.1f} million", "175 billion", "405 billion"],
+        "blocks × width": [f"{austen.config['layers']} × {size}", "96 × 12,288", "126 × 16,384"],
+        "context": [f"{austen.context} tokens", "2,048", "128,000"],
+        "tokens read": [f"{seen / 1e6:.1f} million", "300 billion", "15.6 trillion"],
+    },
+    ["here", "GPT-3", "Llama 3 405B"],
+    "model",
+)
+
+# %% [markdown]
+# The architecture is the same but for details. What is different is a factor of about 70,000 (GPT-3) and 160,000 (Llama 3) in weights, of about 37,000 and 2 million in tokens read, and what people taught the model afterwards.
 
 # %% [markdown] tags=["slide"]
 # The same loss, far more text and weights
@@ -1396,8 +1411,8 @@ answer
 # | | here | GPT-3 |
 # |---|---|---|
 # | weights | 2.6 million | 175 billion |
-# | context | 256 | 2,048 |
-# | tokens read | 11 million | 300 billion |
+# | context | 128 | 2,048 |
+# | tokens read | 8.2 million | 300 billion |
 
 # %% [markdown]
 # ## Quiz

@@ -141,10 +141,13 @@ def _stem(word: str) -> str:
 def in_english(question: str) -> str:
     """The question, and after it the English words for its Korean ones.
 
-    >>> in_english("판별자가 왜?")
-    '판별자가 왜? discriminator why'
+    Korean words of one syllable, such as 한 (one), are left out: they stand in the course only as
+    examples of Hangul.
+
+    >>> in_english("판별자가 한 번?")
+    '판별자가  ? discriminator'
     """
-    found = [question]
+    found = [re.sub(r"\b[가-힣]\b", "", question)]
     for word in re.findall(r"[가-힣]+", question):
         jamo = unicodedata.normalize("NFD", word)
         meant = {start: english for start, english in _korean().items() if jamo.startswith(start)}
