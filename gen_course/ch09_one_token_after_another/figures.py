@@ -378,11 +378,11 @@ def _draw_note(ax: Axes, pitch: int, start: int, length: int, color: str) -> Non
 
 
 def _grid(ax: Axes, pitches: Sequence[int], bars: Sequence[int], end: int) -> None:
-    """Names of the white keys that are in the range, and the bar lines."""
+    """Names of some keys that are in the range, and the bar lines."""
     low, high = min(pitches, default=60), max(pitches, default=72)
-    white = [pitch for pitch in range(low, high + 1) if "♯" not in pitch_name(pitch)]
-    step = 1 if len(white) < 14 else 2
-    ax.set_yticks(white[::step], [pitch_name(pitch) for pitch in white[::step]], fontsize=8)
+    named = "CEGA" if high - low < 26 else "CG"
+    keys = [key for key in range(low, high + 1) if pitch_name(key)[:-1] in named]
+    ax.set_yticks(keys, [pitch_name(key) for key in keys], fontsize=8)
     ax.set(xlim=(0, end / EIGHTH), ylim=(low - 1, high + 1))
     ax.grid(visible=False, axis="x")
     for bar in bars:
