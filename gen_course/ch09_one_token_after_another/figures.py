@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import takewhile
 
 import matplotlib.pyplot as plt
 import torch
@@ -14,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter, NullLocator, PercentFormatter
 from torch import Tensor
 
-from gen_course.ch09_one_token_after_another.music import WHOLE, Note, notes_of
+from gen_course.ch09_one_token_after_another.music import WHOLE, notes_of
 from gen_course.common import plots
 from gen_lib.data.tunes import VOICES
 
@@ -41,12 +40,12 @@ def pitch_name(pitch: int) -> str:
 
 
 def chain(name: str = "Emma") -> Figure:
-    """The chain rule: each letter of a name, and arrows to it from all that stand before it."""
-    tokens = ["¶", *name]
+    """The chain rule: each token of a name, and arrows to it from all that stand before it."""
+    tokens = ["¶", *name, "¶"]
     figure, ax = _diagram(9, 3)
     middles = [9 / len(tokens) * (n + 0.5) for n in range(len(tokens))]
     for n, (x, token) in enumerate(zip(middles, tokens, strict=True)):
-        _box(ax, (x - 0.35, 0.95, 0.7, 0.6), token, plots.BASELINE if n == 0 else plots.DATA)
+        _box(ax, (x - 0.35, 0.95, 0.7, 0.6), token, plots.BASELINE if token == "¶" else plots.DATA)
         for earlier in range(n):
             bend = {"connectionstyle": f"arc3,rad={-0.38 if n - earlier > 1 else -0.5}"}
             start, end = (middles[earlier] + 0.08, 1.6), (x - 0.08 * (n - earlier), 1.6)
@@ -87,8 +86,8 @@ def block() -> Figure:
     column, width = 0.5, 2.4
     steps = (
         ("tokens", plots.DATA),
-        ("a vector for each token", plots.CODE),
-        ("4 blocks", plots.MODEL),
+        ("vector of token + of place", plots.CODE),
+        ("3 blocks", plots.MODEL),
         ("norm, linear layer (head)", plots.CODE),
         ("softmax: p(next token)", plots.DATA),
     )
@@ -101,9 +100,7 @@ def block() -> Figure:
         ax.plot((column + width, 4.3), (2.05 if end < 1 else 2.6, end), ":", color=plots.BASELINE)
     ax.add_patch(plt.Rectangle((4.3, 0.15), 4.5, 4.3, fc="#FAFAFA", ec=plots.MODEL, lw=1.5))
     ax.annotate("one block", (8.65, 4.2), ha="right", va="center", color=plots.MODEL)
-    _draw_half(
-        ax, 0.35, "masked attention", "places look at earlier\nplaces; positions\nenter here"
-    )
+    _draw_half(ax, 0.35, "masked attention", "places look at\nearlier places\n(rotary: here)")
     _draw_half(ax, 2.4, "small network", "each place\nby itself")
     return figure
 
@@ -188,9 +185,10 @@ def orders(
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2))
     for (name, by_order), color in zip(bits.items(), COLORS, strict=False):
         best = min(by_order, key=lambda order: by_order[order])
-        left.plot(list(by_order), list(by_order.values()), "o-", color=color)
-        left.plot(best, by_order[best], "o", ms=10, mfc="none", color=color)
-        last = (max(by_order), by_order[max(by_order)])
+        memory = [order - 1 for order in by_order]
+        left.plot(memory, list(by_order.values()), "o-", color=color)
+        left.plot(best - 1, by_order[best], "o", ms=10, mfc="none", color=color)
+        last = (max(memory), by_order[max(by_order)])
         style = {"textcoords": "offset points", "ha": "right", "color": color}
         left.annotate(name, last, (0, 8), **style)
     for (name, shares), color in zip(unseen.items(), COLORS, strict=False):
@@ -198,9 +196,9 @@ def orders(
         right.plot(lengths, shares, "o-", color=color)
         place, offset = (lengths[-1], shares[-1]), (-6, 6)
         right.annotate(name, place, offset, textcoords="offset points", color=color, ha="right")
-    left.set(xlabel="order n (looks at n − 1 letters)", ylabel="bits per letter")
-    left.set_title("Test text; a ring marks the best order")
-    right.set(xlabel="letters of context", ylim=(-0.03, 1.03))
+    left.set(xlabel="letters of memory (the order minus 1)", ylabel="bits per letter")
+    left.set_title("Test text; a ring marks the best")
+    right.set(xlabel="letters of memory", ylim=(-0.03, 1.03))
     right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     right.set_title("Contexts never seen in training")
     return figure
@@ -294,36 +292,32 @@ def _law(ax: Axes, rows: Sequence[Mapping[str, str]], law: Law) -> None:
         ax.plot(weights, law(weights, torch.tensor(float(tokens))), "k:", lw=1)
 
 
-def piano_roll(tunes: Mapping[str, str]) -> Figure:
+def piano_roll(tunes: Mapping[str, str], given: int) -> Figure:
     """The first bars of tunes as piano rolls, one under the other.
 
-    The first tune has the colour of data, and so have the notes with which the others begin as it
-    does; what follows them has the colour of a model.
+    The first tune has the colour of data, and so have the first notes of the others; what follows
+    them has the colour of a model.
 
     Args:
         tunes: by title, the text of a tune such as ``6/8 67:6 | 69:12``.
+        given: the number of notes that a model was given.
     """
     figure, axes = plt.subplots(len(tunes), 1, figsize=(9, 2.6 * len(tunes)), squeeze=False)
-    real = notes_of(next(iter(tunes.values())))
-    for ax, (title, text) in zip(axes[:, 0], tunes.items(), strict=True):
+    for row, (ax, (title, text)) in enumerate(zip(axes[:, 0], tunes.items(), strict=True)):
         notes, bars = notes_of(text), _bars(text)[: BARS + 1]
         last = notes[-1].start + notes[-1].length if notes else WHOLE
         end = bars[-1] if len(bars) > BARS else last
-        begun = len(list(takewhile(_same, zip(notes, real, strict=False))))
+        real = given if row else len(notes)
         heard: list[int] = []
         for number, note in enumerate(notes):
             if note.pitch is not None and note.start < end:
-                color = plots.DATA if number < begun else plots.MODEL
+                color = plots.DATA if number < real else plots.MODEL
                 _draw_note(ax, note.pitch, note.start, note.length, color)
                 heard.append(note.pitch)
         _grid(ax, heard, bars, end)
         ax.set_title(title)
     axes[-1, 0].set_xlabel("eighth notes; lines are bars")
     return figure
-
-
-def _same(pair: tuple[Note, Note]) -> bool:
-    return pair[0] == pair[1]
 
 
 def four_voices(voices: Sequence[Sequence[str]], title: str = "", eighths: int = 64) -> Figure:
@@ -337,10 +331,11 @@ def four_voices(voices: Sequence[Sequence[str]], title: str = "", eighths: int =
     """
     figure, ax = plt.subplots(figsize=(9, 4.2))
     pitches = []
-    for name, voice, color in zip(VOICES, voices, COLORS, strict=True):
+    heights = (0.9, 0.7, 0.5, 0.3)  # thinner in front, so that a note of two voices shows both
+    for name, voice, color, height in zip(VOICES, voices, COLORS, heights, strict=True):
         notes = _held(voice[:eighths])
         for pitch, start, length in notes:
-            _draw_note(ax, pitch, start * EIGHTH, length * EIGHTH, color)
+            _draw_note(ax, pitch, start * EIGHTH, length * EIGHTH, color, height)
             pitches.append(pitch)
         if notes:
             place = (min(len(voices[0]), eighths), notes[-1][0])
@@ -372,9 +367,11 @@ def _bars(text: str) -> list[int]:
     return found or [0]
 
 
-def _draw_note(ax: Axes, pitch: int, start: int, length: int, color: str) -> None:
+def _draw_note(
+    ax: Axes, pitch: int, start: int, length: int, color: str, height: float | int = 0.8
+) -> None:
     left, width = start / EIGHTH, max(0.15, length / EIGHTH - 0.1)
-    ax.add_patch(plt.Rectangle((left, pitch - 0.4), width, 0.8, fc=color, ec="none"))
+    ax.add_patch(plt.Rectangle((left, pitch - height / 2), width, height, fc=color, ec="none"))
 
 
 def _grid(ax: Axes, pitches: Sequence[int], bars: Sequence[int], end: int) -> None:

@@ -72,7 +72,7 @@ MADE = {
     ),
     "scaling": (lambda: figures.scaling(list(runs()), law, 2.3), 9),
     "piano_roll": (
-        lambda: figures.piano_roll({f"tune {k}": load_tunes().test[k].text for k in range(2)}),
+        lambda: figures.piano_roll({f"tune {k}": load_tunes().test[k].text for k in range(2)}, 4),
         9,
     ),
     "four_voices": (lambda: figures.four_voices(load_chorales().test[0].voices, "a chorale"), 9),
@@ -99,9 +99,9 @@ def colours(figure):
     return found
 
 
-def test_what_a_continuation_shares_with_the_tune_has_the_colour_of_data():
+def test_the_given_notes_of_a_continuation_have_the_colour_of_data():
     first, second = "4/4 60:6 62:6 | 64:6 65:6", "4/4 60:6 62:6 | 67:6 65:6"
-    of_first, of_second = colours(figures.piano_roll({"a": first, "b": second}))
+    of_first, of_second = colours(figures.piano_roll({"a": first, "b": second}, given=2))
     assert len(set(of_first)) == 1
     assert of_second[:2] == of_first[:2]
     assert of_second[2] == of_second[3] != of_first[0]
@@ -115,10 +115,10 @@ def test_held_notes_are_one_and_rests_are_not_drawn():
     assert notes == [(0, 3), (4, 2)]
 
 
-def test_the_best_order_is_ringed():
+def test_the_best_memory_is_ringed():
     figure = figures.orders({"names": CURVE}, {"names": [0, 0.5]})
     rings = [line for line in figure.axes[0].lines if line.get_markersize() == 10]
-    assert [list(ring.get_xdata()) for ring in rings] == [[5]]
+    assert [list(ring.get_xdata()) for ring in rings] == [[4]]
 
 
 def test_later_places_are_grey_and_the_next_pixel_is_marked():
