@@ -66,7 +66,7 @@ RECIPES |= {
     "text-to-image": "text-to-image --data people --steps 14000 --seed 0",
     "gpt-names": "gpt --data names --steps 4000 --batch-size 64 --seed 0 --set width=80 "
     "--set layers=3",
-    "gpt-austen": "gpt --data austen --steps 2000 --batch-size 16 --seed 0 --set width=192 "
+    "gpt-austen": "gpt --data austen --steps 4000 --batch-size 16 --seed 0 --set width=192 "
     "--set heads=6 --set noise=0.1",
     "gpt-korean": "gpt --data korean --steps 600 --seed 0 --set width=64 --set layers=3",
     "gpt-tunes": "gpt --data tunes --steps 1200 --batch-size 16 --seed 0 --set width=96",
