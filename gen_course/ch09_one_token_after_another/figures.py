@@ -42,7 +42,7 @@ def pitch_name(pitch: int) -> str:
 def chain(name: str = "Emma") -> Figure:
     """The chain rule: each token of a name, and arrows to it from all that stand before it."""
     tokens = ["¶", *name, "¶"]
-    figure, ax = _diagram(9, 3)
+    figure, ax = _diagram(9, 3.2)
     middles = [9 / len(tokens) * (n + 0.5) for n in range(len(tokens))]
     for n, (x, token) in enumerate(zip(middles, tokens, strict=True)):
         _box(ax, (x - 0.35, 0.95, 0.7, 0.6), token, plots.BASELINE if token == "¶" else plots.DATA)
@@ -331,7 +331,7 @@ def four_voices(voices: Sequence[Sequence[str]], title: str = "", eighths: int =
     """
     figure, ax = plt.subplots(figsize=(9, 4.2))
     pitches = []
-    heights = (0.9, 0.7, 0.5, 0.3)  # thinner in front, so that a note of two voices shows both
+    heights = (0.9, 0.75, 0.6, 0.45)  # thinner in front, so that a note of two voices shows both
     for name, voice, color, height in zip(VOICES, voices, COLORS, heights, strict=True):
         notes = _held(voice[:eighths])
         for pitch, start, length in notes:
