@@ -869,7 +869,7 @@ def unlikely(name):  # bits per letter
 Table(
     {
         f"T = {T:g}": [
-            ", ".join(f"{name} ({n} times)" for name, n in Counter(lines).most_common(2)),
+            ", ".join(f"{name} × {n}" for name, n in Counter(lines).most_common(2)),
             ", ".join(sorted(set(lines), key=unlikely)[-3:]),
         ]
         for T, (_, _, lines) in bold.items()
@@ -960,12 +960,11 @@ Table(
 # ? Where would four times the weights end?
 
 # %%
-study = [{k: v for k, v in row.items()} for row in read_study("scale")]
-grid = [row for row in study if float(row["characters"]) > 3e6][:12]
-N, C, L = (torch.tensor([float(r[k]) for r in grid]) for k in ("weights", "flops", "test_bits"))
+study = read_study("scale")
+grid = study[:12]  # four sizes, three numbers of steps each, on all of the text
+N, D, L = (torch.tensor([float(r[k]) for r in grid]) for k in ("weights", "tokens", "test_bits"))
 known = torch.ones(12, dtype=torch.bool)
 known[-1] = False  # the largest model with the most steps: to be predicted
-D = C / (6 * N)
 
 # %% [markdown]
 # The curves look like powers; such a rule is a **scaling law** (스케일링 법칙). Hoffmann et al. 2022 ([2203.15556](https://arxiv.org/abs/2203.15556), eq. 2) write

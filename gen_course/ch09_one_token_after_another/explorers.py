@@ -139,7 +139,7 @@ class NextTokenExplorer(Explorer[NextState]):
 
     def __init__(self, models: Mapping[str, GPT] | None = None):
         self.models, self.rng = _given(models), torch.Generator().manual_seed(0)
-        names, self.past = list(models or BEGINNINGS), list[str]()
+        names, self.past, self.answered = list(models or BEGINNINGS), list[str](), list[int]()
         self.seen, self.ten = lru_cache(KEPT)(self._seen), lru_cache(KEPT)(self._ten)
         self.bars = Patches(rows=TEN, columns=1, width=330, height=TEN * ROW)
         self.bars.label, self.bars.words = "The ten likeliest tokens", "chosen,append it"
@@ -241,14 +241,16 @@ class NextTokenExplorer(Explorer[NextState]):
     def _choose(self, rows: list[int]) -> None:
         if not rows:
             return
-        self.bars.value = []
+        # a click that comes while the kernel draws still holds the rows clicked before it
+        row = next((row for row in rows if row not in self.answered), rows[0])
+        self.bars.value, self.answered = [], rows
         model = self.models(self.state.model)
         try:
             begun, p, _ = self.seen(self.state.model, self.state.text)
         except InputError:
             return
-        if rows[0] < len(p):
-            token = p.argsort(descending=True)[rows[0] : rows[0] + 1]
+        if row < len(p):
+            token = p.argsort(descending=True)[row : row + 1]
             self.controls["text"].value = written(model, torch.cat([begun, token]))
 
     @torch.no_grad()
@@ -264,8 +266,7 @@ class NextTokenExplorer(Explorer[NextState]):
 
     def _ten(self, name: str, text: str, density: int) -> bytes:
         """The bars of the ten likeliest tokens, for a screen of this density; none if none is."""
-        canvas = self.canvas(Size(self.bars.width, self.bars.height))
-        assert canvas.scale == density
+        canvas = Canvas(self.bars.width, self.bars.height, density)
         try:
             p = self.seen(name, text)[1]
         except InputError:
@@ -500,7 +501,7 @@ class PianoRoll(Explorer[RollState]):
         controls = {
             "notes": grid,
             "tune": choice("begin with", [OWN, *self.tunes]),
-            "more": steps("tokens written on", [(str(k), k) for k in (0, 24, 48, 96)]),
+            "more": steps("tokens written on", [(str(k), k) for k in (0, 24, 48, 64)]),
             "temperature": slider("temperature", 0.2, 1.6, 0.1),
             "seed": index_slider("seed", 19),
         }
@@ -520,7 +521,8 @@ class PianoRoll(Explorer[RollState]):
 
     @override
     def accompany(self, state: RollState) -> None:
-        self.controls["notes"].background = png(self._grid(state).pixels())
+        notes = state.notes if state.tune == OWN else ()
+        self.controls["notes"].background = grid_picture(notes, self.caption.density)
         try:
             source = b64encode(wav(sound(self.played(state)))).decode()
         except InputError:
@@ -592,18 +594,21 @@ class PianoRoll(Explorer[RollState]):
         (text,) = self.model.write(begun, 1, rng, length=state.more, temperature=state.temperature)
         return text
 
-    def _grid(self, state: RollState) -> Canvas:
-        canvas, (width, height) = self.canvas(GRID), (GRID.width // EIGHTHS, GRID.height // 15)
-        for row, pitch in enumerate(KEYS):
-            ground = "#E4E4E4" if pitch % 12 == 0 else "#F4F4F4"
-            for column in range(EIGHTHS):
-                left, top = column * width, row * height
-                on = state.tune == OWN and row * EIGHTHS + column in state.notes
-                color = plots.DATA if on else ground
-                canvas.box(left, top, left + width - 1, top + height - 1, color)
-            canvas.text(pitch_name(pitch), 3, row * height + 2, FAINT)
-        canvas.line([(8 * width - 1, 0), (8 * width - 1, GRID.height)], FAINT, width=2)
-        return canvas
+
+@lru_cache(KEPT)
+def grid_picture(notes: tuple[int, ...], density: int) -> bytes:
+    """A PNG of the grid with these notes, for a screen of this density."""
+    canvas = Canvas(*GRID, density)
+    width, height = GRID.width // EIGHTHS, GRID.height // len(KEYS)
+    for row, pitch in enumerate(KEYS):
+        ground = "#E4E4E4" if pitch % 12 == 0 else "#F4F4F4"
+        for column in range(EIGHTHS):
+            left, top = column * width, row * height
+            color = plots.DATA if row * EIGHTHS + column in notes else ground
+            canvas.box(left, top, left + width - 1, top + height - 1, color)
+        canvas.text(pitch_name(pitch), 3, row * height + 2, FAINT)
+    canvas.line([(8 * width - 1, 0), (8 * width - 1, GRID.height)], FAINT, width=2)
+    return png(canvas.pixels())
 
 
 def _first_bars(text: str, bars: int = 2) -> str:

@@ -377,7 +377,7 @@ MOVES = [
     (next_token, "text", "It is"),
     *((bold, name, value) for name, value in dict(model="tunes", text="O", top_k=2).items()),
     *((bold, name, value) for name, value in dict(temperature=0.5, top_p=0.5, seed=1).items()),
-    *((piano, name, value) for name, value in dict(notes=[0, 1, 33], more=96, seed=1).items()),
+    *((piano, name, value) for name, value in dict(notes=[0, 1, 33], more=64, seed=1).items()),
     (piano, "tune", load_tunes().test[0].name),
     (piano, "temperature", 1.6),
     *((asking, name, value) for name, value in dict(question="steganography", number=1).items()),
@@ -1122,6 +1122,31 @@ def test_a_click_appends_a_token_and_undo_takes_it_back(images):
     assert explorer.state.text == begun
     explorer.undo()  # nothing is left
     assert explorer.state.text == begun
+
+
+def test_a_click_while_the_kernel_draws_appends_what_is_clicked_and_not_the_last_row_again(images):
+    explorer = next_token(images)
+    for rows, clicked in (([2], 2), ([2, 5], 5), ([2, 3, 5], 3), ([2], 2)):
+        begun = explorer.state.text
+        p = explorer.seen("austen", begun)[1]
+        token = explorer.models("austen").tokeniser.tokens[p.argsort(descending=True)[clicked]]
+        explorer.bars.set_state({"value": rows})  # the page has not yet got the answer: no row
+        assert explorer.state.text == f"{begun}{token}".replace("\n", "¶")
+
+
+def test_the_pictures_beside_are_drawn_again_only_if_they_change(images):
+    explorer, roll = next_token(images), piano(images)
+    bars, grid = explorer.bars.background, roll.controls["notes"].background
+    explorer.controls["head"].value = 2
+    assert explorer.bars.background is bars
+    explorer.controls["text"].value = "It is"
+    assert explorer.bars.background != bars
+    explorer.caption.density = 1
+    assert Image.open(io.BytesIO(explorer.bars.background)).width == explorer.bars.width
+    roll.controls["seed"].value = 1
+    assert roll.controls["notes"].background is grid
+    roll.controls["tune"].value = roll.controls["tune"].options[1]
+    assert roll.controls["notes"].background != grid
 
 
 def test_draws_are_the_same_after_a_reset(images):
