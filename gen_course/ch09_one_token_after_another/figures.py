@@ -255,7 +255,7 @@ def scaling(
         ax.margins(x=0.3, y=0.2)
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_locator(NullLocator())
-        ax.set_yticks([2, 2.5, 3, 3.5, 4])
+        ax.set_yticks([1.5, 2, 2.5, 3, 3.5, 4])
     axes[0].set(xlabel="weights", ylabel="bits per letter")
     axes[1].set(xlabel="computing (floating-point operations)")
     axes[0].set_title("More weights (thin: the law)")
@@ -271,13 +271,12 @@ def _runs(
         mine = sorted((float(r[over]), float(r["test_bits"])) for r in rows if r[by] == value)
         ax.plot(*zip(*mine, strict=True), "o-", color=color, lw=1.5)
         at_end = by == "steps"
-        place, offset = (mine[-1], (6, 0)) if at_end else (mine[0], (-6, -1))
+        place, offset = (mine[-1], (6, 0)) if at_end else (mine[0], (3, 6))
         ax.annotate(
             name(value),
             place,
             offset,
             textcoords="offset points",
-            ha="left" if at_end else "right",
             va="center",
             color=color,
             fontsize=8,
