@@ -1047,7 +1047,7 @@ Table({what: [f"{bits:.2f}"] for what, bits in predicted.items()}, ["bits a lett
 #
 # <details><summary>Answer</summary>
 #
-# Whole sentences: the table below. The model that read everything copies no more than a real chapter does by chance, where phrases such as *I am very much obliged to you* return.
+# About 300 letters in a row, several sentences. From 3,808 letters the model has learnt nothing but these letters: all that it writes is copied. The model that read everything copies no more than a real chapter does by chance, where phrases such as *I am very much obliged to you* return.
 #
 # </details>
 

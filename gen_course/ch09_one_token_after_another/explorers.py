@@ -4,7 +4,7 @@ import textwrap
 import unicodedata
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from html import escape
 from itertools import islice
 from typing import Any, NamedTuple
@@ -31,6 +31,7 @@ from gen_course.common.canvas import FAINT, INK, TEXT, Canvas, png
 from gen_course.common.explorer import (
     LABEL_WIDTH,
     Explorer,
+    S,
     Size,
     choice,
     index_slider,
@@ -61,6 +62,46 @@ FINALS = "ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊ�
 Models = Callable[[str], GPT]
 
 
+@cache
+def _letter(letter: str) -> str:
+    """The letter if a font has it, else a dot; looked up once, since a text repeats its letters."""
+    return drawable(letter)
+
+
+def readable(words: str) -> str:
+    """The words, with a dot for each letter that no font has.
+
+    >>> readable("Bag 가방"), readable("ꦲ")
+    ('Bag 가방', '·')
+    """
+    return "".join(map(_letter, words))
+
+
+class Page(Canvas):
+    """A canvas for much text."""
+
+    @override
+    def text(
+        self,
+        words: str,
+        left: int,
+        top: int,
+        color: str = INK,
+        anchor: str = "la",
+        size: int = TEXT,
+    ) -> None:
+        place, words = (self.scale * left, self.scale * top), readable(words)
+        self.draw.text(place, words, color, font=font(self.scale * size, words), anchor=anchor)
+
+
+class TextExplorer(Explorer[S]):
+    """An explorer whose picture has much text."""
+
+    @override
+    def canvas(self, size: Size | None = None) -> Canvas:
+        return Page(*(size or self.size), self.caption.density)
+
+
 def label(token: str) -> str:
     """A token as it is shown, at most 14 letters of it; a jamo that ends a syllable is marked.
 
@@ -74,7 +115,7 @@ def label(token: str) -> str:
         return chr(0x314F + number - 0x1161)
     if 0x11A8 <= number < 0x11A8 + len(FINALS):
         return f"{FINALS[number - 0x11A8]} (end)"
-    return drawable(shown(token)[:14])
+    return readable(shown(token)[:14])
 
 
 def read(model: GPT, text: str) -> Int64[Tensor, "tokens"]:
@@ -128,7 +169,7 @@ class NextState(NamedTuple):
     head: int = 0
 
 
-class NextTokenExplorer(Explorer[NextState]):
+class NextTokenExplorer(TextExplorer[NextState]):
     """Which token comes next, and at which earlier tokens does a head look?
 
     A click on a bar appends its token. A text that the model cannot read is answered in words.
@@ -266,7 +307,7 @@ class NextTokenExplorer(Explorer[NextState]):
 
     def _ten(self, name: str, text: str, density: int) -> bytes:
         """The bars of the ten likeliest tokens, for a screen of this density; none if none is."""
-        canvas = Canvas(self.bars.width, self.bars.height, density)
+        canvas = Page(self.bars.width, self.bars.height, density)
         try:
             p = self.seen(name, text)[1]
         except InputError:
@@ -329,7 +370,7 @@ class Texts(NamedTuple):
     """Per new token, by the model at temperature 1."""
 
 
-class TemperatureExplorer(Explorer[TemperatureState]):
+class TemperatureExplorer(TextExplorer[TemperatureState]):
     """How do temperature, top-k and top-p change the probabilities, and the texts?
 
     Args:
@@ -424,7 +465,7 @@ class TemperatureExplorer(Explorer[TemperatureState]):
 
 def shown_text(text: str) -> str:
     """A text with only the letters that the fonts have."""
-    return drawable(unicodedata.normalize("NFC", text))
+    return readable(unicodedata.normalize("NFC", text))
 
 
 def _settings(state: TemperatureState) -> dict[str, Any]:
@@ -481,7 +522,7 @@ def _opening() -> tuple[int, ...]:
     return tuple(sorted(KEYS.index(p) * EIGHTHS + n for n, p in enumerate(heights)))
 
 
-class PianoRoll(Explorer[RollState]):
+class PianoRoll(TextExplorer[RollState]):
     """How does the model go on after your notes, or after the beginning of a tune?
 
     Args:
@@ -598,7 +639,7 @@ class PianoRoll(Explorer[RollState]):
 @lru_cache(KEPT)
 def grid_picture(notes: tuple[int, ...], density: int) -> bytes:
     """A PNG of the grid with these notes, for a screen of this density."""
-    canvas = Canvas(*GRID, density)
+    canvas = Page(*GRID, density)
     width, height = GRID.width // EIGHTHS, GRID.height // len(KEYS)
     for row, pitch in enumerate(KEYS):
         ground = "#E4E4E4" if pitch % 12 == 0 else "#F4F4F4"
@@ -623,7 +664,7 @@ class AskState(NamedTuple):
     number: int = 0
 
 
-class AskTheCourse(Explorer[AskState]):
+class AskTheCourse(TextExplorer[AskState]):
     """Which sections of the course answer a question?
 
     Args:
