@@ -446,7 +446,7 @@ class TemperatureExplorer(TextExplorer[TemperatureState]):
     @torch.no_grad()
     def _drawn_from(self, state: TemperatureState) -> Texts:
         model, n = self.models(state.model), 5
-        begun, length = read(model, state.text), 24 if model.lines else 16
+        begun, length = read(model, state.text), 24 if model.lines else 12
         rng, start = torch.Generator().manual_seed(state.seed), len(begun)
         new, going = list[Tensor](), torch.ones(n, dtype=torch.bool)
         for token in islice(model.tokens(begun.repeat(n, 1), rng, **_settings(state)), length):

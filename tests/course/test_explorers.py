@@ -55,6 +55,7 @@ from gen_course.ch09_one_token_after_another.explorers import (
     OWN,
     AskTheCourse,
     NextTokenExplorer,
+    Page,
     PianoRoll,
     TemperatureExplorer,
     from_grid,
@@ -1147,6 +1148,14 @@ def test_the_pictures_beside_are_drawn_again_only_if_they_change(images):
     assert roll.controls["notes"].background is grid
     roll.controls["tune"].value = roll.controls["tune"].options[1]
     assert roll.controls["notes"].background != grid
+
+
+@pytest.mark.parametrize("words", ["␣of ¶", "가방 ㄱ (end)", "ꦲ or no letter", ""])
+def test_a_page_writes_what_a_canvas_writes(words):
+    page, canvas = Page(120, 20), Canvas(120, 20)
+    for paper in (page, canvas):
+        paper.text(words, 100, 2, "red", anchor="ra")
+    assert (page.pixels() == canvas.pixels()).all()
 
 
 def test_draws_are_the_same_after_a_reset(images):
