@@ -574,6 +574,16 @@ Table(
 
 
 # %%
+def join(word, pair):  # the letters or pieces of a word, with each such pair as one
+    out = []
+    for letter in word:
+        out.append(letter)
+        if tuple(out[-2:]) == pair:
+            out[-2:] = ["".join(pair)]
+    return tuple(out)
+
+
+# %%
 def learn_pieces(text, n):
     words = Counter(tuple(word) for word in text.replace(" ", " ␣").split(" "))  # ␣ is the space
     pieces = []
@@ -586,15 +596,6 @@ def learn_pieces(text, n):
         pieces.append("".join(best))
         words = Counter({join(word, best): count for word, count in words.items()})
     return pieces
-
-
-def join(word, pair):
-    out = []
-    for letter in word:
-        out.append(letter)
-        if tuple(out[-2:]) == pair:
-            out[-2:] = ["".join(pair)]
-    return tuple(out)
 
 
 # %%
@@ -648,7 +649,7 @@ with torch.no_grad():
 # ? What would be useful to look at?
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
-# Plot: the heads that look most at the token before and at the first, and the one that spreads most.
+# Plot: the heads that look most at the token before and at the first, and one that spreads.
 labels = [austen.tokeniser.tokens[t] for t in tokens.tolist()]
 before, first = looks.diagonal(-1, 2, 3).mean(dim=2), looks[:, :, 1:, 0].mean(dim=2)
 spread = torch.special.entr(looks).sum(dim=(2, 3))
@@ -853,7 +854,7 @@ plots.show(
 )
 
 # %% jupyter={"source_hidden": true}
-# Table and check: for each temperature the most frequent names, and those that the judge finds unlikeliest.
+# Table and check: for each temperature the most frequent names, and the unlikeliest by the judge.
 assert bold[0.2][0] < bold[1.0][0] < bold[1.5][0]
 assert bold[0.2][1] < 0.7 < 0.95 < bold[1.0][1]
 claims.add(
@@ -1098,7 +1099,7 @@ def without_mask(q, k, v, is_causal):
 
 
 def trained():  # a small model, its own loss on held-out names, and what it writes
-    model = experiment.train("gpt", "names", steps=150, settings={"width": 64, "layers": 2})
+    model = experiment.train("gpt", "names", steps=200, settings={"width": 64, "layers": 2})
     bits = -model.log2(names.test.tokens[:20_000]).mean().item()
     return bits, model
 
@@ -1334,10 +1335,10 @@ Table(
 painter = load(studies_folder() / "pictures.safetensors", GPT)  # trained by a study
 asked = [
     "a person with long red hair in a blue dress",
-    "someone in a green hoodie with sunglasses on a pink background",
+    "someone in a green hoodie with sunglasses",
     "a person with a mohawk and green hair",
 ]
-people = draw(painter, asked * 2, seeded(0))
+people = draw(painter, [text for text in asked for _ in range(5)], seeded(0))
 
 # %% [markdown] tags=["slide"]
 # One network reads the words and writes the pixels
@@ -1347,10 +1348,13 @@ people = draw(painter, asked * 2, seeded(0))
 # ? What can it not take back?
 
 # %% jupyter={"source_hidden": true}
-# Plot: six people drawn pixel by pixel, two for each sentence.
+# Plot: people drawn pixel by pixel, five for each sentence.
+pixels = people[..., 1::3, 1::3].unflatten(0, (3, 5))  # the 16 x 16 that were drawn
 plots.show(
-    plots.image_rows({"first": people[:3], "second": people[3:]}, "Drawn pixel by pixel, 16 × 16"),
-    "Two rows of three small blocky people; hair, clothes and backgrounds mostly have the colours that the sentences name.",
+    plots.image_rows(
+        dict(zip(asked, pixels, strict=True)), "Five draws for each sentence, 16 × 16 pixels", 1.0
+    ),
+    "Three rows of five small people made of large pixels; hair, clothes and backgrounds mostly have the colours that the sentences name, with some wrong ones.",
 )
 
 # %% jupyter={"source_hidden": true, "outputs_hidden": true}
@@ -1436,7 +1440,10 @@ story = (studies_folder().parent / "story_ko.txt").read_text("utf-8").strip().sp
 weight = text_rank(story)
 chosen = sorted(weight.topk(3).indices.tolist())
 Table(
-    {n + 1: [f"{weight[n]:.3f}", "yes" if n in chosen else "", of] for n, of in enumerate(story)},
+    {
+        f"{n + 1}": [f"{weight[n]:.3f}", "yes" if n in chosen else "", of]
+        for n, of in enumerate(story)
+    },
     ["weight", "chosen", "sentence"],
     "number",
 )

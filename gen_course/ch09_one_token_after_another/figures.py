@@ -148,7 +148,7 @@ def heads(words: Sequence[str], weights: Mapping[str, Weights]) -> Figure:
         weights: by title, in [0, 1].
     """
     n = len(weights)
-    figure, axes = plt.subplots(1, n, figsize=(9.4, 9.4 / n + 0.7), squeeze=False)
+    figure, axes = plt.subplots(1, n, figsize=(9.4, 9.4 / n + 1.1), squeeze=False)
     size, labels = max(4.5, min(8, 320 / n / len(words))), [shown(word) for word in words]
     for number, (ax, (title, of)) in enumerate(zip(axes[0], weights.items(), strict=True)):
         _attention(ax, of)
