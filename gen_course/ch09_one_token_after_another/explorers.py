@@ -647,7 +647,8 @@ def grid_picture(notes: tuple[int, ...], density: int) -> bytes:
             left, top = column * width, row * height
             color = plots.DATA if row * EIGHTHS + column in notes else ground
             canvas.box(left, top, left + width - 1, top + height - 1, color)
-        canvas.text(pitch_name(pitch), 3, row * height + 2, FAINT)
+        seen = "white" if row * EIGHTHS in notes else FAINT
+        canvas.text(pitch_name(pitch), 3, row * height + 2, seen)
     canvas.line([(8 * width - 1, 0), (8 * width - 1, GRID.height)], FAINT, width=2)
     return png(canvas.pixels())
 

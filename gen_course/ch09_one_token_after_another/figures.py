@@ -258,7 +258,7 @@ def scaling(
         ax.set_yticks([1.5, 2, 2.5, 3, 3.5, 4])
     axes[0].set(xlabel="weights", ylabel="bits per letter")
     axes[1].set(xlabel="computing (floating-point operations)")
-    axes[0].set_title("More weights (thin: the law)")
+    axes[0].set_title("More weights (dotted: the law)")
     axes[1].set_title("More computing")
     return figure
 
