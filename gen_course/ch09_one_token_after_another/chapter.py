@@ -1462,7 +1462,7 @@ Table(
 AskTheCourse()
 
 # %% jupyter={"source_hidden": true}
-# Table and check: 40 questions that were written before the index, and whether the right section is found.
+# Table and check: 40 questions, written before the index: is the right section found?
 found = search.score(search.questions())
 assert found["first three"] > 24
 claims.add(
