@@ -9,7 +9,7 @@ from gen_course.common import plots
 
 @pytest.fixture
 def axes():
-    figure, ax = plt.subplots(figsize=(4, 3))
+    figure, ax = plt.subplots(figsize=(4, 3), layout="none")  # whatever the style is
     ax.set(xlim=(0, 10), ylim=(0, 1))
     yield figure, ax
     plt.close(figure)
