@@ -156,9 +156,16 @@ def execute(notebook: NotebookNode, folder: Path, threads: int | None = None) ->
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [o for o in cell.outputs if _without_widget(o)]
+            cell.outputs = [_readable(o) for o in cell.outputs if _without_widget(o)]
     images.compact(notebook)
     return minutes
+
+
+def _readable(output: NotebookNode) -> NotebookNode:
+    """Say in words that an output is a sound, for whoever cannot hear it there."""
+    if "<audio" in output.get("data", {}).get("text/html", ""):
+        output.data["text/plain"] = "Sound: run the cell in JupyterLab to hear it."
+    return output
 
 
 def _without_widget(output: NotebookNode) -> bool:

@@ -421,7 +421,7 @@ def verdicts(path):
 def test_every_exercise_is_a_stub_in_the_chapter_and_solved_in_the_solutions(path):
     stubs = exercise_cells(notebooks.blank(TARGETS[path].source))
     solved = exercise_cells(built(path))
-    assert 3 <= len(stubs) == len(solved) <= 6
+    assert 3 <= len(stubs) == len(solved) <= 7
     for (stub, stub_check), (solution, check) in zip(stubs, solved, strict=True):
         assert stub_check.source == check.source
         start, _, rest = stub.source.partition("raise NotImplementedError(")
@@ -432,9 +432,13 @@ def test_every_exercise_is_a_stub_in_the_chapter_and_solved_in_the_solutions(pat
 
 @every_solution
 def test_no_solution_leaks_into_the_chapter(path):
-    chapter = "\n".join(texts(notebooks.blank(TARGETS[path].source)))
+    notebook = notebooks.blank(TARGETS[path].source)
+    chapter = "\n".join(texts(notebook))
     assert not re.search("(BEGIN|END) SOLUTION", chapter)
     known = {line.strip() for line in chapter.splitlines()}
+    # a solution may change the chapter's program, so parts of its lines are no leak
+    notebook.cells = [c for c in notebook.cells if "program" not in c.metadata.get("tags", ())]
+    chapter = "\n".join(texts(notebook))
     known |= {line.partition("  #")[0] for line in known}
     for solution, _ in exercise_cells(built(path)):
         lines = {line.strip() for line in solution.source.splitlines()} - known
